@@ -1,0 +1,1 @@
+"""Mendline: a reproducible pipeline that trains a GAN to restore damaged pictures."""

@@ -1,0 +1,31 @@
+"""A stage's outs appear whole or not at all."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PARTIAL = Path(".cache/partial")
+
+
+@contextmanager
+def complete(*outs: str) -> Iterator[list[Path]]:
+    """Yield one path to write for each of `outs`, and move them all into place once the block has ended well.
+
+    The paths lie in `.cache/partial`, on the same file system as the outs, which git and DVC ignore. Their parent
+    folders exist, they themselves do not. When the block raises, the outs are left untouched.
+    """
+    folder = PARTIAL / outs[0].replace("/", "-")
+    shutil.rmtree(folder, ignore_errors=True)
+    paths = [folder / out for out in outs]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield paths
+        for path, out in zip(paths, map(Path, outs), strict=True):
+            if out.is_dir():
+                shutil.rmtree(out)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,264 @@
+"""Typed parameters: one class a section of `params.yaml`, refused as one line where they are wrong."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import UserError
+
+HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object"]
+
+
+def _ascending(bounds: list[float]) -> list[float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the lower bound first")
+    return bounds
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("each value once")
+    return values
+
+
+Seed = Annotated[int, Field(ge=0, le=4294967295)]
+Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
+Item = TypeVar("Item")
+# [least, most] of a quantity that is drawn uniformly between them
+Bounds = Annotated[list[Item], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
+Some = Annotated[list[Item], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Section(BaseModel):
+    """Immutable; refuses unknown keys, and values of another type (an int passes for a float)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Sample(Section):
+    leaves: int = Field(ge=0, le=100_000)
+    crops: int = Field(ge=1, le=1000)
+    size: int = Field(ge=32, le=1024)
+    seed: Seed
+
+
+class Coco(Section):
+    base_url: str
+    split: Literal["train2017", "val2017", "both"]
+    limit: int = Field(ge=0, le=200_000)
+    categories: list[str]
+    licenses: list[Annotated[int, Field(ge=1, le=8)]]
+
+
+class Folder(Section):
+    path: str
+    annotations: str
+
+
+class Download(Section):
+    source: Literal["sample", "coco", "folder"]
+    sample: Sample
+    coco: Coco
+    folder: Folder
+
+
+class Weights(Section):
+    occlusion: Weight
+    scratch: Weight
+    stain: Weight
+    freeform: Weight
+    object: Weight
+    lowres: Weight
+    mixed: Weight
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Self:
+        if not any(weight for _, weight in self):
+            raise ValueError("all zero; one must be above 0")
+        return self
+
+
+class Occlusion(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=50)]]
+    side: Bounds[Annotated[float, Field(ge=0.01, le=1)]]
+    fills: Some[Literal["constant", "noise", "texture"]]
+
+
+class Scratch(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=200)]]
+    length: Bounds[Annotated[float, Field(ge=0.05, le=3)]]
+    width: Bounds[Annotated[float, Field(ge=0.001, le=0.1)]]
+
+
+class Stain(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=50)]]
+    radius: Bounds[Annotated[float, Field(ge=0.01, le=0.5)]]
+    opacity: Bounds[Annotated[float, Field(ge=0.1, le=1)]]
+
+
+class Freeform(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=50)]]
+    vertices: Bounds[Annotated[int, Field(ge=2, le=50)]]
+    width: Bounds[Annotated[float, Field(ge=0.005, le=0.5)]]
+
+
+class Object(Section):
+    scale: Bounds[Annotated[float, Field(ge=0.1, le=10)]]
+    area: Bounds[Annotated[float, Field(ge=0.001, le=0.9)]]
+
+
+class Lowres(Section):
+    factors: Some[Literal[2, 3, 4, 8]]
+
+
+class Mixed(Section):
+    kinds: Annotated[list[HoleCorruption], Field(min_length=2), AfterValidator(_distinct)]
+
+
+class Corrupt(Section):
+    seed: Seed
+    image_size: int = Field(ge=16, le=1024)
+    variants: int = Field(ge=1, le=100)
+    val: float = Field(ge=0.01, le=0.5)
+    test: float = Field(ge=0.01, le=0.5)
+    max_hole: float = Field(ge=0.05, le=0.95)
+    weights: Weights
+    occlusion: Occlusion
+    scratch: Scratch
+    stain: Stain
+    freeform: Freeform
+    object: Object
+    lowres: Lowres
+    mixed: Mixed
+
+
+class Losses(Section):
+    l1: Weight
+    adversarial: Weight
+    penalty: Weight
+
+
+class Generator(Section):
+    channels: int = Field(ge=4, le=1024)
+    blocks: int = Field(ge=1, le=64)
+    scales: int = Field(ge=1, le=6)
+    patch: Literal[1, 2, 4, 8]
+
+    @property
+    def stride(self) -> int:
+        """Pixels, each way, that one position of the coarsest scale stands for."""
+        return self.patch * 2 ** (self.scales - 1)
+
+
+class Discriminator(Section):
+    channels: int = Field(ge=4, le=1024)
+
+
+class Train(Section):
+    seed: Seed
+    steps: int = Field(ge=1, le=10_000_000)
+    batch: int = Field(ge=1, le=4096)
+    lr: float = Field(gt=0, le=0.1)
+    warmup: int = Field(ge=0, le=1_000_000)
+    ema: float = Field(ge=0, le=0.99999)
+    objective: Literal["minimax", "nonsaturating", "hinge", "lsgan", "relativistic"]
+    losses: Losses
+    generator: Generator
+    discriminator: Discriminator
+    log_every: int = Field(ge=1, le=100_000)
+    validate_every: int = Field(ge=1, le=1_000_000)
+    samples: int = Field(ge=1, le=256)
+
+
+class Evaluate(Section):
+    batch: int = Field(ge=1, le=4096)
+    radius: int = Field(ge=1, le=50)
+    rows: int = Field(ge=1, le=64)
+
+
+class Params(Section):
+    """All of `params.yaml`."""
+
+    download: Download
+    corrupt: Corrupt
+    train: Train
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _image_fits_stride(self) -> Self:
+        size, stride = self.corrupt.image_size, self.train.generator.stride
+        if size % stride:
+            raise ValueError(
+                f"corrupt.image_size is {size}; expected a multiple of {stride}, the generator's stride "
+                "(train.generator.patch x 2^(train.generator.scales - 1))"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _some_photos_train(self) -> Self:
+        if self.corrupt.val + self.corrupt.test > 0.9:
+            raise ValueError("corrupt.val + corrupt.test is above 0.9; expected some photos to train on")
+        return self
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check every section.
+
+    Raises:
+        UserError: the first wrong value, by key, with the value and the range, or a file that is not YAML.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run in the top folder of the repository") from None
+    except YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_line(error)}") from None
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    match first["type"]:
+        case "missing":
+            return f"{key} is missing; expected {expected(first['loc'])}"
+        case "extra_forbidden":
+            return f"{key} is not a parameter; remove it, or check its spelling"
+        case "value_error":
+            text = str(first["ctx"]["error"])
+            return f"{key} is {first['input']}; expected {text}" if len(first["loc"]) > 2 else text
+        case _:
+            return f"{key} is {first['input']!r}; expected {expected(first['loc'])}"
+
+
+def expected(location: tuple[int | str, ...]) -> str:
+    """The range of the parameter at `location`, in words, as the comments of `params.yaml` have it."""
+    schema = Params.model_json_schema()
+    node = schema
+    for part in location:
+        node = node["items"] if isinstance(part, int) else node["properties"][part]
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return _in_words(node)
+
+
+def _in_words(node: dict[str, Any]) -> str:
+    if node["type"] == "object":
+        return "a section"
+    if node["type"] == "array":
+        pair = node.get("maxItems") == 2
+        return _in_words(node["items"]) if pair else f"list: of {_in_words(node['items'])}"
+    if "enum" in node:
+        *most, last = map(str, node["enum"])
+        return f"{', '.join(most)} or {last}"
+    if "exclusiveMinimum" in node:
+        return f"above {node['exclusiveMinimum']}, at most {node['maximum']}"
+    return f"{node['minimum']} to {node['maximum']}" if "minimum" in node else "text"
