@@ -99,7 +99,5 @@ class Pairs:
 
     def pictures(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Target and corrupted (uint8 RGB HWC), and the mask (bool HW, true where to restore)."""
-        target, corrupted, mask = (
-            decode(self.table[name][row].as_py()) for name in ("target", "corrupted", "mask")
-        )
+        target, corrupted, mask = (decode(self.table[name][row].as_py()) for name in ("target", "corrupted", "mask"))
         return target, corrupted, mask > 127
