@@ -5,7 +5,7 @@
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,3 +101,10 @@ class Pairs:
         """Target and corrupted (uint8 RGB HWC), and the mask (bool HW, true where to restore)."""
         target, corrupted, mask = (decode(self.table[name][row].as_py()) for name in ("target", "corrupted", "mask"))
         return target, corrupted, mask > 127
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """All pairs in order, `size` at once: `pictures` stacked to NHWC, NHWC and NHW. The last may be fewer."""
+        for first in range(0, len(self), size):
+            pictures = [self.pictures(row) for row in range(first, min(first + size, len(self)))]
+            targets, corrupted, masks = (np.stack(column) for column in zip(*pictures, strict=True))
+            yield targets, corrupted, masks

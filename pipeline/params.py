@@ -176,7 +176,6 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    batch: int = Field(ge=1, le=4096)
     radius: int = Field(ge=1, le=50)
     rows: int = Field(ge=1, le=64)
 

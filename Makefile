@@ -1,0 +1,37 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test test-all lint ui lock
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s '	'
+
+.venv/ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	@touch $@
+
+repro: .venv/ready  ## create the environment and run the pipeline to the end
+	dvc repro
+
+test: .venv/ready  ## run the tests
+	pytest -m "not slow"
+
+test-all: .venv/ready  ## run the tests, the long suites too
+	pytest
+
+lint: .venv/ready  ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
+	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
+
+lock: .venv/ready  ## pin the newest packages that pyproject.toml allows
+	uv pip compile --universal --upgrade --no-header --no-annotate --python-version 3.11 --group dev --output-file requirements.lock pyproject.toml

@@ -1,0 +1,144 @@
+"""Stage 2: make pairs of a clean picture and a damaged one, with the mask of the damage."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from pipeline import crops, outs, pairs, parallel, photos, sheet, silhouettes, tracking
+from pipeline.corruptions import draw
+from pipeline.corruptions import object as cutout
+from pipeline.errors import UserError, one_line_errors
+from pipeline.pairs import Pair, Pairs
+from pipeline.params import Corrupt, load
+from pipeline.parts import PARTS, split
+from pipeline.photos import Photo
+from pipeline.silhouettes import Silhouette
+
+PHOTOS = Path("data/coco")
+OUTS = ("data/pairs", "metrics/pairs.csv", "metrics/pairs.png")
+EXAMPLES = 4  # of each corruption on the contact sheet
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo, and a silhouette for each of its variants, None where its part has none."""
+
+    photo: Photo
+    part: str
+    silhouettes: list[Silhouette | None]
+
+
+def main() -> None:
+    """Read `data/coco`; write the pairs, their numbers and a contact sheet."""
+    params = load()
+    corrupt = draw.capped(params.corrupt)
+    parts = split(photos.index(PHOTOS), corrupt.val, corrupt.test)
+    candidates = fitting_silhouettes(parts, corrupt)
+    jobs = [job for part in PARTS for job in plan(part, parts[part], candidates[part], corrupt)]
+    with outs.complete(*OUTS) as (pairs_out, summary_out, sheet_out):
+        done = parallel.in_processes(partial(make_pairs, params=corrupt), jobs)
+        for part, made in groupby(in_line(jobs, done, corrupt.variants), lambda each: each[0]):
+            pairs.write(pairs_out, part, (pair for _, pair in made))
+        table = summary(pairs_out)
+        table.to_csv(summary_out, index=False)
+        contact_sheet(Pairs(pairs_out, "train")).save(sheet_out)
+    counts = table.groupby("split").pairs.sum()
+    numbers = ", ".join(f"{counts[part]} {part}" for part in PARTS)
+    print(f"{counts.sum()} pairs in data/pairs: {numbers}")
+    metrics = {f"corrupt/pairs/{part}": float(counts[part]) for part in PARTS}
+    tracking.log_stage("corrupt", params, metrics, [Path("metrics/pairs.png")])
+
+
+def fitting_silhouettes(parts: dict[str, list[Photo]], params: Corrupt) -> dict[str, list[Silhouette]]:
+    """The silhouettes in the photos of each part that can be placed; where a part has none, stderr says so.
+
+    Raises:
+        UserError: a part has none, and no weight is left without `object`.
+    """
+    by_photo = silhouettes.read(PHOTOS)
+    fits = partial(cutout.fits, params=params.object, height=params.image_size, width=params.image_size)
+    fitting = {
+        part: [shape for photo in members for shape in filter(fits, by_photo.get(photo.image_id, []))]
+        for part, members in parts.items()
+    }
+    bare = ", ".join(part for part in PARTS if not fitting[part])
+    if bare and draw.weights(params, True) != draw.weights(params, False):
+        if not draw.weights(params, False):
+            raise UserError(f"{PHOTOS}: no fitting silhouettes in {bare}; give another of corrupt.weights than object")
+        print(f"{PHOTOS}: no fitting silhouettes in {bare}; made there without object", file=sys.stderr)
+    return fitting
+
+
+def plan(part: str, members: list[Photo], candidates: list[Silhouette], params: Corrupt) -> Iterator[Job]:
+    """The work, with the silhouettes chosen."""
+    for photo in members:
+        chosen: list[Silhouette | None] = [None] * params.variants
+        for variant in range(params.variants if candidates else 0):
+            rng = np.random.default_rng([params.seed, photo.image_id, variant, 1])
+            chosen[variant] = candidates[rng.integers(len(candidates))]
+        yield Job(photo, part, chosen)
+
+
+def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
+    """All pairs of a photo; runs in a worker."""
+    cv2.setNumThreads(1)  # a worker has one core
+    photo = photos.read(PHOTOS, job.photo)
+    least_crop = 0.6 if job.part == "train" else 1.0
+    made = []
+    for variant, silhouette in enumerate(job.silhouettes):
+        seed = np.random.SeedSequence([params.seed, job.photo.image_id, variant]).generate_state(1, np.uint64).item()
+        rng = np.random.default_rng(seed)
+        target = crops.square(photo, rng, least_crop, params.image_size)
+        kind = draw.kind(rng, params, silhouette is not None)
+        corrupted, mask = draw.damage(kind, target, rng, params, silhouette)
+        encoded = map(pairs.encode, (target, corrupted, np.where(mask, np.uint8(255), np.uint8(0))))
+        made.append(Pair(job.photo.image_id, variant, kind, seed, float(mask.mean()), *encoded))
+    return made
+
+
+def in_line(jobs: list[Job], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
+    """The pairs one by one, with their part, under a progress bar."""
+    quiet = 1 if sys.stderr.isatty() else 30
+    with tqdm(desc="corrupt", total=len(jobs) * variants, unit="pair", mininterval=quiet, dynamic_ncols=True) as bar:
+        for job, made in zip(jobs, done, strict=True):
+            yield from ((job.part, pair) for pair in made)
+            bar.update(variants)
+
+
+def summary(folder: Path) -> pd.DataFrame:
+    """A line for each split, corruption and tenth of hole area that has pairs: their number and mean area."""
+    columns = ("corruption", "hole_area")
+    tables = [
+        pd.DataFrame({name: Pairs(folder, part).column(name) for name in columns}).assign(split=part) for part in PARTS
+    ]
+    table = pd.concat(tables)
+    tenths = [f"{low}-{low + 10} %" for low in range(0, 100, 10)]
+    table["area"] = pd.cut(table.hole_area, np.linspace(0, 1, 11), labels=tenths)
+    table["split"] = pd.Categorical(table.split, PARTS)
+    groups = table.groupby(["split", "corruption", "area"], observed=True).hole_area
+    return groups.agg(pairs="size", mean_hole_area="mean").round(4).reset_index()
+
+
+def contact_sheet(store: Pairs) -> Image.Image:
+    """The first pairs of each corruption: target, corrupted and mask."""
+    kinds = pd.Series(store.column("corruption")).sort_values(kind="stable")
+    chosen = kinds.groupby(kinds).head(EXAMPLES)
+    rows = []
+    for row in chosen.index:
+        target, corrupted, mask = store.pictures(row)
+        rows.append([target, corrupted, mask.astype(np.uint8) * 255])
+    return sheet.grid(rows, ["target", "corrupted", "mask"], list(chosen))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,44 @@
+"""Stage 1: photos and their annotations, from the source that `download.source` names, into `data/coco`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline import photos, tracking
+from pipeline.coco import archive, folder, sample
+from pipeline.errors import one_line_errors
+from pipeline.outs import complete
+from pipeline.params import Download, load
+
+OUT = "data/coco"
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load()
+    with complete(OUT) as (store,):
+        splits = _read(params.download, scratch=store.with_name("scratch"))
+        manifest = pd.concat([photos.write(store, *split) for split in splits])
+        manifest.to_csv(store / "manifest.csv", index=False)
+    size = int(manifest["bytes"].sum())
+    counts = ", ".join(f"{count} {split}" for split, count in manifest["split"].value_counts(sort=False).items())
+    print(f"{len(manifest)} photos ({size / 1e6:.0f} MB) in {OUT}, {counts}")
+    tracking.log_stage("download", params, {"download/photos": len(manifest), "download/bytes": size}, [])
+
+
+def _read(download: Download, scratch: Path) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes]]]:
+    """Each split: its name, its COCO instances dictionary, and its photos in that order."""
+    match download.source:
+        case "sample":
+            yield sample.read(download.sample)
+        case "coco":
+            yield from archive.read(download.coco, scratch)
+        case "folder":
+            yield folder.read(download.folder)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,40 @@
+"""The discriminator: judges patches of the composed picture."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Discriminator(nn.Module):
+    """A PatchGAN (Isola et al. 2017, section 3.2.2) on the picture and its mask, with a stride of 8 pixels.
+
+    The known pixels of a restored picture are real, so a patch that sees no hole tells nothing. The score of a picture
+    is therefore the mean over the patches in whose cell the hole lies (as the soft labels of AOT-GAN, Zeng et al.
+    2022, section III-D, but as weights).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(4, channels, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * channels, 1, 3, padding=1),
+        )
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Score each picture.
+
+        Args:
+            image: float N3HW in [0, 1], composed; H and W at least 8.
+            mask: float N1HW, 1 where it was restored.
+
+        Returns:
+            float N, a logit: high for a real picture.
+        """
+        scores = self.layers(torch.cat([image - 0.5, mask], 1))
+        hole = F.adaptive_max_pool2d(mask, scores.shape[-2:])
+        return (scores * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))

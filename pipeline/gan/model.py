@@ -1,0 +1,48 @@
+"""The model on disk: `generator.safetensors`, weights alone, and `config.json`, what they are for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from pipeline.errors import UserError
+from pipeline.gan.generator import Generator
+from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
+
+
+def save(folder: Path, generator: Generator, config: dict[str, Any]) -> None:
+    """Write the two files; `config["generator"]` holds the arguments of `Generator`."""
+    folder.mkdir(parents=True)
+    weights = {name: tensor.contiguous().cpu() for name, tensor in generator.state_dict().items()}
+    save_file(weights, folder / "generator.safetensors")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def load(folder: Path, device: torch.device) -> Generator:
+    """The generator, ready to restore.
+
+    Raises:
+        UserError: a file is missing, or the weights are not those of the configured generator.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        generator = Generator(**config["generator"])
+        generator.load_state_dict(load_file(folder / "generator.safetensors"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: no model ({error.filename} is missing); run dvc repro train") from None
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder}: not a model of this version ({reason}); run dvc repro train") from None
+    return generator.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def restore(generator: Generator, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Restore a batch of pictures, uint8 NHWC, where the masks, bool NHW, are true; uint8 NHWC."""
+    device = next(generator.parameters()).device
+    restored = generator(to_tensor(images).to(device), mask_to_tensor(masks).to(device))
+    return np.where(masks[..., None], to_uint8(restored), images)

@@ -1,0 +1,45 @@
+"""The harmonic prior: a smooth fill of the hole, the start from which the generator learns the residual."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SWEEPS = 16  # Jacobi sweeps a level: more gain less than 0.05 dB
+
+
+@torch.no_grad()
+def harmonic_fill(image: Tensor, mask: Tensor) -> Tensor:
+    """Fill the hole with an approximate solution of Laplace's equation, the known pixels being the boundary.
+
+    A push-pull pyramid (Gortler et al., The Lumigraph, 1996, section 3.4.2) gives the start at each level, Jacobi
+    sweeps smooth it. A picture without any known pixel is degraded rather than missing: it is returned unchanged.
+
+    Args:
+        image: float N3HW in [0, 1]; its pixels in the hole are not looked at.
+        mask: float N1HW, 1 where to restore, 0 where to keep.
+
+    Returns:
+        float N3HW, equal to `image` where it is known.
+    """
+    blind = mask.amin(dim=(2, 3), keepdim=True)
+    mask = mask * (1 - blind)
+    return _fill(image, 1 - mask)
+
+
+def _fill(image: Tensor, known: Tensor) -> Tensor:
+    height, width = image.shape[-2:]
+    if known.all():
+        return image
+    if max(height, width) == 1:
+        return image * known
+    even = (0, width % 2, 0, height % 2)
+    weight = F.avg_pool2d(F.pad(known, even), 2)
+    coarse = F.avg_pool2d(F.pad(image * known, even), 2) / weight.clamp(min=1e-6)
+    coarse = _fill(coarse, (weight > 0).to(image.dtype))
+    start = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
+    filled = torch.lerp(start, image, known)
+    for _ in range(SWEEPS):
+        padded = F.pad(filled, (1, 1, 1, 1), mode="replicate")
+        around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
+        filled = torch.lerp(around / 4, image, known)
+    return filled

@@ -1,0 +1,40 @@
+"""Which data and which code a stage ran on: from `dvc.lock`, the environment DVC gives, and git."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+
+def data_digests(stage: str) -> dict[str, str]:
+    """The outs of earlier stages that `stage` reads, with their DVC digests (`<md5>` or `<md5>.dir`).
+
+    While a stage runs, `dvc.lock` already holds the current digests of the stages before it. Empty without a lock.
+    """
+    lock, definition = Path("dvc.lock"), Path("dvc.yaml")
+    if not (lock.exists() and definition.exists()):
+        return {}
+    yaml = YAML(typ="safe", pure=True)
+    stages = yaml.load(lock).get("stages", {})
+    digests = {out["path"]: out["md5"] for entry in stages.values() for out in entry.get("outs", [])}
+    return {dep: digests[dep] for dep in yaml.load(definition)["stages"][stage]["deps"] if dep in digests}
+
+
+def code_state() -> dict[str, str]:
+    """The git commit, whether the work tree differs from it, and DVC's name of the experiment; what there is of them."""
+    state = {}
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        state["git.commit"] = commit
+        state["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
+    if os.environ.get("DVC_EXP_NAME"):
+        state["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
+    return state
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,64 @@
+"""Work shared out to several processes or threads; the results come in the order of the items, whatever the number."""
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import TypeVar
+
+from pipeline.errors import UserError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 64  # results that may wait for their turn: they lie in memory
+
+
+def workers() -> int:
+    """The environment variable `MENDLINE_WORKERS`, else the number of cores.
+
+    Raises:
+        UserError: the variable is not a number from 1 on.
+    """
+    cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1  # the first is new in Python 3.13
+    asked = os.environ.get("MENDLINE_WORKERS") or str(cores)
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(f"MENDLINE_WORKERS is {asked!r}; expected a number of processes, 1 or more")
+    return int(asked)
+
+
+def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`map`, in fresh processes that end with this one, even when it is killed."""
+    context = multiprocessing.get_context("spawn")
+    return _in_order(ProcessPoolExecutor(workers(), context, initializer=_follow_parent), function, items)
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """`map`, for what waits for a disk or a network, or works outside Python's lock as decoders do."""
+    return _in_order(ThreadPoolExecutor(threads), function, items)
+
+
+def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,54 @@
+"""Classical restorations, to stand beside the generator's. Each takes and gives uint8 RGB HWC; masks are bool HW."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from pipeline.gan.prior import harmonic_fill
+from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
+
+Restoration = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def untouched(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The damaged picture as it is."""
+    return image
+
+
+def mean_fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The hole in the mean colour of the known pixels."""
+    restored = image.copy()
+    restored[mask] = image[~mask].mean(axis=0).round()
+    return restored
+
+
+def telea(image: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
+    """Telea 2004, the fast marching method, as OpenCV has it; `radius` in px."""
+    return cv2.inpaint(image, mask.astype(np.uint8), radius, cv2.INPAINT_TELEA)
+
+
+def navier_stokes(image: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
+    """Bertalmio et al. 2001, as OpenCV has it; `radius` in px."""
+    return cv2.inpaint(image, mask.astype(np.uint8), radius, cv2.INPAINT_NS)
+
+
+def harmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The prior that the generator starts from, alone."""
+    restored = to_uint8(harmonic_fill(to_tensor(image[None]), mask_to_tensor(mask[None])))[0]
+    return np.where(mask[..., None], restored, image)
+
+
+def for_holes(radius: int) -> dict[str, Restoration]:
+    """The methods for pictures with a hole, by name."""
+    return {
+        "untouched": untouched,
+        "mean": mean_fill,
+        "telea": lambda image, mask: telea(image, mask, radius),
+        "navier_stokes": lambda image, mask: navier_stokes(image, mask, radius),
+        "harmonic": harmonic,
+    }
+
+
+# A picture of low resolution has no known pixel. It is stored enlarged by a bicubic filter: that is its baseline.
+FOR_LOWRES: dict[str, Restoration] = {"bicubic": untouched}

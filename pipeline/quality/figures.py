@@ -1,0 +1,79 @@
+"""What a person looks at: restorations side by side, the best and the worst of them, and bars."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline import sheet
+from pipeline.quality.report import Contest
+
+COLUMNS = ["corrupted", "Telea / bicubic", "GAN", "original"]
+LABELS = {
+    "untouched": "untouched",
+    "mean": "mean fill",
+    "telea": "Telea",
+    "navier_stokes": "Navier-Stokes",
+    "harmonic": "harmonic prior",
+    "bicubic": "bicubic",
+    "gan": "GAN",
+}
+
+
+def grid(contest: Contest, table: pd.DataFrame, rows: int) -> Image.Image:
+    """Test pairs in turn from each corruption: corrupted, Telea (bicubic for `lowres`), GAN, original."""
+    gan = _by_row(table, "gan")
+    turn = gan.groupby("corruption").cumcount()
+    chosen = gan.assign(turn=turn).sort_values(["turn", "corruption"]).index[:rows]
+    return _side_by_side(contest, sorted(chosen, key=lambda row: gan.corruption[row]), table)
+
+
+def cases(contest: Contest, table: pd.DataFrame, rows: int) -> Image.Image:
+    """The pairs where the GAN gains most over Telea (bicubic), then those where it loses most or gains least."""
+    gain = _gain(table).sort_values(ascending=False, kind="stable")
+    half = max(1, min(rows, len(gain)) // 2)
+    return _side_by_side(contest, [*gain.index[:half], *gain.index[-half:]], table)
+
+
+def bars(by_corruption: pd.DataFrame) -> plt.Figure:
+    """PSNR and SSIM of every method, by corruption."""
+    figure, axes = plt.subplots(2, 1, figsize=(10, 7), layout="constrained", sharex=True)
+    for axis, metric, unit in zip(axes, ("psnr", "ssim"), (" (dB)", ""), strict=True):
+        means = by_corruption.pivot(index="corruption", columns="method", values=metric)
+        means = means[[name for name in LABELS if name in means]].rename(columns=LABELS)
+        means.plot.bar(ax=axis, rot=0, width=0.85, legend=False, xlabel="", colormap="viridis_r")
+        lowest, highest = np.nanmin(means.to_numpy()), np.nanmax(means.to_numpy())
+        axis.set(ylabel=f"{metric.upper()}{unit}", ylim=(lowest - 0.15 * (highest - lowest), None))
+        axis.grid(axis="y", alpha=0.3)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    return figure
+
+
+def _side_by_side(contest: Contest, rows: list[int], table: pd.DataFrame) -> Image.Image:
+    gain, gan = _gain(table), _by_row(table, "gan")
+    pictures, labels = [], []
+    for row in rows:
+        target, image, _ = contest.pairs.pictures(row)
+        restored = contest.restorations(row)
+        classical = restored.get("telea", restored.get("bicubic"))
+        pictures.append([image, classical, restored["gan"], target])
+        labels.append(f"{gan.corruption[row]} {gain[row]:+.1f} dB")
+    return sheet.grid(pictures, COLUMNS, labels)
+
+
+def _by_row(table: pd.DataFrame, *methods: str) -> pd.DataFrame:
+    """The lines of one of the methods, numbered as the pairs are."""
+    return table[table.method.isin(methods)].reset_index(drop=True)
+
+
+def _gain(table: pd.DataFrame) -> pd.Series:
+    return _by_row(table, "gan").psnr - _by_row(table, "telea", "bicubic").psnr
+
+
+def save(figure: plt.Figure, path: Path) -> None:
+    """As PNG, without the time and version that would make its bytes differ."""
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+    plt.close(figure)
