@@ -9,6 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -57,32 +58,30 @@ def write(folder: Path, split: str, dataset: dict[str, Any], photos: Iterable[by
     archive: zipfile.ZipFile | None = None
     filled = 0
     folder.mkdir(parents=True, exist_ok=True)
-    for image, content in zip(dataset["images"], photos, strict=True):
-        if archive is None or filled + len(content) > SHARD_BYTES:
-            if archive:
-                archive.close()
-            number = len({line["archive"] for line in lines})
-            archive, filled = zipfile.ZipFile(folder / f"{split}-{number:05}.zip", "w"), 0
-        archive.writestr(zipfile.ZipInfo(f"{split}/{image['file_name']}", ZIP_EPOCH), content)
-        filled += len(content)
-        license_ = licenses[image["license"]]
-        lines.append(
-            {
-                "image_id": image["id"],
-                "split": split,
-                "file_name": image["file_name"],
-                "archive": Path(str(archive.filename)).name,
-                "width": image["width"],
-                "height": image["height"],
-                "license": license_["name"],
-                "license_url": license_["url"],
-                "source_url": image["coco_url"],
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-            }
-        )
-    if archive:
-        archive.close()
+    with ExitStack() as last:
+        for image, content in zip(dataset["images"], photos, strict=True):
+            if archive is None or filled + len(content) > SHARD_BYTES:
+                last.close()
+                number = len({line["archive"] for line in lines})
+                archive, filled = last.enter_context(zipfile.ZipFile(folder / f"{split}-{number:05}.zip", "w")), 0
+            archive.writestr(zipfile.ZipInfo(f"{split}/{image['file_name']}", ZIP_EPOCH), content)
+            filled += len(content)
+            license_ = licenses[image["license"]]
+            lines.append(
+                {
+                    "image_id": image["id"],
+                    "split": split,
+                    "file_name": image["file_name"],
+                    "archive": Path(str(archive.filename)).name,
+                    "width": image["width"],
+                    "height": image["height"],
+                    "license": license_["name"],
+                    "license_url": license_["url"],
+                    "source_url": image["coco_url"],
+                    "bytes": len(content),
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                }
+            )
     annotations = folder / "annotations" / f"instances_{split}.json"
     annotations.parent.mkdir(exist_ok=True)
     annotations.write_text(json.dumps(dataset))
@@ -116,9 +115,17 @@ def annotation_files(folder: Path) -> list[Path]:
 
 
 def read(folder: Path, photo: Photo) -> np.ndarray:
-    """The photo's pixels: uint8 RGB HWC. Raises `UserError` as `decode` does."""
-    content = _archive(folder / photo.archive).read(photo.member)
-    return decode(content, f"{folder / photo.archive}: {photo.member}")
+    """The photo's pixels: uint8 RGB HWC.
+
+    Raises:
+        UserError: as `decode` does, or the archive is damaged.
+    """
+    archive = folder / photo.archive
+    try:
+        content = _archive(archive).read(photo.member)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{archive}: damaged ({error}); make it again (dvc repro -f download)") from None
+    return decode(content, f"{archive}: {photo.member}")
 
 
 @lru_cache(maxsize=8)
@@ -134,6 +141,7 @@ def decode(content: bytes, where: str) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.array(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{where}: unreadable picture ({error}); replace or remove it") from None

@@ -1,0 +1,54 @@
+"""Which photos of MS-COCO are taken."""
+
+import hashlib
+from difflib import get_close_matches
+from typing import Any
+
+from pipeline.coco import instances
+from pipeline.errors import UserError
+from pipeline.params import Coco
+
+
+def choose(coco: Coco, datasets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Cut COCO instances dictionaries, by split, to the photos that the parameters ask for.
+
+    A photo is taken when it shows any of the categories and has any of the licenses. Of more than `limit`, those with
+    the lowest hash of their id are: a larger limit adds to a smaller one's photos.
+
+    Raises:
+        UserError: a category that the dictionaries do not know or no photo shows, or no photo is left.
+    """
+    images = [image for dataset in datasets.values() for image in dataset["images"]]
+    if coco.categories:
+        showing = set().union(*(_showing(category, datasets) for category in coco.categories))
+        images = [image for image in images if image["id"] in showing]
+    if coco.licenses:
+        images = [image for image in images if image["license"] in coco.licenses]
+    if not images:
+        raise UserError(
+            f"no photo of {coco.split} has any of the licenses {coco.licenses}"
+            f"{' and any of the categories' if coco.categories else ''}; change download.coco.licenses"
+        )
+    ids = sorted((image["id"] for image in images), key=_rank)
+    chosen = set(ids[: coco.limit or None])
+    cut = {split: instances.keep(dataset, chosen) for split, dataset in datasets.items()}
+    return {split: dataset for split, dataset in cut.items() if dataset["images"]}
+
+
+def _showing(category: str, datasets: dict[str, dict[str, Any]]) -> set[int]:
+    """Ids of the images with an annotation of this category."""
+    known = {entry["name"] for dataset in datasets.values() for entry in dataset["categories"]}
+    if category not in known:
+        nearest = get_close_matches(category.lower(), known, n=1, cutoff=0)
+        raise UserError(f"download.coco.categories: no category {category!r}; did you mean {' '.join(nearest)}?")
+    images: set[int] = set()
+    for dataset in datasets.values():
+        ids = {entry["id"] for entry in dataset["categories"] if entry["name"] == category}
+        images |= {entry["image_id"] for entry in dataset["annotations"] if entry["category_id"] in ids}
+    if not images:
+        raise UserError(f"download.coco.categories: no photo of {', '.join(datasets)} shows a {category!r}; remove it")
+    return images
+
+
+def _rank(image_id: int) -> bytes:
+    return hashlib.sha256(f"limit {image_id}".encode()).digest()

@@ -1,0 +1,187 @@
+"""The stage graph, proved in a scratch clone with DVC itself."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+SMALL = {
+    "download.sample.leaves": 24,
+    "download.sample.crops": 4,
+    "download.sample.size": 48,
+    "corrupt.image_size": 32,
+    "corrupt.variants": 1,
+    "train.steps": 4,
+    "train.warmup": 2,
+    "train.batch": 2,
+    "train.generator.channels": 4,
+    "train.generator.scales": 2,
+    "train.discriminator.channels": 4,
+    "train.log_every": 2,
+    "train.validate_every": 2,
+    "train.samples": 2,
+    "evaluate.rows": 2,
+}
+
+
+def imported_files(module: Path, seen: set[Path]) -> set[Path]:
+    """The first-party files that `module` imports, itself and all packages on the way included."""
+    if module in seen:
+        return seen
+    seen.add(module)
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    for name in names:
+        path = Path(*name.split("."))
+        packages = [parent / "__init__.py" for parent in [path, *path.parents]]
+        for file in [path.with_suffix(".py"), *packages]:
+            if file.parts[0] == "pipeline" and (ROOT / file).exists():
+                imported_files(file, seen)
+    return seen
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_exactly_the_code_that_it_imports(stage):
+    declared = set()
+    for dep in map(Path, STAGES[stage]["deps"]):
+        if dep.parts[0] == "pipeline":
+            declared |= {dep} if dep.suffix else {file.relative_to(ROOT) for file in (ROOT / dep).rglob("*.py")}
+    assert declared == imported_files(Path(f"pipeline/{stage}.py"), set())
+
+
+class Clone:
+    """A scratch clone of this work tree, with small parameters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"]
+        for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+            if (ROOT / name).exists() and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        for key, value in SMALL.items():
+            self.set(key, value)
+        for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "x"]):
+            self.run("git", *command)
+
+    def run(self, *command: str) -> str:
+        search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+        environment = inherited | {"PATH": search, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def repro(self) -> list[str]:
+        """Run the pipeline; the stages that ran."""
+        output = self.run("dvc", "repro")
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+    def set(self, key: str, value: object) -> None:
+        yaml = YAML()
+        params = yaml.load(self.folder / "params.yaml")
+        *sections, name = key.split(".")
+        section = params
+        for part in sections:
+            section = section[part]
+        section[name] = value
+        yaml.dump(params, self.folder / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Clone:
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    assert clone.repro() == ["download", "corrupt", "train", "evaluate"]
+    return clone
+
+
+def test_a_second_repro_runs_nothing_and_imports_neither_torch_nor_mlflow(clone):
+    assert clone.repro() == []
+    imports = clone.run("bash", "-c", "PYTHONPROFILEIMPORTTIME=1 dvc repro 2>&1")
+    assert "| dvc.repo" in imports.replace("|   ", "| ")
+    assert not re.search(r"\| +(torch|mlflow)\b", imports)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stages"),
+    [
+        ("evaluate.radius", 5, ["evaluate"]),
+        ("train.lr", 1e-4, ["train", "evaluate"]),
+        ("corrupt.stain.opacity", [0.4, 0.9], ["corrupt", "train", "evaluate"]),
+        ("download.sample.leaves", 25, ["download", "corrupt", "train", "evaluate"]),
+        ("download.coco.limit", 9, ["download"]),
+    ],
+)
+def test_a_changed_parameter_reruns_the_stages_it_affects(clone, key, value, stages):
+    clone.set(key, value)
+    assert clone.repro() == stages
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("README.md", set()),
+        ("tests/test_dvc.py", set()),
+        ("pipeline/coco/sample.py", {"download"}),
+        ("pipeline/photos.py", {"download", "corrupt"}),
+        ("pipeline/corruptions/stain.py", {"corrupt"}),
+        ("pipeline/pairs.py", {"corrupt", "train", "evaluate"}),
+        ("pipeline/gan/trainer.py", {"train"}),
+        ("pipeline/gan/generator.py", {"train", "evaluate"}),
+        ("pipeline/quality/metrics.py", {"train", "evaluate"}),
+        ("pipeline/quality/figures.py", {"evaluate"}),
+        ("pipeline/params.py", set(STAGES)),
+        ("pipeline/tracking.py", set(STAGES)),
+    ],
+)
+def test_changed_code_is_noticed_by_the_stages_that_run_it(clone, file, stages):
+    path = clone.folder / file
+    code = path.read_bytes()
+    path.write_bytes(code + b"\n# changed\n")
+    try:
+        assert set(json.loads(clone.run("dvc", "status", "--json"))) == stages
+    finally:
+        path.write_bytes(code)
+
+
+def test_changed_code_with_the_same_outcome_ends_there(clone):
+    path = clone.folder / "pipeline/corruptions/stain.py"
+    path.write_text(path.read_text() + "\n# changed\n")
+    assert clone.repro() == ["corrupt"]
+
+
+def test_dvc_shows_metrics_parameters_and_pictures(clone):
+    metrics = json.loads(clone.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    assert 5 < metrics["metrics/evaluate.json"]["data"]["psnr"] < 60
+    assert 5 < metrics["metrics/train.json"]["data"]["val_psnr"] < 60
+    (experiment,) = json.loads(clone.run("dvc", "exp", "show", "--json", "--rev", "HEAD", "--hide-queued"))[:1]
+    assert experiment["data"]["params"]["params.yaml"]["data"]["train"]["steps"] == 4
+    page = Path(clone.run("dvc", "plots", "show").strip().removeprefix("file://"))
+    assert (page.parent / "static").exists()
+    assert "Losses" in page.read_text()
+    assert len(list((page.parent / "static").glob("*figures_grid.png"))) == 1
+
+
+def test_every_stage_that_ran_is_a_run_in_mlflow(clone):
+    client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("mendline")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.run_name for run in runs} == set(STAGES)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    evaluated = next(run for run in runs if run.info.run_name == "evaluate")
+    assert evaluated.data.metrics["evaluate/psnr"] > 5
+    assert {data.dataset.name for data in evaluated.inputs.dataset_inputs} == {"data/pairs", "data/model"}

@@ -1,0 +1,120 @@
+import io
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools.coco import COCO
+
+from pipeline import photos
+from pipeline.errors import UserError
+from tests.coco.host import dataset, jpeg
+
+DATASET = dataset(range(1, 8))
+CONTENTS = [jpeg(image) for image in DATASET["images"]]
+
+
+def encoded(format_: str, mode: str = "RGB", **options) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(256, size=(8, 12, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def store(tmp_path):
+    photos.write(tmp_path, "val2017", DATASET, iter(CONTENTS)).to_csv(tmp_path / "manifest.csv", index=False)
+    return tmp_path
+
+
+def test_a_store_gives_back_the_photos_it_was_given(store):
+    found = photos.index(store)
+    assert [photo.image_id for photo in found] == list(range(1, 8))
+    for photo, content in zip(found, CONTENTS, strict=True):
+        assert np.array_equal(photos.read(store, photo), photos.decode(content, ""))
+
+
+def test_any_archive_tool_and_pycocotools_read_the_store(store, capsys):
+    with zipfile.ZipFile(store / "val2017-00000.zip") as archive:
+        assert archive.namelist() == [f"val2017/{image['file_name']}" for image in DATASET["images"]]
+        assert archive.read("val2017/000000000003.jpg") == CONTENTS[2]
+        assert archive.testzip() is None
+    annotations = COCO(photos.annotation_files(store)[0])
+    assert annotations.getImgIds() == list(range(1, 8))
+    assert len(annotations.loadAnns(annotations.getAnnIds(imgIds=[4]))) == 2
+
+
+def test_the_manifest_says_what_each_photo_is_and_who_may_use_it(store):
+    line = photos.write(store, "val2017", DATASET, iter(CONTENTS)).iloc[1]
+    assert line["license"] == "license 3"
+    assert line["license_url"] == "http://3"
+    assert line["source_url"] == "http://images.cocodataset.org/2"
+    assert (line["width"], line["height"], line["bytes"]) == (12, 8, len(CONTENTS[1]))
+
+
+def test_the_same_photos_give_the_same_bytes(store, tmp_path_factory):
+    again = tmp_path_factory.mktemp("again")
+    photos.write(again, "val2017", DATASET, iter(CONTENTS))
+    for path in ("val2017-00000.zip", "annotations/instances_val2017.json"):
+        assert (again / path).read_bytes() == (store / path).read_bytes()
+
+
+def test_a_full_archive_is_followed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "SHARD_BYTES", 3 * max(map(len, CONTENTS)))
+    manifest = photos.write(tmp_path, "val2017", DATASET, iter(CONTENTS))
+    manifest.to_csv(tmp_path / "manifest.csv", index=False)
+    assert sorted(path.name for path in tmp_path.glob("*.zip")) == [f"val2017-0000{number}.zip" for number in range(3)]
+    assert [photos.read(tmp_path, photo).shape for photo in photos.index(tmp_path)] == [(8, 12, 3)] * 7
+
+
+def test_parts_that_the_source_fixes_are_kept(tmp_path):
+    images = [image | {"part": "test"} for image in DATASET["images"][:1]] + DATASET["images"][1:]
+    manifest = photos.write(tmp_path, "sample", DATASET | {"images": images}, iter(CONTENTS))
+    manifest.to_csv(tmp_path / "manifest.csv", index=False)
+    assert [photo.part for photo in photos.index(tmp_path)] == ["test"] + [None] * 6
+
+
+def test_no_store_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no photos; run the download stage first"):
+        photos.index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("format_", "mode"),
+    [("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "P"), ("PNG", "RGBA"), ("PNG", "1"), ("TIFF", "F"), ("WEBP", "RGB")],
+)
+def test_any_mode_becomes_rgb(format_, mode):
+    pixels = photos.decode(encoded(format_, mode), "")
+    assert pixels.shape == (8, 12, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_a_rotated_photo_is_turned_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert photos.decode(encoded("JPEG", exif=exif), "").shape == (12, 8, 3)
+
+
+@given(st.sampled_from(["JPEG", "PNG", "WEBP", "BMP"]), st.data())
+def test_a_damaged_picture_is_read_or_refused_in_one_line(format_, data):
+    content = bytearray(encoded(format_))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
+        content[place] ^= 0xFF
+    del content[data.draw(st.integers(0, len(content))) :]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            assert photos.decode(bytes(content), "a.jpg").shape[2] == 3
+        except UserError as error:
+            assert str(error).startswith("a.jpg: unreadable picture")
+            assert "\n" not in str(error)
+
+
+def test_a_decompression_bomb_is_refused():
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
+    with pytest.raises(UserError, match="bomb"):
+        photos.decode(buffer.getvalue(), "bomb.png")

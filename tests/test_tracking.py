@@ -1,0 +1,95 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from pipeline import tracking
+from pipeline.errors import UserError
+from pipeline.params import load
+
+PARAMS = load(Path(__file__).parent.parent / "params.yaml")
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> MlflowClient:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def runs(client: MlflowClient) -> list:
+    experiment = client.get_experiment_by_name("mendline")
+    return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+
+
+def test_a_stage_is_a_run_with_its_parameters_metrics_and_figures(store, tmp_path):
+    (tmp_path / "pairs.png").write_bytes(b"picture")
+    tracking.log_stage("corrupt", PARAMS, {"corrupt/pairs/train": 12}, [tmp_path / "pairs.png"])
+    (run,) = runs(store)
+    assert run.info.run_name == "corrupt"
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"corrupt/pairs/train": 12}
+    assert run.data.params["corrupt.stain.opacity"] == "[0.5, 0.95]"
+    assert run.data.params["download.source"] == "sample"
+    assert not any(name.startswith("train.") for name in run.data.params)
+    assert [file.path for file in store.list_artifacts(run.info.run_id, "figures")] == ["figures/pairs.png"]
+
+
+def test_curves_and_pictures_are_logged_by_step(store):
+    with tracking.start("train", PARAMS) as run:
+        for step in (0, 10):
+            run.metrics({"val/psnr": 20.0 + step}, step)
+            run.picture("restored", np.zeros((8, 8, 3), np.uint8), step)
+    (logged,) = runs(store)
+    assert [(point.step, point.value) for point in store.get_metric_history(logged.info.run_id, "val/psnr")] == [
+        (0, 20.0),
+        (10, 30.0),
+    ]
+    assert len([file for file in store.list_artifacts(logged.info.run_id, "images") if file.path.endswith(".png")]) == 2
+
+
+def test_a_stage_that_fails_is_a_failed_run(store):
+    with pytest.raises(UserError), tracking.start("train", PARAMS):
+        raise UserError("no train pairs")
+    assert [run.info.status for run in runs(store)] == ["FAILED"]
+
+
+def test_the_data_and_the_code_are_named(store, tmp_path, monkeypatch):
+    (tmp_path / "dvc.yaml").write_text("stages: {corrupt: {cmd: x, deps: [pipeline, data/coco], outs: [data/pairs]}}")
+    (tmp_path / "dvc.lock").write_text("stages: {download: {cmd: x, outs: [{path: data/coco, md5: c0ffee.dir}]}}")
+    (tmp_path / ".gitignore").write_text("mlflow.db\n")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "x"]):
+        subprocess.run(["git", *command], check=True)
+    monkeypatch.setenv("DVC_EXP_NAME", "bold-mend")
+    tracking.log_stage("corrupt", PARAMS, {}, [])
+    (run,) = runs(store)
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("data/coco", "c0ffee.dir")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert run.data.tags["git.commit"] == run.data.tags["mlflow.source.git.commit"] == head
+    assert run.data.tags["git.dirty"] == "false"
+    assert run.data.tags["dvc.experiment"] == "bold-mend"
+
+
+def test_four_processes_can_start_a_fresh_store_at_once(store, tmp_path):
+    code = f"""
+from pathlib import Path
+from pipeline import tracking
+from pipeline.params import load
+tracking.log_stage("download", load(Path({str(Path(__file__).parent.parent / "params.yaml")!r})), {{"x": 1}}, [])
+"""
+    environment = {"PYTHONPATH": str(Path(__file__).parent.parent), "DVC_ROOT": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
+    assert len(runs(store)) == 4
+
+
+def test_a_server_that_is_down_is_one_line(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9") as error:
+        tracking.log_stage("download", PARAMS, {}, [])
+    assert "\n" not in str(error.value)
