@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import cv2
@@ -40,22 +41,27 @@ class Job:
 def main() -> None:
     """Read `data/coco`; write the pairs, their numbers and a contact sheet."""
     params = load()
-    corrupt = draw.capped(params.corrupt)
-    parts = split(photos.index(PHOTOS), corrupt.val, corrupt.test)
-    candidates = fitting_silhouettes(parts, corrupt)
-    jobs = [job for part in PARTS for job in plan(part, parts[part], candidates[part], corrupt)]
-    with outs.complete(*OUTS) as (pairs_out, summary_out, sheet_out):
-        done = parallel.in_processes(partial(make_pairs, params=corrupt), jobs)
-        for part, made in groupby(in_line(jobs, done, corrupt.variants), lambda each: each[0]):
-            pairs.write(pairs_out, part, (pair for _, pair in made))
-        table = summary(pairs_out)
-        table.to_csv(summary_out, index=False)
-        contact_sheet(Pairs(pairs_out, "train")).save(sheet_out)
-    counts = table.groupby("split").pairs.sum()
+    counts = make(params.corrupt).groupby("split").pairs.sum()
     numbers = ", ".join(f"{counts[part]} {part}" for part in PARTS)
     print(f"{counts.sum()} pairs in data/pairs: {numbers}")
     metrics = {f"corrupt/pairs/{part}": float(counts[part]) for part in PARTS}
     tracking.log_stage("corrupt", params, metrics, [Path("metrics/pairs.png")])
+
+
+def make(params: Corrupt) -> pd.DataFrame:
+    """Write the outs; return `summary`."""
+    params = draw.capped(params)
+    parts = split(photos.index(PHOTOS), params.val, params.test)
+    fitting = fitting_silhouettes(parts, params)
+    jobs = [job for part in PARTS for job in plan(part, parts[part], fitting[part], params)]
+    with outs.complete(*OUTS) as (pairs_out, summary_out, sheet_out):
+        done = parallel.in_processes(partial(make_pairs, params=params), jobs)
+        for part, made in groupby(in_line(jobs, done, params.variants), itemgetter(0)):
+            pairs.write(pairs_out, part, (pair for _, pair in made))
+        table = summary(pairs_out)
+        table.to_csv(summary_out, index=False)
+        contact_sheet(Pairs(pairs_out, "train")).save(sheet_out)
+    return table
 
 
 def fitting_silhouettes(parts: dict[str, list[Photo]], params: Corrupt) -> dict[str, list[Silhouette]]:
@@ -95,12 +101,13 @@ def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
     least_crop = 0.6 if job.part == "train" else 1.0
     made = []
     for variant, silhouette in enumerate(job.silhouettes):
-        seed = np.random.SeedSequence([params.seed, job.photo.image_id, variant]).generate_state(1, np.uint64).item()
+        sequence = np.random.SeedSequence([params.seed, job.photo.image_id, variant])
+        seed = sequence.generate_state(1, np.uint64).item()
         rng = np.random.default_rng(seed)
         target = crops.square(photo, rng, least_crop, params.image_size)
         kind = draw.kind(rng, params, silhouette is not None)
         corrupted, mask = draw.damage(kind, target, rng, params, silhouette)
-        encoded = map(pairs.encode, (target, corrupted, np.where(mask, np.uint8(255), np.uint8(0))))
+        encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))
         made.append(Pair(job.photo.image_id, variant, kind, seed, float(mask.mean()), *encoded))
     return made
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+BACKGROUND = (225, 225, 225)
 GAP = 4
 FONT_SIZE = 13
 LEADING = 18  # height of a line of text, in px
@@ -19,7 +20,7 @@ def grid(rows: list[list[np.ndarray]], titles: list[str], labels: list[str] | No
         labels: one for each row, over its first picture; None for none.
 
     Returns:
-        An RGB picture on white.
+        An RGB picture, on a light grey so that white pictures show.
     """
     font = ImageFont.load_default(FONT_SIZE)
     height, width = rows[0][0].shape[:2]
@@ -28,12 +29,12 @@ def grid(rows: list[list[np.ndarray]], titles: list[str], labels: list[str] | No
     cell_height = height + GAP + label_height
     block_width = len(titles) * cell_width + 2 * GAP
 
-    def unevenness(tall: int) -> float:
-        return abs(math.log(math.ceil(len(rows) / tall) * block_width / (tall * cell_height + LEADING)))
+    def unevenness(blocks: int) -> float:
+        return abs(math.log(blocks * block_width / (math.ceil(len(rows) / blocks) * cell_height + LEADING)))
 
-    tall = min(range(1, len(rows) + 1), key=unevenness)
-    blocks = math.ceil(len(rows) / tall)
-    sheet = Image.new("RGB", (blocks * block_width, tall * cell_height + LEADING), "white")
+    blocks = min(range(1, len(rows) + 1), key=unevenness)
+    tall = math.ceil(len(rows) / blocks)
+    sheet = Image.new("RGB", (blocks * block_width, tall * cell_height + LEADING), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     for number, row in enumerate(rows):
         left, top = number // tall * block_width + GAP, number % tall * cell_height + LEADING

@@ -44,10 +44,11 @@ def read(folder: Path) -> dict[int, list[Silhouette]]:
         dataset = json.loads(path.read_text())
         sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
         for annotation in dataset["annotations"]:
-            if annotation["iscrowd"] or annotation["image_id"] not in sizes:
+            segmentation = annotation.get("segmentation")  # some tools write boxes alone
+            if annotation.get("iscrowd") or not segmentation or annotation["image_id"] not in sizes:
                 continue
             try:
-                silhouette = _compress(annotation["segmentation"], *sizes[annotation["image_id"]])
+                silhouette = _compress(segmentation, *sizes[annotation["image_id"]])
             except Exception as error:  # what pycocotools raises on bad input has no narrower class
                 raise UserError(
                     f"{path}: annotation {annotation['id']} is not readable ({error}); mend or remove it"

@@ -1,0 +1,5 @@
+"""One file a corruption, each with `corrupt(image, rng, params) -> (corrupted, mask)`.
+
+`image` and `corrupted` are uint8 RGB HWC; `mask` is bool HW, true where the picture is to be restored, and never
+empty. Where it is false, `corrupted` equals `image`. `rng` is the only source of chance.
+"""

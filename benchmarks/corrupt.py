@@ -1,0 +1,42 @@
+"""Pairs a second of the corrupt stage, by number of workers.
+
+    python benchmarks/corrupt.py
+
+Reads `data/coco` and `params.yaml` as the stage does and writes nothing. Each number of workers is timed from the
+first finished photo on, so that the start of the processes, which a long run does not feel, is left out.
+"""
+
+import os
+import platform
+import time
+from functools import partial
+
+from pipeline import corrupt, parallel, photos
+from pipeline.corruptions import draw
+from pipeline.errors import one_line_errors
+from pipeline.params import load
+from pipeline.parts import split
+
+
+def main() -> None:
+    """Print a line for each number of workers."""
+    params = draw.capped(load().corrupt)
+    parts = split(photos.index(corrupt.PHOTOS), params.val, params.test)
+    candidates = corrupt.fitting_silhouettes(parts, params)
+    jobs = [job for part in parts for job in corrupt.plan(part, parts[part], candidates[part], params)]
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {params.image_size} px")
+    alone = 0.0
+    for workers in range(1, (os.cpu_count() or 1) + 1):
+        os.environ["MENDLINE_WORKERS"] = str(workers)
+        done = parallel.in_processes(partial(corrupt.make_pairs, params=params), jobs)
+        next(done)
+        start = time.perf_counter()
+        pairs = sum(len(made) for made in done)
+        rate = pairs / (time.perf_counter() - start)
+        alone = alone or rate
+        print(f"{workers} workers: {rate:.0f} pairs a second, {rate / alone:.2f} times one worker's")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,67 @@
+"""A kind of damage by chance, as often as its weight says, with a hole no larger than allowed."""
+
+from functools import partial
+from typing import cast
+
+import numpy as np
+
+from pipeline.corruptions import holes, lowres, mixed
+from pipeline.errors import UserError
+from pipeline.params import Corrupt, HoleCorruption
+from pipeline.silhouettes import Silhouette
+
+TRIES = 1000
+
+
+def weights(params: Corrupt, with_object: bool) -> dict[str, float]:
+    """The weight of each kind that can be drawn, with or without silhouettes. Empty where there is none."""
+    impossible = set()
+    if not with_object:
+        impossible.add("object")
+    if len(mixed.kinds(params, with_object)) < 2:
+        impossible.add("mixed")
+    return {kind: weight for kind, weight in params.weights if weight and kind not in impossible}
+
+
+def kind(rng: np.random.Generator, params: Corrupt, with_object: bool) -> str:
+    """One of `weights`, which must not be empty."""
+    names, values = zip(*weights(params, with_object).items(), strict=True)
+    return str(rng.choice(names, p=np.divide(values, sum(values))))
+
+
+def damage(
+    kind: str, image: np.ndarray, rng: np.random.Generator, params: Corrupt, silhouette: Silhouette | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Damage a picture, drawing again while the hole is larger than `max_hole`; `lowres` has no hole.
+
+    Args:
+        kind: a key of `weights`.
+        image: uint8 RGB HWC.
+        rng: the draw.
+        params: of all kinds.
+        silhouette: for `object`, needed there, and for `mixed`.
+
+    Returns:
+        uint8 RGB HWC, and bool HW, true where to restore.
+
+    Raises:
+        UserError: no hole was small enough.
+    """
+    if kind == "lowres":
+        return lowres.corrupt(image, rng, params.lowres)
+    corrupt = mixed.corrupt if kind == "mixed" else partial(holes.corrupt, cast(HoleCorruption, kind))
+    for _ in range(TRIES):
+        corrupted, mask = corrupt(image, rng, params, silhouette)
+        if mask.mean() <= params.max_hole:
+            return corrupted, mask
+    raise UserError(
+        f"corrupt.max_hole is {params.max_hole}, and {TRIES} holes in a row were larger; "
+        f"set it larger, or the counts and sizes of corrupt.{kind} smaller"
+    )
+
+
+def capped(params: Corrupt) -> Corrupt:
+    """`params` with `object.area` below `max_hole`, so that no silhouette is chosen that could never fit."""
+    least, most = params.object.area
+    area = [least, min(most, 0.9 * params.max_hole)]  # the tenth is for the rounding to whole pixels
+    return params.model_copy(update={"object": params.object.model_copy(update={"area": area})})

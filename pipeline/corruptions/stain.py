@@ -1,0 +1,78 @@
+"""Something was spilt: soft tinted blotches through which the picture shines."""
+
+import cv2
+import numpy as np
+
+from pipeline.corruptions.chance import amount, count
+from pipeline.params import Stain
+
+TINTS = np.array(
+    [
+        (92, 58, 28),  # coffee
+        (176, 136, 72),  # tea
+        (196, 172, 96),  # yellowed glue
+        (140, 66, 28),  # rust
+        (110, 24, 44),  # wine
+        (34, 40, 92),  # ink
+        (36, 34, 30),  # oil
+        (92, 104, 62),  # mould
+        (225, 220, 205),  # bleach
+    ],
+    np.float32,
+)
+FAINTEST = 0.04  # opacity below which nobody would see a change: there the picture is left alone
+WAVES = 7
+
+
+def corrupt(image: np.ndarray, rng: np.random.Generator, params: Stain) -> tuple[np.ndarray, np.ndarray]:
+    """Blend blotches over the picture, `(1 - opacity) * image + opacity * tint`.
+
+    A blotch's outline is a circle whose radius is a random Fourier series of the angle; its opacity falls softly at
+    the rim, which is a little darker than the inside, as pigment dries, and varies in clouds.
+
+    Args:
+        image: uint8 RGB HWC.
+        rng: draws number, outline, tint and opacity.
+        params: number, mean radius (as a share of the shorter side) and opacity at the heart.
+
+    Returns:
+        uint8 RGB HWC, and bool HW, true where a blotch has any opacity.
+    """
+    corrupted = image.astype(np.float32)
+    mask = np.zeros(image.shape[:2], bool)
+    for _ in range(count(rng, params.count)):
+        opacity = _opacity(image.shape[:2], rng, params)
+        tint = np.clip(rng.choice(TINTS) + rng.normal(0, 10, 3), 0, 255)
+        corrupted += (tint - corrupted) * opacity[..., None]
+        mask |= opacity > 0
+    return corrupted.round().astype(np.uint8), mask
+
+
+def _opacity(size: tuple[int, int], rng: np.random.Generator, params: Stain) -> np.ndarray:
+    """Of one blotch, HW, 0 to 1."""
+    height, width = size
+    radius = max(1, min(size) * amount(rng, params.radius))
+    row, column = rng.integers(height), rng.integers(width)
+    y, x = np.ogrid[:height, :width]
+    outline = radius * _waves(np.arctan2(y - row, x - column), rng)
+    depth = 1 - np.hypot(y - row, x - column) / outline  # 1 at the heart, 0 at the outline
+    rim = np.exp(-(((depth - 0.15) / 0.08) ** 2))
+    body = np.clip(depth / rng.uniform(0.1, 0.35), 0, 1)
+    opacity = amount(rng, params.opacity) * body * (_clouds(size, radius, rng) + 0.25 * rim)
+    return np.where(opacity < FAINTEST, 0, np.minimum(opacity, 1))
+
+
+def _waves(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The radius at each angle, relative to its mean: waves, the quicker the smaller."""
+    order = np.arange(1, WAVES + 1)
+    size, phase = rng.normal(0, 0.22 / order**0.8), rng.uniform(0, 2 * np.pi, WAVES)
+    grid = np.linspace(-np.pi, np.pi, 257)
+    series = np.maximum(0.3, 1 + np.cos(np.outer(grid, order) + phase) @ size)
+    return np.interp(angle, grid, series)
+
+
+def _clouds(size: tuple[int, int], radius: float, rng: np.random.Generator) -> np.ndarray:
+    """Soft noise between 0.55 and 1 whose grain is half the blotch's radius."""
+    cells = [max(2, round(2 * side / radius)) for side in size]
+    coarse = rng.uniform(0.55, 1, cells).astype(np.float32)
+    return np.clip(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC), 0.55, 1)

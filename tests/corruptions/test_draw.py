@@ -1,0 +1,51 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pipeline.corruptions import draw
+from pipeline.errors import UserError
+from pipeline.params import Weights
+
+from .made import PARAMS, picture
+
+
+def weighted(**weights):
+    zero = dict.fromkeys(Weights.model_fields, 0.0)
+    return PARAMS.model_copy(update={"weights": Weights(**zero | weights)})
+
+
+def test_kinds_come_as_often_as_they_weigh():
+    params = weighted(scratch=1.0, lowres=3.0)
+    rng = np.random.default_rng(0)
+    counts = Counter(draw.kind(rng, params, with_object=True) for _ in range(2000))
+    assert set(counts) == {"scratch", "lowres"}
+    assert counts["lowres"] / counts["scratch"] == pytest.approx(3, rel=0.2)
+
+
+def test_without_silhouettes_there_is_no_object():
+    assert set(draw.weights(PARAMS, True)) - set(draw.weights(PARAMS, False)) == {"object"}
+    mixed = PARAMS.mixed.model_copy(update={"kinds": ["stain", "object"]})
+    params = weighted(object=1.0, mixed=1.0, stain=1.0).model_copy(update={"mixed": mixed})
+    assert set(draw.weights(params, False)) == {"stain"}
+
+
+@pytest.mark.parametrize("kind", ["occlusion", "freeform", "mixed"])
+def test_holes_stay_below_the_largest(kind):
+    params = PARAMS.model_copy(update={"max_hole": 0.15})
+    for seed in range(20):
+        _, mask = draw.damage(kind, picture(48, 48), np.random.default_rng(seed), params, None)
+        assert mask.mean() <= 0.15
+
+
+def test_a_hole_that_cannot_be_small_enough_is_one_line():
+    occlusion = PARAMS.occlusion.model_copy(update={"side": [0.9, 1.0]})
+    params = PARAMS.model_copy(update={"max_hole": 0.1, "occlusion": occlusion})
+    with pytest.raises(UserError, match=r"^corrupt\.max_hole is 0\.1.*corrupt\.occlusion.*$"):
+        draw.damage("occlusion", picture(32, 32), np.random.default_rng(0), params, None)
+
+
+def test_objects_are_capped_by_the_largest_hole():
+    params = draw.capped(PARAMS.model_copy(update={"max_hole": 0.1}))
+    assert params.object.area[1] < 0.1
+    assert draw.capped(PARAMS).object.area == PARAMS.object.area

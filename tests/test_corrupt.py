@@ -1,0 +1,212 @@
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from pipeline import corrupt, photos
+from pipeline.errors import UserError
+from pipeline.pairs import Pairs
+from pipeline.params import load
+
+ROOT = Path(__file__).parent.parent
+SPLIT = "val2017"
+PHOTOS = 36
+EVERY_KIND = {"occlusion", "scratch", "stain", "freeform", "object", "lowres", "mixed"}
+
+
+def jpeg(number: int) -> bytes:
+    y, x = np.mgrid[:75, :100]
+    picture = np.stack([128 + 90 * np.sin(x / (number % 7 + 3)), 2 * y, 128 + 90 * np.cos(y / 9 + number)], axis=2)
+    buffer = io.BytesIO()
+    Image.fromarray(picture.astype(np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def outline(image_id: int) -> list[int]:
+    """An L as no other photo has it."""
+    right = 60 + image_id // 10
+    return [10, 10, 30, 10, 30, 40, right, 40, right, 60, 10, 60]
+
+
+def make_store(contents: list[bytes], annotated: bool = True) -> None:
+    """In the current folder: photos of 100 x 75 px with an instance in each, and params.yaml."""
+    images = [
+        {"id": 10 * number, "file_name": f"{number:03}.jpg", "license": 1, "width": 100, "height": 75, "coco_url": ""}
+        for number in range(len(contents))
+    ]
+    annotations = [
+        {"id": image["id"], "image_id": image["id"], "iscrowd": 0, "segmentation": [outline(image["id"])]}
+        for image in images
+    ]
+    licenses = [{"id": 1, "name": "some", "url": "http://127.0.0.1"}]
+    dataset = {"images": images, "annotations": annotations if annotated else [], "licenses": licenses}
+    photos.write(corrupt.PHOTOS, SPLIT, dataset, contents).to_csv(corrupt.PHOTOS / "manifest.csv", index=False)
+
+
+def set_params(**values: object) -> None:
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    params["corrupt"].update({"image_size": 32, "val": 0.2, "test": 0.2} | values)
+    yaml.dump(params, Path("params.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def scratch_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MENDLINE_WORKERS", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    set_params()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a stage that ran as DVC runs it, with two workers, and what it printed."""
+    folder = tmp_path_factory.mktemp("finished")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MENDLINE_WORKERS": "2"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        set_params()
+        make_store([jpeg(number) for number in range(PHOTOS)])
+        command = [sys.executable, "-m", "pipeline.corrupt"]
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    finally:
+        os.chdir(before)
+    assert process.returncode == 0, process.stderr
+    return folder, process.stdout
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    outs = [*(folder / "data/pairs").iterdir(), *(folder / "metrics").iterdir()]
+    return {path.name: path.read_bytes() for path in outs}
+
+
+def make() -> None:
+    corrupt.make(load().corrupt)
+
+
+def test_the_last_line_says_what_was_made(finished):
+    folder, printed = finished
+    sizes = {part: len(Pairs(folder / "data/pairs", part)) for part in ("train", "val", "test")}
+    assert sum(sizes.values()) == 2 * PHOTOS
+    numbers = ", ".join(f"{size} {part}" for part, size in sizes.items())
+    assert printed.splitlines()[-1] == f"{2 * PHOTOS} pairs in data/pairs: {numbers}"
+
+
+def test_every_pair_differs_from_its_target_in_the_hole_alone(finished):
+    for part in ("train", "val", "test"):
+        store = Pairs(finished[0] / "data/pairs", part)
+        for row, (area, kind) in enumerate(zip(store.column("hole_area"), store.column("corruption"), strict=True)):
+            target, corrupted, mask = store.pictures(row)
+            assert target.shape == corrupted.shape == (32, 32, 3)
+            assert np.array_equal(target[~mask], corrupted[~mask])
+            assert mask.mean() == area
+            assert area == 1 if kind == "lowres" else 0 < area <= 0.6
+
+
+def test_rows_are_in_order_and_no_photo_is_in_two_parts(finished):
+    seen = {}
+    for part in ("train", "val", "test"):
+        store = Pairs(finished[0] / "data/pairs", part)
+        keys = list(zip(store.column("image_id"), store.column("variant"), strict=True))
+        assert keys == sorted(set(keys))
+        seen[part] = set(store.column("image_id"))
+    assert sum(map(len, seen.values())) == len(set.union(*seen.values())) == PHOTOS
+
+
+def test_the_table_counts_the_pairs_of_each_kind(finished):
+    table = pd.read_csv(finished[0] / "metrics/pairs.csv")
+    assert table.columns.tolist() == ["split", "corruption", "area", "pairs", "mean_hole_area"]
+    assert set(table.corruption) == EVERY_KIND
+    for part, group in table.groupby("split"):
+        kinds = pd.Series(Pairs(finished[0] / "data/pairs", part).column("corruption"))
+        assert group.groupby("corruption").pairs.sum().to_dict() == kinds.value_counts().to_dict()
+    bounds = table.area.str.extract(r"(\d+)-(\d+) %").astype(int) / 100
+    assert table.mean_hole_area.between(bounds[0], bounds[1]).all()
+
+
+def test_the_contact_sheet_is_a_picture(finished):
+    with Image.open(finished[0] / "metrics/pairs.png") as image:
+        assert image.format == "PNG" and min(image.size) > 100
+
+
+def test_one_worker_writes_the_same_bytes_as_two(finished):
+    make_store([jpeg(number) for number in range(PHOTOS)])
+    make()
+    assert files(Path()) == files(finished[0])
+
+
+def test_another_seed_gives_other_damage_to_the_same_parts(finished):
+    make_store([jpeg(number) for number in range(PHOTOS)])
+    set_params(seed=1)
+    make()
+    here, there = Pairs(Path("data/pairs"), "test"), Pairs(finished[0] / "data/pairs", "test")
+    assert here.column("image_id") == there.column("image_id")
+    assert not set(here.column("seed")) & set(there.column("seed"))
+
+
+def test_without_annotations_there_is_no_object_and_stderr_says_so(capfd):
+    make_store([jpeg(number) for number in range(20)], annotated=False)
+    make()
+    assert "object" not in set(pd.read_csv("metrics/pairs.csv").corruption)
+    assert "no fitting silhouettes in train, val, test; made there without object\n" in capfd.readouterr().err
+
+
+def test_object_alone_without_annotations_is_one_line():
+    make_store([jpeg(number) for number in range(20)], annotated=False)
+    set_params(weights=dict.fromkeys(EVERY_KIND, 0.0) | {"object": 1.0})
+    with pytest.raises(
+        UserError, match=r"no fitting silhouettes in train, val, test; give another of corrupt\.weights"
+    ):
+        make()
+
+
+def test_a_part_without_photos_is_one_line():
+    make_store([jpeg(number) for number in range(2)])
+    with pytest.raises(UserError, match=r"^none of the 2 photos falls to \w+; get more photos"):
+        make()
+
+
+def test_silhouettes_come_from_photos_of_the_same_part():
+    make_store([jpeg(number) for number in range(20)])
+    params = load().corrupt
+    parts = corrupt.split(photos.index(corrupt.PHOTOS), params.val, params.test)
+    for part, found in corrupt.fitting_silhouettes(parts, params).items():
+        widths = [silhouette.box[1] for silhouette in found]
+        assert widths == [outline(photo.image_id)[6] - 10 for photo in parts[part]]
+
+
+def test_an_unreadable_photo_ends_in_one_line_and_leaves_no_out():
+    contents = [jpeg(number) for number in range(20)]
+    contents[5] = contents[5][:300]
+    make_store(contents)
+    command = [sys.executable, "-m", "pipeline.corrupt"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1].startswith("error: data/coco/val2017-00000.zip: val2017/005.jpg: unreadable")
+    assert "Traceback" not in process.stderr
+    assert not Path("data/pairs").exists() and not Path("metrics").exists()
+
+
+def test_a_damaged_archive_is_one_line():
+    make_store([jpeg(number) for number in range(20)])
+    archive = corrupt.PHOTOS / f"{SPLIT}-00000.zip"
+    content = bytearray(archive.read_bytes())
+    content[500] ^= 255
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match=r"val2017-00000\.zip: damaged"):
+        make()
+
+
+def test_no_photos_is_one_line():
+    with pytest.raises(UserError, match="run the download stage first"):
+        make()
