@@ -65,7 +65,10 @@ def make(params: Corrupt) -> pd.DataFrame:
 
 
 def fitting_silhouettes(parts: dict[str, list[Photo]], params: Corrupt) -> dict[str, list[Silhouette]]:
-    """The silhouettes in the photos of each part that can be placed; where a part has none, stderr says so.
+    """The silhouettes in the photos of each part that can be placed.
+
+    A part without any borrows those of train: they are shapes, not pictures. Where train has none either, stderr
+    says so.
 
     Raises:
         UserError: a part has none, and no weight is left without `object`.
@@ -76,6 +79,7 @@ def fitting_silhouettes(parts: dict[str, list[Photo]], params: Corrupt) -> dict[
         part: [shape for photo in members for shape in filter(fits, by_photo.get(photo.image_id, []))]
         for part, members in parts.items()
     }
+    fitting = {part: own or fitting["train"] for part, own in fitting.items()}
     bare = ", ".join(part for part in PARTS if not fitting[part])
     if bare and draw.weights(params, True) != draw.weights(params, False):
         if not draw.weights(params, False):

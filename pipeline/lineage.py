@@ -22,7 +22,7 @@ def data_digests(stage: str) -> dict[str, str]:
 
 
 def code_state() -> dict[str, str]:
-    """The git commit, whether the work tree differs from it, and DVC's name of the experiment; what there is of them."""
+    """The git commit, whether tracked files differ from it, and DVC's name of the experiment, where they exist."""
     state = {}
     commit = _git("rev-parse", "HEAD")
     if commit:

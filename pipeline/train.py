@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -54,7 +55,7 @@ def fit(
         for name, loss in trainer.step(step - 1, batch).items():
             recent[name].append(loss)
         if step % params.train.log_every == 0 or step == params.train.steps:
-            point = {name: sum(values).item() / len(values) for name, values in recent.items()}
+            point = {name: torch.stack(values).mean().item() for name, values in recent.items()}
             run.metrics({f"train/{name}": value for name, value in point.items()}, step)
             losses.append({"step": step} | point)
             recent.clear()

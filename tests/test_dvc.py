@@ -75,8 +75,9 @@ class Clone:
                 shutil.copy2(ROOT / name, folder / name)
         for key, value in SMALL.items():
             self.set(key, value)
-        for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "x"]):
-            self.run("git", *command)
+        self.run("git", "init", "-q")
+        self.run("git", "add", ".")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "clone")
 
     def run(self, *command: str) -> str:
         search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

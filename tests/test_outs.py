@@ -1,5 +1,4 @@
 import errno
-import os
 
 import pytest
 
@@ -38,7 +37,7 @@ def test_a_folder_is_replaced_whole(tmp_path):
         with complete("data/model") as (out,):
             out.mkdir()
             (out / content).write_text(content)
-    assert os.listdir(tmp_path / "data/model") == ["new"]
+    assert [path.name for path in (tmp_path / "data/model").iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize(

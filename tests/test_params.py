@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from pipeline.errors import UserError
-from pipeline.params import Params, expected, load
+from pipeline.params import Params, Weights, expected, load
 
 ROOT = Path(__file__).parent.parent
 YAML_TEXT = (ROOT / "params.yaml").read_text()
@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said(path, value, message, tmp_path):
 
 
 def test_a_corruption_must_have_weight(tmp_path):
-    weights = dict.fromkeys(Params.model_fields["corrupt"].annotation.model_fields["weights"].annotation.model_fields, 0)
+    weights = dict.fromkeys(Weights.model_fields, 0)
     with pytest.raises(UserError, match="one must be above 0"):
         load_with(("corrupt", "weights"), str(weights), tmp_path)
 

@@ -43,9 +43,7 @@ class Generator(nn.Module):
             nn.Sequential(nn.Conv2d(2 * width, 4 * width, 1), nn.PixelShuffle(2)) for width in widths[:-1]
         )
         self.decoder = nn.ModuleList(_blocks(width, blocks) for width in widths[:-1])
-        self.head = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(channels, 3 * patch**2, 3, padding=1), nn.PixelShuffle(patch)
-        )
+        self.head = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, 3 * patch**2, 3, padding=1), nn.PixelShuffle(patch))
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
 

@@ -28,11 +28,9 @@ class Trainer:
         """Networks and optimizers as `params` has them; the initial weights depend on `params.seed` alone."""
         self.params, self.device = params, device
         torch.manual_seed(params.seed)
-        self.generator = Generator(**params.generator.model_dump()).to(device).to(
-            memory_format=torch.channels_last
-        )
-        self.discriminator = Discriminator(params.discriminator.channels).to(device).to(
-            memory_format=torch.channels_last
+        self.generator = Generator(**params.generator.model_dump()).to(device).to(memory_format=torch.channels_last)
+        self.discriminator = (
+            Discriminator(params.discriminator.channels).to(device).to(memory_format=torch.channels_last)
         )
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.generator_adam = torch.optim.Adam(self.generator.parameters(), betas=(0.9, 0.99))

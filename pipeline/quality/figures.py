@@ -58,7 +58,7 @@ def _side_by_side(contest: Contest, rows: list[int], table: pd.DataFrame) -> Ima
     for row in rows:
         target, image, _ = contest.pairs.pictures(row)
         restored = contest.restorations(row)
-        classical = restored.get("telea", restored.get("bicubic"))
+        classical = restored["telea"] if "telea" in restored else restored["bicubic"]
         pictures.append([image, classical, restored["gan"], target])
         labels.append(f"{gan.corruption[row]} {gain[row]:+.1f} dB")
     return sheet.grid(pictures, COLUMNS, labels)

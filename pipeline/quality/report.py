@@ -1,5 +1,7 @@
 """Scores of every method on the test pairs, and the tables made from them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -56,7 +58,7 @@ def by_corruption(table: pd.DataFrame) -> pd.DataFrame:
 def by_area(table: pd.DataFrame) -> pd.DataFrame:
     """The same by share of the picture that is missing; `lowres`, where nothing is, left out."""
     holes = table[table.corruption != "lowres"]
-    percent = [f"{100 * low:.0f}-{100 * high:.0f} %" for low, high in zip(AREAS, AREAS[1:], strict=False)]
+    percent = [f"{100 * low:.0f}-{100 * high:.0f} %" for low, high in pairwise(AREAS)]
     area = pd.cut(holes.hole_area, AREAS, labels=percent)
     return _means(holes.assign(hole_area=area), ["hole_area", "method"])
 
