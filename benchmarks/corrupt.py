@@ -1,6 +1,6 @@
 """Pairs a second of the corrupt stage, by number of workers.
 
-    python benchmarks/corrupt.py
+    python -m benchmarks.corrupt
 
 Reads `data/coco` and `params.yaml` as the stage does and writes nothing. Each number of workers is timed from the
 first finished photo on, so that the start of the processes, which a long run does not feel, is left out.

@@ -127,4 +127,4 @@ def _uri() -> str:
 
 def _artifacts() -> str | None:
     """Beside the embedded store; where there is a server, it decides."""
-    return None if os.environ.get("MLFLOW_TRACKING_URI") else (_root() / "mlartifacts").as_uri()
+    return None if _uri().startswith("http") else (_root() / "mlartifacts").as_uri()
