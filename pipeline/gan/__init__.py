@@ -1,0 +1,1 @@
+"""The two networks, what they minimize and how they are trained."""

@@ -47,7 +47,7 @@ class Contest:
             values = scores(np.stack(list(restored.values())), np.stack([target] * count), np.stack([mask] * count))
             lines = keys.loc[[row] * count].reset_index(drop=True)
             tables.append(lines.assign(method=list(restored), **values))
-        return pd.concat(tables, ignore_index=True)
+        return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(METRICS, float))
 
 
 def by_corruption(table: pd.DataFrame) -> pd.DataFrame:
