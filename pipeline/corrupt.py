@@ -140,14 +140,14 @@ def summary(folder: Path) -> pd.DataFrame:
 
 
 def contact_sheet(store: Pairs) -> Image.Image:
-    """The first pairs of each corruption: target, corrupted and mask."""
-    kinds = pd.Series(store.column("corruption")).sort_values(kind="stable")
-    chosen = kinds.groupby(kinds).head(EXAMPLES)
-    rows = []
-    for row in chosen.index:
+    """Some pairs of each corruption: target, corrupted and mask."""
+    kinds = pd.Series(store.column("corruption"))
+    chosen = [row for _, rows in kinds.groupby(kinds) for row in sheet.spread(list(rows.index), EXAMPLES)]
+    pictures = []
+    for row in chosen:
         target, corrupted, mask = store.pictures(row)
-        rows.append([target, corrupted, mask.astype(np.uint8) * 255])
-    return sheet.grid(rows, ["target", "corrupted", "mask"], list(chosen))
+        pictures.append([target, corrupted, mask.astype(np.uint8) * 255])
+    return sheet.grid(pictures, ["target", "corrupted", "mask"], [kinds[row] for row in chosen])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Pictures side by side, for people to look at."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -9,6 +10,12 @@ BACKGROUND = (225, 225, 225)
 GAP = 4
 FONT_SIZE = 13
 LEADING = 18  # height of a line of text, in px
+
+
+def spread(candidates: Sequence[int], wanted: int) -> list[int]:
+    """`wanted` of the candidates, evenly spaced, so that a sheet shows more than the first pictures; all if fewer."""
+    places = np.linspace(0, len(candidates) - 1, min(wanted, len(candidates))).round().astype(int)
+    return [candidates[place] for place in places]
 
 
 def grid(rows: list[list[np.ndarray]], titles: list[str], labels: list[str] | None = None) -> Image.Image:

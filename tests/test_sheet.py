@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import sheet
+from pipeline.sheet import spread
 
 RED = np.full((40, 60, 3), (200, 0, 0), np.uint8)
 GREY = np.full((40, 60), 77, np.uint8)
@@ -37,3 +40,11 @@ def test_long_titles_do_not_overlap():
     tiny = np.zeros((8, 8, 3), np.uint8)
     image = sheet.grid([[tiny, tiny]], ["a long title", "another long title"])
     assert image.width > 200
+
+
+@given(count=st.integers(1, 50), wanted=st.integers(1, 60))
+def test_a_spread_is_in_order_without_repeats_and_reaches_far(count, wanted):
+    chosen = spread(range(count), wanted)
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == min(wanted, count)
+    assert wanted == 1 or chosen[-1] == count - 1

@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from pipeline import sheet
+from pipeline.quality import report
 from pipeline.quality.report import Contest
 
 COLUMNS = ["corrupted", "Telea / bicubic", "GAN", "original"]
@@ -23,25 +24,25 @@ LABELS = {
 
 
 def grid(contest: Contest, table: pd.DataFrame, rows: int) -> Image.Image:
-    """Test pairs in turn from each corruption: corrupted, Telea (bicubic for `lowres`), GAN, original."""
-    gan = _by_row(table, "gan")
-    turn = gan.groupby("corruption").cumcount()
-    chosen = gan.assign(turn=turn).sort_values(["turn", "corruption"]).index[:rows]
-    return _side_by_side(contest, sorted(chosen, key=lambda row: gan.corruption[row]), table)
+    """Test pairs of each corruption: corrupted, Telea (bicubic for `lowres`), GAN, original."""
+    groups = _by_row(table, "gan").groupby("corruption").groups.values()
+    each = max(1, rows // len(groups))
+    chosen = [row for group in groups for row in sheet.spread(list(group), each)]
+    return side_by_side(contest, chosen[:rows], table)
 
 
 def cases(contest: Contest, table: pd.DataFrame, rows: int) -> Image.Image:
     """The pairs where the GAN gains most over Telea (bicubic), then those where it loses most or gains least."""
     gain = _gain(table).sort_values(ascending=False, kind="stable")
     half = max(1, min(rows, len(gain)) // 2)
-    return _side_by_side(contest, [*gain.index[:half], *gain.index[-half:]], table)
+    return side_by_side(contest, [*gain.index[:half], *gain.index[-half:]], table)
 
 
 def bars(by_corruption: pd.DataFrame) -> plt.Figure:
     """PSNR and SSIM of every method, by corruption."""
     figure, axes = plt.subplots(2, 1, figsize=(10, 7), layout="constrained", sharex=True)
     for axis, metric, unit in zip(axes, ("psnr", "ssim"), (" (dB)", ""), strict=True):
-        means = by_corruption.pivot(index="corruption", columns="method", values=metric)
+        means = report.side_by_side(by_corruption, metric)
         means = means[[name for name in LABELS if name in means]].rename(columns=LABELS)
         means.plot.bar(ax=axis, rot=0, width=0.85, legend=False, xlabel="", colormap="viridis_r")
         lowest, highest = np.nanmin(means.to_numpy()), np.nanmax(means.to_numpy())
@@ -52,7 +53,8 @@ def bars(by_corruption: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def _side_by_side(contest: Contest, rows: list[int], table: pd.DataFrame) -> Image.Image:
+def side_by_side(contest: Contest, rows: list[int], table: pd.DataFrame) -> Image.Image:
+    """These test pairs, labelled with the corruption and what the GAN gains over Telea (bicubic)."""
     gain, gan = _gain(table), _by_row(table, "gan")
     pictures, labels = [], []
     for row in rows:

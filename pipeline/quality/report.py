@@ -55,6 +55,11 @@ def by_corruption(table: pd.DataFrame) -> pd.DataFrame:
     return _means(table, ["corruption", "method"])
 
 
+def side_by_side(means: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One metric of `by_corruption`: a row a corruption, a column a method."""
+    return means.pivot(index="corruption", columns="method", values=metric)
+
+
 def by_area(table: pd.DataFrame) -> pd.DataFrame:
     """The same by share of the picture that is missing; `lowres`, where nothing is, left out."""
     holes = table[table.corruption != "lowres"]

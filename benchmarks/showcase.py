@@ -1,0 +1,47 @@
+"""Restorations of COCO test photos that may be shown, with credits.
+
+    python -m benchmarks.showcase docs
+
+After a run on MS-COCO: of the test pairs it takes those whose photo's license allows altered copies (CC BY, CC BY-SA,
+no known copyright, US government), and writes `coco-grid.png` and `CREDITS.md`.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import one_line_errors
+from pipeline.evaluate import contest
+from pipeline.params import load
+from pipeline.quality import figures
+from pipeline.sheet import spread
+
+EACH = 2
+FREE = [
+    "Attribution License",
+    "Attribution-ShareAlike License",
+    "No known copyright restrictions",
+    "United States Government Work",
+]
+
+
+def main(folder: Path) -> None:
+    """Write the two files into `folder`."""
+    manifest = pd.read_csv("data/coco/manifest.csv").set_index("image_id")
+    scores = pd.read_csv("metrics/scores.csv")
+    gan = scores[scores.method == "gan"].reset_index(drop=True)
+    free = gan[gan.image_id.map(manifest.license).isin(FREE)]
+    rows = [row for _, group in free.groupby("corruption") for row in spread(list(group.index), EACH)]
+    figures.side_by_side(contest(load().evaluate), rows, scores).save(folder / "coco-grid.png")
+    credits_ = [
+        f"- [{photo.file_name}]({photo.source_url}), {photo.license} ({photo.license_url})"
+        for photo in manifest.loc[sorted(set(gan.image_id[rows]))].itertuples()
+    ]
+    header = "The photos of `coco-grid.png` are from MS-COCO 2017, cut to squares, scaled and altered:\n\n"
+    (folder / "CREDITS.md").write_text(header + "\n".join(credits_) + "\n")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main(Path(sys.argv[1]))
