@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
-from pipeline import crops, outs, pairs, parallel, photos, sheet, silhouettes, tracking
+from pipeline import crops, outs, pairs, parallel, photos, progress, sheet, silhouettes, tracking
 from pipeline.corruptions import draw
 from pipeline.corruptions import object as cutout
 from pipeline.errors import UserError, one_line_errors
@@ -118,8 +117,7 @@ def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
 
 def in_line(jobs: list[Job], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
     """The pairs one by one, with their part, under a progress bar."""
-    quiet = 1 if sys.stderr.isatty() else 30
-    with tqdm(desc="corrupt", total=len(jobs) * variants, unit="pair", mininterval=quiet, dynamic_ncols=True) as bar:
+    with progress.bar(None, "corrupt", len(jobs) * variants, "pair") as bar:
         for job, made in zip(jobs, done, strict=True):
             yield from ((job.part, pair) for pair in made)
             bar.update(variants)

@@ -5,7 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TypeVar
 
 from pipeline.errors import UserError
@@ -49,6 +49,8 @@ def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterabl
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenExecutor:
+        raise UserError("a worker was killed, perhaps for want of memory; set a smaller MENDLINE_WORKERS") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,6 +1,5 @@
 """Stage 3: train a generator against a discriminator on the pairs."""
 
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -8,9 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from pipeline import lineage, outs, sheet, tracking
+from pipeline import lineage, outs, progress, sheet, tracking
 from pipeline.errors import one_line_errors
 from pipeline.gan import device, model
 from pipeline.gan.batches import training_batches
@@ -49,9 +47,8 @@ def fit(
     losses, scores = [], [validate(trainer.average, validation, params, 0, pictures, run)]
     batches = training_batches(training, params.train.batch, params.train.seed, range(params.train.steps))
     recent: dict[str, list[Tensor]] = defaultdict(list)
-    quiet = 1 if sys.stderr.isatty() else 30
-    progress = tqdm(batches, "train", params.train.steps, unit="step", mininterval=quiet, dynamic_ncols=True)
-    for step, batch in enumerate(progress, 1):
+    steps = progress.bar(batches, "train", params.train.steps, "step")
+    for step, batch in enumerate(steps, 1):
         for name, loss in trainer.step(step - 1, batch).items():
             recent[name].append(loss)
         if step % params.train.log_every == 0 or step == params.train.steps:
@@ -61,7 +58,7 @@ def fit(
             recent.clear()
         if step % params.train.validate_every == 0 or step == params.train.steps:
             scores.append(validate(trainer.average, validation, params, step, pictures, run))
-            progress.set_postfix_str(f"val {scores[-1]['psnr']:.2f} dB")
+            steps.set_postfix_str(f"val {scores[-1]['psnr']:.2f} dB")
     return pd.DataFrame(losses), pd.DataFrame(scores)
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from tqdm import tqdm
 
-from pipeline import photos
+from pipeline import photos, progress
 from pipeline.coco import instances, selection, transfer
 from pipeline.errors import UserError
 from pipeline.parallel import in_threads
@@ -58,7 +57,7 @@ def _instances(archive: Path, name: str) -> dict[str, Any]:
 
 def _photos(session: requests.Session, base: str, dataset: dict[str, Any], scratch: Path) -> Iterator[bytes]:
     fetched = in_threads(partial(_photo, session, base, scratch), dataset["images"], transfer.CONNECTIONS)
-    for path in tqdm(fetched, base.rpartition("/")[2], len(dataset["images"]), unit="photo", disable=None):
+    for path in progress.bar(fetched, base.rpartition("/")[2], len(dataset["images"]), "photo"):
         yield path.read_bytes()
         path.unlink()
 

@@ -6,9 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from pipeline import photos
+from pipeline import photos, progress
 from pipeline.coco import instances
 from pipeline.errors import UserError
 from pipeline.parallel import in_threads, workers
@@ -31,7 +29,7 @@ def read(folder: Folder) -> tuple[str, dict[str, Any], Iterator[bytes]]:
         raise UserError(f"{root}: no such folder; put your pictures there, or change download.folder.path")
     dataset = _annotated(root, folder.annotations) if folder.annotations else _listed(root)
     checked = in_threads(partial(_checked, root), dataset["images"], workers())
-    dataset["images"] = list(tqdm(checked, "checking", len(dataset["images"]), unit="photo", disable=None))
+    dataset["images"] = list(progress.bar(checked, "checking", len(dataset["images"]), "photo"))
     return "folder", dataset, ((root / image["file_name"]).read_bytes() for image in dataset["images"])
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from pipeline import progress
 from pipeline.coco import leaves, photographs
 from pipeline.parallel import in_processes
 from pipeline.params import Sample
@@ -48,7 +48,7 @@ def read(sample: Sample) -> tuple[str, dict[str, Any], Iterator[bytes]]:
 def _photos(sample: Sample, dataset: dict[str, Any]) -> Iterator[bytes]:
     ids = [image["id"] for image in dataset["images"]]
     pictures = in_processes(partial(_picture, sample), ids)
-    for content, annotations in tqdm(pictures, "drawing", len(ids), unit="photo", disable=None):
+    for content, annotations in progress.bar(pictures, "drawing", len(ids), "photo"):
         dataset["annotations"] += annotations
         yield content
 

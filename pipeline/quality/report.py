@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from pipeline import progress
 from pipeline.pairs import Pairs
 from pipeline.quality.baselines import FOR_LOWRES, Restoration, for_holes
 from pipeline.quality.metrics import scores
@@ -40,7 +40,7 @@ class Contest:
             {name: self.pairs.column(name) for name in ("image_id", "variant", "corruption", "hole_area")}
         )
         tables = []
-        for row in tqdm(range(len(self.pairs)), "evaluate", unit="pair", mininterval=1, dynamic_ncols=True):
+        for row in progress.bar(range(len(self.pairs)), "evaluate", len(self.pairs), "pair"):
             target, _, mask = self.pairs.pictures(row)
             restored = self.restorations(row)
             count = len(restored)
