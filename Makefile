@@ -4,10 +4,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all lint ui lock
+.PHONY: help repro test lint ui lock
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s '	'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
@@ -19,9 +19,6 @@ repro: .venv/ready  ## create the environment and run the pipeline to the end
 	dvc repro
 
 test: .venv/ready  ## run the tests
-	pytest -m "not slow"
-
-test-all: .venv/ready  ## run the tests, the long suites too
 	pytest
 
 lint: .venv/ready  ## check style and types

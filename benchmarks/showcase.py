@@ -2,10 +2,11 @@
 
     python -m benchmarks.showcase docs
 
-After a run on MS-COCO: of the test pairs it takes those whose photo's license allows altered copies (CC BY, CC BY-SA,
+After a run on MS-COCO: of the test pairs it takes those whose photo's license allows altered copies (CC BY,
 no known copyright, US government), and writes `coco-grid.png` and `CREDITS.md`.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from pipeline.quality import figures
 from pipeline.sheet import spread
 
 EACH = 2
+ANNOTATIONS = sorted(Path("data/coco/annotations").glob("*.json"))
 FREE = [
     "Attribution License",
-    "Attribution-ShareAlike License",
     "No known copyright restrictions",
     "United States Government Work",
 ]
@@ -29,14 +30,18 @@ FREE = [
 def main(folder: Path) -> None:
     """Write the two files into `folder`."""
     manifest = pd.read_csv("data/coco/manifest.csv").set_index("image_id")
+    images = [image for path in ANNOTATIONS for image in json.loads(path.read_text())["images"]]
+    flickr = {image["id"]: image["flickr_url"] for image in images}
     scores = pd.read_csv("metrics/scores.csv")
     gan = scores[scores.method == "gan"].reset_index(drop=True)
     free = gan[gan.image_id.map(manifest.license).isin(FREE)]
     rows = [row for _, group in free.groupby("corruption") for row in spread(list(group.index), EACH)]
     figures.side_by_side(contest(load().evaluate), rows, scores).save(folder / "coco-grid.png")
+    shown = manifest.loc[sorted(set(gan.image_id[rows]))].itertuples()
     credits_ = [
-        f"- [{photo.file_name}]({photo.source_url}), {photo.license} ({photo.license_url})"
-        for photo in manifest.loc[sorted(set(gan.image_id[rows]))].itertuples()
+        f"- {photo.split}/{photo.file_name}, [from Flickr]({flickr[photo.Index]}),"
+        f" [{photo.license}]({photo.license_url})"
+        for photo in shown
     ]
     header = "The photos of `coco-grid.png` are from MS-COCO 2017, cut to squares, scaled and altered:\n\n"
     (folder / "CREDITS.md").write_text(header + "\n".join(credits_) + "\n")

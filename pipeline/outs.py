@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.errors import UserError
+
 PARTIAL = Path(".cache/partial")
 
 
@@ -14,6 +16,9 @@ def complete(*outs: str) -> Iterator[list[Path]]:
 
     The paths lie in `.cache/partial`, on the same file system as the outs, which git and DVC ignore. Their parent
     folders exist, they themselves do not. When the block raises, the outs are left untouched.
+
+    Raises:
+        UserError: a write failed, for want of space for instance; it names the outs.
     """
     folder = PARTIAL / outs[0].replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
@@ -27,5 +32,9 @@ def complete(*outs: str) -> Iterator[list[Path]]:
                 shutil.rmtree(out)
             out.parent.mkdir(parents=True, exist_ok=True)
             path.replace(out)
+    except OSError as error:
+        if error.filename:
+            raise
+        raise UserError(f"{', '.join(outs)}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -79,7 +79,7 @@ class Weights(Section):
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
         if not any(weight for _, weight in self):
-            raise ValueError("all zero; one must be above 0")
+            raise ValueError("one of them above 0")
         return self
 
 
@@ -199,6 +199,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _discriminator_joins(self) -> Self:
+        warmup, steps = self.train.warmup, self.train.steps
+        if warmup >= steps:
+            raise ValueError(
+                f"train.warmup is {warmup}; expected less than train.steps ({steps}), or the discriminator never joins"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _some_photos_train(self) -> Self:
         if self.corrupt.val + self.corrupt.test > 0.9:
             raise ValueError("corrupt.val + corrupt.test is above 0.9; expected some photos to train on")
@@ -229,11 +238,11 @@ def _first_line(error: ValidationError) -> str:
     match first["type"]:
         case "missing":
             return f"{key} is missing; expected {expected(first['loc'])}"
-        case "extra_forbidden":
+        case "extra_forbidden" | "invalid_key":
             return f"{key} is not a parameter; remove it, or check its spelling"
         case "value_error":
             text = str(first["ctx"]["error"])
-            return f"{key} is {first['input']}; expected {text}" if len(first["loc"]) > 2 else text
+            return f"{key} is {first['input']}; expected {text}" if key else text
         case _:
             return f"{key} is {first['input']!r}; expected {expected(first['loc'])}"
 

@@ -7,6 +7,7 @@
 import hashlib
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -134,7 +135,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
 
 
 def decode(content: bytes, where: str) -> np.ndarray:
-    """Any picture Pillow reads, turned upright by its EXIF tag, as uint8 RGB HWC.
+    """Any picture Pillow reads, turned upright by its EXIF tag, as uint8 RGB HWC; of 16 bits the upper eight.
 
     Raises:
         UserError: not a picture, a truncated one, or one of more pixels than Pillow's bomb limit (179 million).
@@ -142,6 +143,9 @@ def decode(content: bytes, where: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content)) as image:
             ImageOps.exif_transpose(image, in_place=True)
+            if image.mode.startswith("I"):  # Pillow would clip these at 255
+                grey = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+                return np.stack([grey] * 3, axis=-1)
             return np.array(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{where}: unreadable picture ({error}); replace or remove it") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as e:
+        raise UserError(f"{where}: unreadable picture ({e}); replace or remove it") from None

@@ -1,6 +1,7 @@
 """Everything that knows MLflow: a run for each stage that ran, in one store that all experiments share."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ STAGES = ("download", "corrupt", "train", "evaluate")
 
 
 class Run:
-    """A run that is under way."""
+    """A run that is under way. What cannot be logged costs a warning, never the work."""
 
     def __init__(self, client: "MlflowClient", run_id: str) -> None:
         self.client, self.run_id = client, run_id
@@ -32,24 +33,36 @@ class Run:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self.client.log_batch(self.run_id, [Metric(name, value, now, step) for name, value in values.items()])
+        points = [Metric(name, value, now, step) for name, value in values.items()]
+        with _failure_warns():
+            self.client.log_batch(self.run_id, points)
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Log a uint8 RGB HWC picture of a series, for the run's image grid."""
-        self.client.log_image(self.run_id, picture, key=name, step=step)
+        with _failure_warns():
+            self.client.log_image(self.run_id, picture, key=name, step=step)
 
     def file(self, path: Path, folder: str) -> None:
         """Log a file, or all files of a folder, as artifacts."""
         log = self.client.log_artifacts if path.is_dir() else self.client.log_artifact
-        log(self.run_id, str(path), folder)
+        with _failure_warns():
+            log(self.run_id, str(path), folder)
+
+    def end(self, status: str) -> None:
+        """The run is FINISHED or FAILED."""
+        with _failure_warns():
+            self.client.set_terminated(self.run_id, status)
 
 
-def log_stage(stage: str, params: Params, metrics: dict[str, float], figures: list[Path]) -> None:
-    """Record a stage that has just done its work."""
-    with start(stage, params) as run:
-        run.metrics(metrics)
-        for figure in figures:
-            run.file(figure, "figures")
+def log_stage(stage: str, params: Params, metrics: dict[str, float], files: list[Path]) -> None:
+    """Record a stage that has just done its work. Where MLflow cannot be used, warn: the work is done."""
+    try:
+        with start(stage, params) as run:
+            run.metrics(metrics)
+            for path in files:
+                run.file(path, stage)
+    except UserError as error:
+        print(f"warning: not tracked: {error}", file=sys.stderr)
 
 
 @contextmanager
@@ -63,20 +76,38 @@ def start(stage: str, params: Params) -> Iterator[Run]:
         UserError: the tracking server or store cannot be used.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # below, MLflow logs tracebacks of what it raises
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    from mlflow.exceptions import MlflowException
-
     try:
         run = _create(stage, params)
-    except MlflowException as error:
-        raise UserError(f"MLflow at {_uri()}: {str(error).splitlines()[0]}; check MLFLOW_TRACKING_URI") from None
+    except _failures() as error:
+        raise UserError(f"MLflow at {_uri()}: {_first_line(error)}; check MLFLOW_TRACKING_URI") from None
     try:
         yield run
     except BaseException:
-        run.client.set_terminated(run.run_id, "FAILED")
+        run.end("FAILED")
         raise
-    run.client.set_terminated(run.run_id, "FINISHED")
+    run.end("FINISHED")
+
+
+@contextmanager
+def _failure_warns() -> Iterator[None]:
+    try:
+        yield
+    except _failures() as error:
+        print(f"warning: MLflow at {_uri()}: {_first_line(error)}", file=sys.stderr)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a store, a server, a full disk or a missing database driver makes MLflow raise."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError, ImportError
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _create(stage: str, params: Params) -> Run:

@@ -1,5 +1,6 @@
 """Stage 3: train a generator against a discriminator on the pairs."""
 
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline import lineage, outs, progress, sheet, tracking
-from pipeline.errors import one_line_errors
+from pipeline.errors import UserError, one_line_errors
 from pipeline.gan import device, model
 from pipeline.gan.batches import training_batches
 from pipeline.gan.generator import Generator
@@ -20,6 +21,7 @@ from pipeline.quality.metrics import psnr
 
 PAIRS = Path("data/pairs")
 OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/validation.csv", "metrics/restored")
+LOSSES = ["step", "l1", "adversarial", "discriminator", "penalty", "score_real", "score_restored"]
 
 
 def main() -> None:
@@ -43,7 +45,11 @@ def main() -> None:
 def fit(
     trainer: Trainer, training: Pairs, validation: Pairs, params: Params, pictures: Path, run: tracking.Run
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train to the last step; return the losses (mean since the point before) and the val PSNR, by step."""
+    """Train to the last step; return the losses (mean since the point before) and the val PSNR, by step.
+
+    Raises:
+        UserError: a loss is not finite.
+    """
     losses, scores = [], [validate(trainer.average, validation, params, 0, pictures, run)]
     batches = training_batches(training, params.train.batch, params.train.seed, range(params.train.steps))
     recent: dict[str, list[Tensor]] = defaultdict(list)
@@ -53,13 +59,15 @@ def fit(
             recent[name].append(loss)
         if step % params.train.log_every == 0 or step == params.train.steps:
             point = {name: torch.stack(values).mean().item() for name, values in recent.items()}
+            if not all(map(math.isfinite, point.values())):
+                raise UserError(f"train: by step {step} a loss is not finite ({point}); set a smaller train.lr")
             run.metrics({f"train/{name}": value for name, value in point.items()}, step)
             losses.append({"step": step} | point)
             recent.clear()
         if step % params.train.validate_every == 0 or step == params.train.steps:
             scores.append(validate(trainer.average, validation, params, step, pictures, run))
             steps.set_postfix_str(f"val {scores[-1]['psnr']:.2f} dB")
-    return pd.DataFrame(losses), pd.DataFrame(scores)
+    return pd.DataFrame(losses, columns=LOSSES), pd.DataFrame(scores)
 
 
 def validate(

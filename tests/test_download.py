@@ -68,13 +68,13 @@ def failure(done: subprocess.CompletedProcess, folder: Path) -> str:
 def test_the_sample_needs_nothing_and_is_tracked(stage, tmp_path):
     done = stage("sample", leaves=3, crops=1, size=32)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "18 photos (0 MB) in data/coco, 18 sample\n"
+    assert done.stdout == "17 photos (0 MB) in data/coco, 17 sample\n"
     store = tmp_path / "data/coco"
     assert sorted(path.name for path in store.iterdir()) == ["annotations", "manifest.csv", "sample-00000.zip"]
     assert {photos.read(store, photo).shape for photo in photos.index(store)} == {(32, 32, 3)}
     tracked = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     (run,) = tracked.search_runs([tracked.get_experiment_by_name("mendline").experiment_id])
-    assert run.data.metrics["download/photos"] == 18
+    assert run.data.metrics["download/photos"] == 17
     assert run.data.metrics["download/bytes"] == pd.read_csv(store / "manifest.csv")["bytes"].sum()
 
 
@@ -125,7 +125,7 @@ def test_a_disk_that_is_full_is_one_line(stage, tmp_path):
     def full() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    assert failure(stage("folder", preexec_fn=full), tmp_path) == "error: File too large"
+    assert failure(stage("folder", preexec_fn=full), tmp_path) == "error: data/coco: File too large"
 
 
 def test_a_failed_run_leaves_the_photos_of_the_last_one(stage, tmp_path):

@@ -100,6 +100,7 @@ def test_scientific_notation_is_a_number(tmp_path):
         (("corrupt", "image_size"), "120", "corrupt.image_size is 120; expected a multiple of 16"),
         (("train", "objective"), "wgan", "train.objective is 'wgan'; expected minimax, nonsaturating, hinge"),
         (("train",), "", "train is None; expected a section"),
+        (("train", "warmup"), "800", r"train.warmup is 800; expected less than train.steps \(800\)"),
     ],
 )
 def test_what_is_wrong_is_said(path, value, message, tmp_path):
@@ -109,7 +110,7 @@ def test_what_is_wrong_is_said(path, value, message, tmp_path):
 
 def test_a_corruption_must_have_weight(tmp_path):
     weights = dict.fromkeys(Weights.model_fields, 0)
-    with pytest.raises(UserError, match="one must be above 0"):
+    with pytest.raises(UserError, match=r"corrupt\.weights is .*; expected one of them above 0"):
         load_with(("corrupt", "weights"), str(weights), tmp_path)
 
 

@@ -118,3 +118,11 @@ def test_a_decompression_bomb_is_refused():
     Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
     with pytest.raises(UserError, match="bomb"):
         photos.decode(buffer.getvalue(), "bomb.png")
+
+
+def test_of_sixteen_bits_the_upper_eight_are_kept():
+    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG")
+    pixels = photos.decode(buffer.getvalue(), "ramp.png")
+    assert np.array_equal(pixels, np.stack([ramp >> 8] * 3, axis=-1))

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_a_stage_is_a_run_with_its_parameters_metrics_and_figures(store, tmp_pat
     assert run.data.params["corrupt.stain.opacity"] == "[0.5, 0.95]"
     assert run.data.params["download.source"] == "sample"
     assert not any(name.startswith("train.") for name in run.data.params)
-    assert [file.path for file in store.list_artifacts(run.info.run_id, "figures")] == ["figures/pairs.png"]
+    assert [file.path for file in store.list_artifacts(run.info.run_id, "corrupt")] == ["corrupt/pairs.png"]
 
 
 def test_curves_and_pictures_are_logged_by_step(store):
@@ -88,8 +89,25 @@ tracking.log_stage("download", load(Path({str(Path(__file__).parent.parent / "pa
     assert len(runs(store)) == 4
 
 
-def test_a_server_that_is_down_is_one_line(store, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9") as error:
-        tracking.log_stage("download", PARAMS, {}, [])
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////dev/null/mlflow.db", "postgresql://127.0.0.1:9/x"])
+def test_a_store_that_cannot_be_used_stops_a_training_with_one_line(uri, store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UserError, match=f"MLflow at {uri}") as error, tracking.start("train", PARAMS):
+        pass
     assert "\n" not in str(error.value)
+
+
+def test_a_store_that_cannot_be_used_costs_finished_work_a_warning_only(store, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    tracking.log_stage("download", PARAMS, {}, [])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: not tracked: MLflow at http://127.0.0.1:9")
+
+
+def test_a_store_that_goes_away_does_not_cost_the_training(store, tmp_path, capsys):
+    with tracking.start("train", PARAMS) as run:
+        shutil.rmtree(tmp_path / "mlartifacts", ignore_errors=True)
+        (tmp_path / "mlartifacts").write_text("in the way")
+        run.picture("restored", np.zeros((8, 8, 3), np.uint8), 0)
+    assert capsys.readouterr().err.startswith("warning: MLflow at sqlite:")
+    assert [run.info.status for run in runs(store)] == ["FINISHED"]

@@ -122,6 +122,7 @@ def _fill_in(dataset: dict[str, Any]) -> None:
     listed = {license_["id"] for license_ in dataset["licenses"]}
     unknown = {"id": max(listed, default=0) + 1, "name": "unknown", "url": ""}
     for image in dataset["images"]:
+        image.pop("part", None)  # ours alone: the hash of the id decides
         image.setdefault("coco_url", "")
         if image.get("license") not in listed:
             image["license"] = unknown["id"]

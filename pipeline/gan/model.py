@@ -15,10 +15,17 @@ from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
 
 
 def save(folder: Path, generator: Generator, config: dict[str, Any]) -> None:
-    """Write the two files; `config["generator"]` holds the arguments of `Generator`."""
+    """Write the two files; `config["generator"]` holds the arguments of `Generator`.
+
+    Raises:
+        UserError: the weights cannot be written.
+    """
     folder.mkdir(parents=True)
     weights = {name: tensor.contiguous().cpu() for name, tensor in generator.state_dict().items()}
-    save_file(weights, folder / "generator.safetensors")
+    try:
+        save_file(weights, folder / "generator.safetensors")
+    except SafetensorError as error:  # it hides the OSError of a full disk
+        raise UserError(f"{folder}: {error}") from None
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 

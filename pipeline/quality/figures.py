@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline import sheet
 from pipeline.quality import report
+from pipeline.quality.metrics import PROTOCOL
 from pipeline.quality.report import Contest
 
 COLUMNS = ["corrupted", "Telea / bicubic", "GAN", "original"]
@@ -50,6 +51,7 @@ def bars(by_corruption: pd.DataFrame) -> plt.Figure:
         axis.grid(axis="y", alpha=0.3)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    figure.supxlabel(PROTOCOL, fontsize=7, wrap=True)
     return figure
 
 

@@ -39,7 +39,15 @@ def test_the_same_seed_gives_the_same_weights(train_params, ten_pairs):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_the_average_follows_the_generator_slowly(train_params, ten_pairs):
+def test_the_average_lags_behind_the_generator(train_params, ten_pairs):
+    trainer, _ = trained(train_params.model_copy(update={"ema": 0.9}), ten_pairs)
+    bias, start = "stem.1.bias", Trainer(train_params, CPU).generator.state_dict()
+    moved = (trainer.generator.state_dict()[bias] - start[bias]).abs().sum()
+    averaged = (trainer.average.state_dict()[bias] - start[bias]).abs().sum()
+    assert 0 < averaged < moved
+
+
+def test_without_decay_the_average_is_the_generator(train_params, ten_pairs):
     trainer, _ = trained(train_params.model_copy(update={"ema": 0.0}), ten_pairs)
     pairs = zip(trainer.average.parameters(), trainer.generator.parameters(), strict=True)
     assert all(torch.allclose(average, weight) for average, weight in pairs)
