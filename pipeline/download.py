@@ -1,5 +1,6 @@
 """Stage 1: photos and their annotations, from the source that `download.source` names, into `data/coco`."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from pipeline.outs import complete
 from pipeline.params import Download, load
 
 OUT = "data/coco"
+CACHE = Path(os.environ.get("DVC_ROOT", "."), ".cache/coco")  # of the main checkout, for all experiments
 
 
 def main() -> None:
     """Run the stage."""
     params = load()
     with complete(OUT) as (store,):
-        splits = _read(params.download, scratch=store.with_name("scratch"))
+        splits = _read(params.download)
         manifest = pd.concat([photos.write(store, *split) for split in splits])
         manifest.to_csv(store / "manifest.csv", index=False)
     size = int(manifest["bytes"].sum())
@@ -28,13 +30,13 @@ def main() -> None:
     tracking.log_stage("download", params, {"download/photos": len(manifest), "download/bytes": size}, [])
 
 
-def _read(download: Download, scratch: Path) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes]]]:
+def _read(download: Download) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes]]]:
     """Each split: its name, its COCO instances dictionary, and its photos in that order."""
     match download.source:
         case "sample":
             yield sample.read(download.sample)
         case "coco":
-            yield from archive.read(download.coco, scratch)
+            yield from archive.read(download.coco, CACHE)
         case "folder":
             yield folder.read(download.folder)
 

@@ -48,11 +48,12 @@ class Sample(Section):
 
 
 class Coco(Section):
-    base_url: str
+    base_url: str | Annotated[list[str], Field(min_length=1)]
     split: Literal["train2017", "val2017", "both"]
     limit: int = Field(ge=0, le=200_000)
     categories: list[str]
     licenses: list[Annotated[int, Field(ge=1, le=8)]]
+    min_size: int = Field(ge=0, le=10_000)
 
 
 class Folder(Section):
@@ -259,6 +260,8 @@ def expected(location: tuple[int | str, ...]) -> str:
 
 
 def _in_words(node: dict[str, Any]) -> str:
+    if "anyOf" in node:
+        return " or ".join(map(_in_words, node["anyOf"]))
     if node["type"] == "object":
         return "a section"
     if node["type"] == "array":

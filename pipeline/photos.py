@@ -9,8 +9,8 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -140,12 +140,27 @@ def decode(content: bytes, where: str) -> np.ndarray:
     Raises:
         UserError: not a picture, a truncated one, or one of more pixels than Pillow's bomb limit (179 million).
     """
+    with _readable(where), Image.open(io.BytesIO(content)) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I"):  # Pillow would clip these at 255
+            grey = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+            return np.stack([grey] * 3, axis=-1)
+        return np.array(image.convert("RGB"))
+
+
+def sides(content: bytes, where: str) -> tuple[int, int]:
+    """Width and height of a picture as its header has them, in px.
+
+    Raises:
+        UserError: as `decode` does, but what follows the header is not looked at.
+    """
+    with _readable(where), Image.open(io.BytesIO(content)) as image:
+        return image.size
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            ImageOps.exif_transpose(image, in_place=True)
-            if image.mode.startswith("I"):  # Pillow would clip these at 255
-                grey = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
-                return np.stack([grey] * 3, axis=-1)
-            return np.array(image.convert("RGB"))
+        yield
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as e:
         raise UserError(f"{where}: unreadable picture ({e}); replace or remove it") from None

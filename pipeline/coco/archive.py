@@ -1,82 +1,114 @@
-"""MS-COCO 2017, as its host or a mirror lays it out."""
+"""MS-COCO 2017, as its host, a mirror or a share has it."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import requests
+from filelock import FileLock, Timeout
 
-from pipeline import photos, progress
+from pipeline import photos
 from pipeline.coco import instances, selection, transfer
+from pipeline.coco.fetch import Wanted, fetch
+from pipeline.coco.pool import Pool
+from pipeline.coco.transfer import Host, Unavailable
 from pipeline.errors import UserError
-from pipeline.parallel import in_threads
 from pipeline.params import Coco
 
-ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 SPLITS = {"train2017": ["train2017"], "val2017": ["val2017"], "both": ["train2017", "val2017"]}
+ANNOTATION_FILES = 6  # captions, instances and person_keypoints of two splits
 
 
-def read(coco: Coco, scratch: Path) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes]]]:
+def read(coco: Coco, cache: Path) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes]]]:
     """Each split that has chosen photos: its name, its instances dictionary, and its photos in that order.
 
     Args:
-        coco: the choice, and the host.
-        scratch: a folder for what is under way; it is created.
+        coco: the choice, and the hosts.
+        cache: where all that is fetched is kept; what is there is not fetched again.
 
     Raises:
-        UserError: the host does not answer or does not have a file, a file stays damaged, the annotations are not
-            COCO's, or no photo fits the choice.
+        UserError: no host has what is needed, what one has is hostile or not COCO's, no photo fits the choice, or the
+            disk is full.
     """
-    base = coco.base_url.rstrip("/")
-    scratch.mkdir()
-    with transfer.session() as session:
-        target = scratch / "annotations.zip"
-        transfer.fetch(session, f"{base}/{ANNOTATIONS}", target, _check_zip)
-        datasets = {split: _instances(target, f"instances_{split}.json") for split in SPLITS[coco.split]}
-        for split, dataset in selection.choose(coco, datasets).items():
-            yield split, dataset, _photos(session, f"{base}/{split}", dataset, scratch)
+    with _alone(cache):
+        urls = [coco.base_url] if isinstance(coco.base_url, str) else coco.base_url
+        hosts = [transfer.host(url) for url in urls]
+        datasets = {split: _instances(hosts, cache, split) for split in SPLITS[coco.split]}
+        chosen = selection.choose(coco, datasets)
+        wanted = [_photos(cache, split, dataset, len(datasets[split]["images"])) for split, dataset in chosen.items()]
+        _fetch(hosts, wanted)
+        for files in wanted:
+            yield files.folder, chosen[files.folder], map(files.pool.read, files.names)
 
 
-def _instances(archive: Path, name: str) -> dict[str, Any]:
-    where = f"{ANNOTATIONS}: annotations/{name}"
-    with zipfile.ZipFile(archive) as members:
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """One download at a time writes into the cache."""
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(cache / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{cache}: another download is under way; waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch(hosts: list[Host], wanted: list[Wanted]) -> None:
+    """Fetch from the first host that can; one that cannot is not asked again."""
+    while True:
         try:
-            content = members.read(f"annotations/{name}")
-        except KeyError:
-            raise UserError(f"{where}: not in the archive; check download.coco.base_url") from None
-    dataset = instances.parse(content, where)
-    for image in dataset["images"]:
-        if "/" in image["file_name"]:
-            raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
+            return fetch(hosts[0], wanted)
+        except Unavailable as error:
+            if len(hosts) == 1:
+                raise
+            print(f"warning: {error}; going on with the next host", flush=True)
+            hosts.pop(0)
+
+
+def _instances(hosts: list[Host], cache: Path, split: str) -> dict[str, Any]:
+    name = f"instances_{split}.json"
+    wanted = Wanted(
+        archive="annotations/annotations_trainval2017.zip",
+        folder="annotations",
+        names=[name],
+        entries=ANNOTATION_FILES,
+        fault=lambda name, content: "",
+        pool=Pool(cache / "annotations"),
+        directories=Pool(cache / "directories" / "annotations"),
+    )
+    _fetch(hosts, [wanted])
+    where = f"{wanted.archive}: {wanted.folder}/{name}"
+    try:
+        dataset = instances.parse(wanted.pool.read(name), where)
+        for image in dataset["images"]:
+            if "/" in image["file_name"]:
+                raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
+    except UserError:
+        wanted.pool.drop(name)  # a mended or another host must not meet it again
+        raise
     return dataset
 
 
-def _photos(session: requests.Session, base: str, dataset: dict[str, Any], scratch: Path) -> Iterator[bytes]:
-    fetched = in_threads(partial(_photo, session, base, scratch), dataset["images"], transfer.CONNECTIONS)
-    for path in progress.bar(fetched, base.rpartition("/")[2], len(dataset["images"]), "photo"):
-        yield path.read_bytes()
-        path.unlink()
+def _photos(cache: Path, split: str, dataset: dict[str, Any], entries: int) -> Wanted:
+    images = {image["file_name"]: image for image in dataset["images"]}
 
+    def fault(name: str, content: bytes) -> str:
+        try:
+            instances.check_size(images[name], photos.sides(content, "its header"), "its header")
+        except UserError as error:
+            return str(error)
+        return ""
 
-def _photo(session: requests.Session, base: str, scratch: Path, image: dict[str, Any]) -> Path:
-    target = scratch / f"{image['id']}.jpg"
-    transfer.fetch(session, f"{base}/{quote(image['file_name'])}", target, partial(_check_photo, image))
-    return target
-
-
-def _check_zip(path: Path, url: str) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise UserError(f"{url}: not a readable zip ({error}); check download.coco.base_url") from None
-    if broken:
-        raise UserError(f"{url}: {broken} is damaged; check download.coco.base_url")
-
-
-def _check_photo(image: dict[str, Any], path: Path, url: str) -> None:
-    instances.check_size(image, photos.decode(path.read_bytes(), url), url)
+    return Wanted(
+        archive=f"zips/{split}.zip",
+        folder=split,
+        names=list(images),
+        entries=entries,
+        fault=fault,
+        pool=Pool(cache / split),
+        directories=Pool(cache / "directories" / split),
+    )

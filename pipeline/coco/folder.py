@@ -88,5 +88,5 @@ def _checked(root: Path, image: dict[str, Any]) -> dict[str, Any]:
     pixels = photos.decode(content, str(path))
     height, width, _ = pixels.shape
     image = {"width": width, "height": height} | image
-    instances.check_size(image, pixels, str(path))
+    instances.check_size(image, (width, height), str(path))
     return image

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import UserError
@@ -96,10 +95,10 @@ def keep(dataset: dict[str, Any], image_ids: Collection[int]) -> dict[str, Any]:
     return dataset | {"images": images, "annotations": annotations}
 
 
-def check_size(image: dict[str, Any], pixels: np.ndarray, where: str) -> None:
-    """Raise `UserError` unless an HWC picture has the sides of its entry; an EXIF tag may have exchanged them."""
-    height, width, _ = pixels.shape
-    if sorted((width, height)) != sorted((image["width"], image["height"])):
+def check_size(image: dict[str, Any], sides: tuple[int, int], where: str) -> None:
+    """Raise `UserError` unless width and height are those of the entry; an EXIF tag may have exchanged them."""
+    width, height = sides
+    if sorted(sides) != sorted((image["width"], image["height"])):
         raise UserError(
             f"{where}: {width} x {height} px, but {image['width']} x {image['height']} in the annotations; "
             "expected the picture that was annotated"

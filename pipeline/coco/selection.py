@@ -12,8 +12,9 @@ from pipeline.params import Coco
 def choose(coco: Coco, datasets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Cut COCO instances dictionaries, by split, to the photos that the parameters ask for.
 
-    A photo is taken when it shows any of the categories and has any of the licenses. Of more than `limit`, those with
-    the lowest hash of their id are: a larger limit adds to a smaller one's photos.
+    A photo is taken when it shows any of the categories, has any of the licenses, and its shorter side has `min_size`
+    pixels. Of more than `limit`, those with the lowest hash of their id are: a larger limit adds to a smaller one's
+    photos.
 
     Raises:
         UserError: a category that the dictionaries do not know or no photo shows, or no photo is left.
@@ -24,11 +25,11 @@ def choose(coco: Coco, datasets: dict[str, dict[str, Any]]) -> dict[str, dict[st
         images = [image for image in images if image["id"] in showing]
     if coco.licenses:
         images = [image for image in images if image["license"] in coco.licenses]
+    images = [image for image in images if min(image["width"], image["height"]) >= coco.min_size]
     if not images:
-        raise UserError(
-            f"no photo of {coco.split} has any of the licenses {coco.licenses}"
-            f"{' and any of the categories' if coco.categories else ''}; change download.coco.licenses"
-        )
+        asked = {"categories": coco.categories, "licenses": coco.licenses, "min_size": coco.min_size}
+        choice = ", ".join(f"{name} {value}" for name, value in asked.items() if value)
+        raise UserError(f"download.coco: no photo of {coco.split} has all of: {choice}; ask for less")
     ids = sorted((image["id"] for image in images), key=_rank)
     chosen = set(ids[: coco.limit or None])
     cut = {split: instances.keep(dataset, chosen) for split, dataset in datasets.items()}

@@ -1,19 +1,22 @@
-"""Files over HTTP."""
+"""Files on a host, over HTTP or on a share: read by byte range, and taken up again where a connection broke off."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from pipeline.errors import UserError
 
 CONNECTIONS = 8
 TIMEOUT = (10, 60)  # seconds, to connect and between two pieces of an answer
-PIECE = 2**20  # bytes
-ATTEMPTS = 5  # for a file that arrives cut short or damaged
-RETRY = Retry(
+PIECE = 2**20  # bytes at most
+RETRY = Retry(  # of one request, and of requests in a row that bring nothing; it honours Retry-After
     total=8,
     connect=2,  # a host that is not there soon shows
     backoff_factor=0.5,  # seconds; doubled each time
@@ -21,51 +24,204 @@ RETRY = Retry(
     backoff_max=30,
     status_forcelist=(429, 500, 502, 503, 504),
 )
+Pieces = Iterator[bytes]
+ABSENT = (403, 404, 410)  # S3 says 403 where one may not list
 
 
-def session() -> requests.Session:
-    """A session that asks again, ever more slowly, where a server is busy or failing; threads may share it."""
-    shared = requests.Session()
-    for scheme in ("http://", "https://"):
-        shared.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=RETRY))
-    return shared
+class Unavailable(UserError):
+    """What this host cannot give; another may."""
 
 
-def fetch(session: requests.Session, url: str, target: Path, check: Callable[[Path, str], None]) -> None:
-    """Write what `url` holds into `target`.
+class Damaged(Exception):
+    """What arrived is not what was sent; it may be whole the next time."""
 
-    Args:
-        session: see `session`.
-        url: where the file is.
-        target: where it goes.
-        check: raises `UserError` when the file at a path, from a URL, is damaged; then it is fetched anew.
+
+class Changed(Damaged):
+    """The host has another version of the file than before."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A version of a file on a host.
+
+    Attributes:
+        path: below the host's base URL.
+        size: bytes.
+        tag: differs from version to version: the strong ETag, else the time of the last change; may be empty.
+        ranges: whether parts of it can be asked for, and a change be noticed.
+    """
+
+    path: str
+    size: int
+    tag: str
+    ranges: bool
+
+
+class Http:
+    """A host that speaks HTTP. Threads may share it; proxies come from the environment."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base.rstrip("/")
+        self.session = requests.Session()
+        self.session.headers["Accept-Encoding"] = "identity"  # lengths and ranges count the file's own bytes
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=RETRY))
+
+    def url(self, path: str) -> str:
+        """Where a file is."""
+        return f"{self.base}/{quote(path)}"
+
+    def about(self, path: str) -> File | None:
+        """The file as it is now, None where there is none.
+
+        Raises:
+            Unavailable: no answer, or an error.
+        """
+        with self._ask("HEAD", path, {}) as answer:
+            return None if answer.status_code in ABSENT else _described(path, self._checked(answer))
+
+    @contextmanager
+    def get(self, path: str, version: File | None, start: int, end: int | None) -> Iterator[tuple[File, Pieces]]:
+        """The file as it is now, and its bytes from `start` on, at least to `end` or to its own end.
+
+        Raises:
+            Unavailable: no answer, or an error.
+            Changed: it is not the `version` asked for.
+            urllib3.exceptions.HTTPError: while iterating, where the connection breaks off.
+        """
+        ranged = (
+            {} if version is None else {"If-Range": version.tag, "Range": f"bytes={start}-{end - 1 if end else ''}"}
+        )
+        with self._ask("GET", path, ranged if version and version.ranges else {}) as answer:
+            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                raise Changed(f"{self.url(path)}: changed on the host")
+            now = _described(path, self._checked(answer))
+            if version and (now.size, now.tag) != (version.size, version.tag):
+                raise Changed(f"{self.url(path)}: changed on the host")
+            yield now, _pieces(answer, 0 if answer.status_code == requests.codes.partial_content else start)
+
+    @contextmanager
+    def _ask(self, method: str, path: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+        try:
+            answer = self.session.request(method, self.url(path), headers=headers, stream=True, timeout=TIMEOUT)
+        except requests.RequestException as error:
+            raise Unavailable(f"{self.url(path)}: no answer ({_reason(error)}); check download.coco.base_url") from None
+        with answer:
+            yield answer
+
+    def _checked(self, answer: requests.Response) -> requests.Response:
+        if not answer.ok:
+            raise Unavailable(f"{answer.url}: HTTP {answer.status_code}; check download.coco.base_url")
+        return answer
+
+
+class Share:
+    """A folder that is laid out like the host: `file:///mnt/coco`."""
+
+    def __init__(self, base: str) -> None:
+        self.folder = Path(unquote(urlsplit(base).path))
+
+    def url(self, path: str) -> str:
+        """Where a file is."""
+        return str(self.folder / path)
+
+    def about(self, path: str) -> File | None:
+        """The file as it is now, None where there is none."""
+        try:
+            status = (self.folder / path).stat()
+        except FileNotFoundError:
+            return None
+        return File(path, status.st_size, str(status.st_mtime_ns), ranges=True)
+
+    @contextmanager
+    def get(self, path: str, version: File | None, start: int, end: int | None) -> Iterator[tuple[File, Pieces]]:
+        """The file as it is now, and its bytes from `start` to its end.
+
+        Raises:
+            Unavailable: there is no such file.
+            Changed: it is not the `version` asked for.
+        """
+        now = self.about(path)
+        if now is None:
+            raise Unavailable(f"{self.url(path)}: no such file; check download.coco.base_url")
+        if version and now != version:
+            raise Changed(f"{self.url(path)}: changed")
+        with (self.folder / path).open("rb") as content:
+            content.seek(start)
+            yield now, iter(lambda: content.read(PIECE), b"")
+
+
+Host = Http | Share
+
+
+def host(base_url: str) -> Host:
+    """The host at a URL.
 
     Raises:
-        UserError: no answer, an answer that is an error, or a file that is cut short or damaged every time.
+        UserError: neither http, https nor file.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    match urlsplit(base_url).scheme:
+        case "http" | "https":
+            return Http(base_url)
+        case "file":
+            return Share(base_url)
+    raise UserError(f"download.coco.base_url: {base_url!r} is no URL; expected http://, https:// or file:///")
+
+
+def stream(
+    host: Host, path: str, version: File | None, start: int = 0, end: int | None = None
+) -> Iterator[tuple[File, bytes]]:
+    """The bytes of a file from `start` to `end`, or to its own end, each once.
+
+    Where a connection breaks off, the rest is asked for; after `RETRY.total` requests in a row that brought nothing
+    the host is given up.
+
+    Yields:
+        The version of the file, and the next bytes.
+
+    Raises:
+        Unavailable: no answer, an error, or a connection that breaks off time and again.
+        Changed: the file is not the `version` asked for, or became another one on the way.
+    """
+    retry = RETRY
+    while end is None or start < end:
         try:
-            _write(session, url, target)
-            check(target, url)
-            return
-        except requests.exceptions.ChunkedEncodingError:
-            if attempt == ATTEMPTS:
-                raise UserError(f"{url}: cut short {ATTEMPTS} times; try again later") from None
-        except requests.HTTPError as error:
-            raise UserError(f"{url}: HTTP {error.response.status_code}; check download.coco.base_url") from None
-        except requests.RequestException as error:
-            raise UserError(f"{url}: no answer ({_reason(error)}); check download.coco.base_url") from None
-        except UserError:
-            if attempt == ATTEMPTS:
-                raise
+            with host.get(path, version, start, end) as (found, pieces):
+                version, end = found, found.size if end is None else end
+                for piece in pieces:
+                    yield found, piece[: end - start]
+                    start += len(piece)
+                    retry = RETRY
+            if start < end:
+                raise HTTPError("it ended early")
+        except HTTPError as error:
+            try:
+                retry = retry.increment("GET", host.url(path), error=error)
+            except MaxRetryError:
+                raise Unavailable(
+                    f"{host.url(path)}: cut short {RETRY.total} times at byte {start}; try again later"
+                ) from None
+            retry.sleep()
 
 
-def _write(session: requests.Session, url: str, target: Path) -> None:
-    with session.get(url, stream=True, timeout=TIMEOUT) as answer:
-        answer.raise_for_status()
-        with target.open("wb") as file:
-            for piece in answer.iter_content(PIECE):
-                file.write(piece)
+def _described(path: str, answer: requests.Response) -> File:
+    """What the headers of a good answer tell about the file."""
+    etag = answer.headers.get("ETag", "")
+    tag = answer.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
+    partial = answer.status_code == requests.codes.partial_content
+    total = answer.headers["Content-Range"].rpartition("/")[2] if partial else answer.headers.get("Content-Length", "")
+    if not total.isdecimal():
+        raise Unavailable(f"{answer.url}: the host does not say how long it is; check download.coco.base_url")
+    ranges = partial or answer.headers.get("Accept-Ranges") == "bytes"
+    return File(path, int(total), tag, ranges and bool(tag))
+
+
+def _pieces(answer: requests.Response, skipped: int) -> Pieces:
+    """The body as it arrives, without its first `skipped` bytes."""
+    while piece := answer.raw.read1(PIECE):
+        if len(piece) > skipped:
+            yield piece[skipped:]
+        skipped = max(0, skipped - len(piece))
 
 
 def _reason(error: requests.RequestException) -> str:
