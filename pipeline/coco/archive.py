@@ -13,6 +13,7 @@ from pipeline.coco.fetch import Wanted, fetch
 from pipeline.coco.pool import Pool
 from pipeline.coco.transfer import Host, Unavailable
 from pipeline.errors import UserError
+from pipeline.parallel import in_threads, workers
 from pipeline.params import Coco
 
 SPLITS = {"train2017": ["train2017"], "val2017": ["val2017"], "both": ["train2017", "val2017"]}
@@ -33,12 +34,12 @@ def read(coco: Coco, cache: Path) -> Iterator[tuple[str, dict[str, Any], Iterato
     with _alone(cache):
         urls = [coco.base_url] if isinstance(coco.base_url, str) else coco.base_url
         hosts = [transfer.host(url) for url in urls]
-        datasets = {split: _instances(hosts, cache, split) for split in SPLITS[coco.split]}
+        datasets = _annotations(hosts, cache, SPLITS[coco.split])
         chosen = selection.choose(coco, datasets)
         wanted = [_photos(cache, split, dataset, len(datasets[split]["images"])) for split, dataset in chosen.items()]
         _fetch(hosts, wanted)
         for files in wanted:
-            yield files.folder, chosen[files.folder], map(files.pool.read, files.names)
+            yield files.folder, chosen[files.folder], in_threads(files.pool.read, files.names, workers())
 
 
 @contextmanager
@@ -69,18 +70,22 @@ def _fetch(hosts: list[Host], wanted: list[Wanted]) -> None:
             hosts.pop(0)
 
 
-def _instances(hosts: list[Host], cache: Path, split: str) -> dict[str, Any]:
-    name = f"instances_{split}.json"
+def _annotations(hosts: list[Host], cache: Path, splits: list[str]) -> dict[str, dict[str, Any]]:
+    """The instances dictionary of each split."""
     wanted = Wanted(
         archive="annotations/annotations_trainval2017.zip",
         folder="annotations",
-        names=[name],
+        names=[f"instances_{split}.json" for split in splits],
         entries=ANNOTATION_FILES,
         fault=lambda name, content: "",
         pool=Pool(cache / "annotations"),
         directories=Pool(cache / "directories" / "annotations"),
     )
     _fetch(hosts, [wanted])
+    return {split: _parsed(wanted, name) for split, name in zip(splits, wanted.names, strict=True)}
+
+
+def _parsed(wanted: Wanted, name: str) -> dict[str, Any]:
     where = f"{wanted.archive}: {wanted.folder}/{name}"
     try:
         dataset = instances.parse(wanted.pool.read(name), where)
@@ -88,7 +93,7 @@ def _instances(hosts: list[Host], cache: Path, split: str) -> dict[str, Any]:
             if "/" in image["file_name"]:
                 raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
     except UserError:
-        wanted.pool.drop(name)  # a mended or another host must not meet it again
+        wanted.pool.drop(name)  # the host may mend it, or be changed for another
         raise
     return dataset
 

@@ -42,6 +42,9 @@ class Wanted:
     pool: Pool
     directories: Pool
 
+    def __str__(self) -> str:
+        return self.folder if len(self.names) > 1 else f"{self.folder}/{self.names[0]}"
+
     def missing(self) -> list[str]:
         """Names of those that the pool does not have."""
         return [name for name in self.names if self.pool.crc(name) is None]
@@ -83,11 +86,9 @@ class Plan:
     way: str
 
     def __str__(self) -> str:
+        asked = f"{len(self.requests)} request{'s' if len(self.requests) > 1 else ''}"
         size = "" if self.size is None else f", {self.size / 1e6:.1f} MB"
-        return (
-            f"{self.wanted.folder}: {len(self.wanted.names) - self.files} of {len(self.wanted.names)} files are there; "
-            f"{self.files} to fetch{size} in {len(self.requests)} requests, {self.way}"
-        )
+        return f"{self.wanted}: {self.files} of {len(self.wanted.names)} to fetch{size} in {asked}, {self.way}"
 
 
 def fetch(host: Host, wanted: list[Wanted]) -> None:
@@ -98,6 +99,9 @@ def fetch(host: Host, wanted: list[Wanted]) -> None:
         Unavailable: the host fails, lacks a file, or a file arrives damaged `TRIES` times.
     """
     problem, shown = "", False
+    for files in wanted:
+        if not files.missing():
+            print(f"{files}: nothing to fetch, all is in {files.pool.folder}")
     for _ in range(TRIES):
         if not any(files.missing() for files in wanted):
             return
@@ -108,11 +112,12 @@ def fetch(host: Host, wanted: list[Wanted]) -> None:
             shown = True
             for plan in plans:
                 problem = _carry_out(plan) or problem
+                plan.wanted.directories.drop(_file_name(plan.wanted.archive))
         except Damaged as error:
             problem = str(error)
     if any(files.missing() for files in wanted):
         for files in wanted:
-            files.directories.clear()  # a directory has no checksum: the damage may be there
+            files.directories.clear()  # they have no checksum: the damage may be there
         raise Unavailable(f"{problem}, {TRIES} times; check download.coco.base_url")
 
 
@@ -140,6 +145,7 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
         if member is None:
             raise Unavailable(f"{url}: has no {wanted.folder}/{name}; check download.coco.base_url")
         if wanted.pool.crc(name) != member.crc:
+            wanted.pool.drop(name)  # of an older version
             chosen.append(member)
     runs: list[Run] = []
     for member in sorted(chosen, key=lambda member: member.start):
@@ -154,7 +160,7 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
 
 def _whole(host: Host, archive: File, pool: Pool) -> tuple[Share, File]:
     """The archive in a folder of our own, from a host that serves neither ranges nor single files."""
-    name = PurePosixPath(archive.path).name
+    name = _file_name(archive.path)
     if pool.crc(name) is None:
         content = bytearray()
         print(f"{host.url(archive.path)}: all {archive.size / 1e6:.1f} MB to fetch, the host serves no byte ranges")
@@ -167,6 +173,10 @@ def _whole(host: Host, archive: File, pool: Pool) -> tuple[Share, File]:
     file = share.about(pool.path(name).name)
     assert file
     return share, file
+
+
+def _file_name(path: str) -> str:
+    return PurePosixPath(path).name
 
 
 def _carry_out(plan: Plan) -> str:
@@ -203,52 +213,51 @@ def _carry_out(plan: Plan) -> str:
 def _fetch_run(host: Host, run: Run, wanted: Wanted, arrived: Callable[[int], None]) -> str:
     """Fetch members that lie side by side; each is checked and kept as soon as it is whole."""
     problem, waiting = "", deque(run.members)
-    part = wanted.pool.part(waiting[0].file_name)
-    if part.file != run.archive:
-        part.drop()
-    rest = stream(host, run.archive.path, run.archive, waiting[0].start + len(part.held), waiting[-1].end)
-    for file, piece in chain([(run.archive, b"")], rest):
+    version, held = wanted.pool.begin(waiting[0].file_name)
+    if version != run.archive:
+        held.clear()
+    saved = len(held)
+    rest = stream(host, run.archive.path, run.archive, waiting[0].start + saved, waiting[-1].end)
+    for _, piece in chain([(run.archive, b"")], rest):
         arrived(len(piece))
-        part.held += piece
-        while waiting and len(part.held) >= waiting[0].length:
+        held += piece
+        while waiting and len(held) >= waiting[0].length:
             member = waiting.popleft()
-            extent, beyond = part.held[: member.length], part.held[member.length :]
-            where = f"{host.url(file.path)}: {member.name}"
-            problem = _keep(wanted, member.file_name, member.content(extent), where) or problem
-            part.drop()
-            if waiting:
-                part = wanted.pool.part(waiting[0].file_name)
-                part.drop()
-                part.held = beyond
-        if waiting and part.held:
-            part.save(file)
+            where = f"{host.url(run.archive.path)}: {member.name}"
+            problem = _keep(wanted, member.file_name, member.content(held), where) or problem
+            del held[: member.length]
+            saved = 0
+        if waiting and len(held) > saved:
+            wanted.pool.save(waiting[0].file_name, run.archive, held, saved)
+            saved = len(held)
     return problem
 
 
 def _fetch_single(host: Host, single: Single, wanted: Wanted, arrived: Callable[[int], None]) -> str:
     """Fetch a file of its own, check it and keep it."""
-    path, part = f"{wanted.folder}/{single.name}", wanted.pool.part(single.name)
-    if part.file and part.file.path != path:
-        part.drop()
+    path = f"{wanted.folder}/{single.name}"
+    version, held = wanted.pool.begin(single.name)
+    if version and version.path != path:
+        version = None
+        held.clear()
+    saved = len(held)
     try:
-        for version, piece in stream(host, path, part.file, len(part.held), part.file.size if part.file else None):
+        for now, piece in stream(host, path, version, saved, version.size if version else None):
             arrived(len(piece))
-            part.held += piece
-            if len(part.held) < version.size:
-                part.save(version)
+            held += piece
+            if len(held) < now.size:
+                wanted.pool.save(single.name, now, held, saved)
+                saved = len(held)
     except Changed as error:
-        part.drop()
+        wanted.pool.end(single.name)
         return str(error)
-    problem = _keep(wanted, single.name, bytes(part.held), host.url(path))
-    part.drop()
-    return problem
+    return _keep(wanted, single.name, bytes(held), host.url(path))
 
 
 def _keep(wanted: Wanted, name: str, content: bytes | None, where: str) -> str:
-    """Put a file into its pool, or return what is wrong with it."""
-    if content is None:
-        return f"{where}: damaged"
-    if fault := wanted.fault(name, content):
-        return f"{where}: {fault}"
-    wanted.pool.put(name, content)
-    return ""
+    """Put a whole file into its pool, or return what is wrong with it; its beginning is not needed any more."""
+    fault = "damaged" if content is None else wanted.fault(name, content)
+    if content is not None and not fault:
+        wanted.pool.put(name, content)
+    wanted.pool.end(name)
+    return fault and f"{where}: {fault}"

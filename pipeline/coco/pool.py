@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pipeline.coco.transfer import File
 from pipeline.errors import UserError
 
 KEPT = re.compile(r"(.+)\.([0-9a-f]{8})")
+BEGUN = ".part"
 
 
 class Pool:
@@ -25,8 +26,9 @@ class Pool:
         """Open the folder; it is made where there is none."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        matches = (KEPT.fullmatch(path.name) for path in folder.iterdir())
-        self._crcs = {match[1]: int(match[2], 16) for match in matches if match}
+        names = [path.name for path in folder.iterdir()]
+        self._crcs = {match[1]: int(match[2], 16) for match in map(KEPT.fullmatch, names) if match}
+        self._parts = {name.removesuffix(BEGUN) for name in names if name.endswith(BEGUN)}
 
     def clear(self) -> None:
         """Forget all whole files."""
@@ -65,52 +67,38 @@ class Pool:
             self.path(name).unlink(missing_ok=True)
             del self._crcs[name]
 
-    def part(self, name: str) -> "Part":
-        """The beginning of a file, as far as it is there."""
-        return Part(self.folder / f"{name}.part")
-
-    def begun(self, name: str) -> int:
-        """Bytes on disk of a file that is under way, 0 if it is not; a few more than are the file's."""
-        path = self.folder / f"{name}.part"
-        return path.stat().st_size if path.exists() else 0
-
     def path(self, name: str) -> Path:
         """Where a whole file is."""
         return self.folder / f"{name}.{self._crcs[name]:08x}"
 
+    def begin(self, name: str) -> tuple[File | None, bytearray]:
+        """The beginning of a file, and the version of the host's file that it is from; None where there is none."""
+        if name in self._parts:
+            line, _, content = self._part(name).read_bytes().partition(b"\n")
+            with suppress(ValueError, TypeError):  # killed, or the disk was full, when it was begun
+                return File(**json.loads(line)), bytearray(content)
+            self.end(name)
+        return None, bytearray()
 
-class Part:
-    """The beginning of a file.
+    def save(self, name: str, version: File, held: bytearray, saved: int) -> None:
+        """Put on disk what is held of the beginning of a file, but for the first `saved` bytes, which are there."""
+        line = b"" if saved else json.dumps(asdict(version)).encode() + b"\n"
+        with _space(self.folder), self._part(name).open("ab" if saved else "wb") as file:
+            file.write(line + held[saved:])
+        self._parts.add(name)
 
-    Attributes:
-        file: the version of the host's file that the bytes are from; None where there are none.
-        held: the bytes.
-    """
+    def end(self, name: str) -> None:
+        """Forget the beginning of a file, where there is one."""
+        if name in self._parts:
+            self._part(name).unlink(missing_ok=True)
+            self._parts.discard(name)
 
-    def __init__(self, path: Path) -> None:
-        """Read what is on disk."""
-        self.path, self.file, self.held, self._saved = path, None, bytearray(), 0
-        if path.exists():
-            line, _, rest = path.read_bytes().partition(b"\n")
-            try:
-                self.file = File(**json.loads(line))
-            except (ValueError, TypeError):  # killed, or the disk was full, while it was begun
-                return
-            self.held, self._saved = bytearray(rest), len(rest)
+    def begun(self, name: str) -> int:
+        """Bytes on disk of the beginning of a file, with the line before it; 0 where there is none."""
+        return self._part(name).stat().st_size if name in self._parts else 0
 
-    def save(self, file: File) -> None:
-        """Put on disk what is held and not there yet; it is from this version of the host's file."""
-        begun = self.file == file and self._saved
-        line = b"" if begun else json.dumps(asdict(file)).encode() + b"\n"
-        with _space(self.path.parent), self.path.open("ab" if begun else "wb") as content:
-            content.write(line + self.held[self._saved if begun else 0 :])
-        self.file, self._saved = file, len(self.held)
-
-    def drop(self) -> None:
-        """Forget the bytes, on disk too."""
-        if self.file:
-            self.path.unlink(missing_ok=True)
-        self.file, self.held, self._saved = None, bytearray(), 0
+    def _part(self, name: str) -> Path:
+        return self.folder / f"{name}{BEGUN}"
 
 
 @contextmanager

@@ -49,8 +49,8 @@ class Member:
         """Bytes in the zip, with the local header."""
         return self.end - self.start
 
-    def content(self, extent: bytes | bytearray) -> bytes | None:
-        """The content, out of the zip's bytes from `start` to `end`; None if they are damaged."""
+    def content(self, extent: bytearray) -> bytes | None:
+        """The content, out of the zip's bytes from `start` on; None if they are damaged."""
         signature, name, extra = LOCAL_HEADER.unpack_from(extent)
         first = LOCAL_HEADER.size + name + extra
         content = bytes(extent[first : first + self.packed])
@@ -129,12 +129,12 @@ class _Ranges(io.RawIOBase):
     def _range(self, start: int, end: int) -> bytes:
         name = f"{_prefix(self.file)}{start}-{end}"
         if start < end and self.pool.crc(name) is None:
-            part = self.pool.part(name)
-            for file, piece in stream(self.host, self.file.path, self.file, start + len(part.held), end):
-                part.held += piece
-                part.save(file)
-            self.pool.put(name, bytes(part.held))
-            part.drop()
+            _, held = self.pool.begin(name)
+            for _, piece in stream(self.host, self.file.path, self.file, start + len(held), end):
+                held += piece
+                self.pool.save(name, self.file, held, len(held) - len(piece))
+            self.pool.put(name, bytes(held))
+            self.pool.end(name)
         return self.pool.read(name) if start < end else b""
 
 

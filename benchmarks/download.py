@@ -1,0 +1,83 @@
+"""Seconds and megabytes of the download stage, beside what one does without it.
+
+    python -m benchmarks.download http://127.0.0.1:8017 [CATEGORY]
+
+The host is laid out like MS-COCO's; megabytes are shown if it counts them at `/stats`. The first contest is for the
+whole of val2017, against `curl` of its zip and `unzip`. The second is for 100 photos that show the category (default:
+person) and their annotations, against `curl` and `unzip` of the zip and of all annotations, which is what
+torchvision's `CocoDetection` needs on disk.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+ANNOTATIONS = "annotations/annotations_trainval2017.zip"
+
+
+def main() -> None:
+    """Print a line for each contestant, with seconds as a ratio to the peer of the same contest."""
+    url, category = sys.argv[1], (sys.argv[2:] or ["person"])[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {url}")
+    whole, some = {"limit": 0}, {"limit": 100, "categories": [category]}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        MlflowClient().search_experiments()  # creates the store, which takes seconds and is done once
+        contest("all of val2017", url, whole, ["zips/val2017.zip"])
+        contest(f"100 photos of val2017 with a {category}", url, some, ["zips/val2017.zip", ANNOTATIONS])
+
+
+def contest(name: str, url: str, choice: dict, archives: list[str]) -> None:
+    """Time `curl` and `unzip` of the archives, then the stage with this choice of `download.coco`."""
+    print(name)
+    peer = timed(url, lambda folder: curl_and_unzip(url, archives, folder))
+    ours = timed(url, lambda folder: stage(url, choice, folder))
+    for who, (seconds, megabytes) in {"curl and unzip": peer, "download stage": ours}.items():
+        print(f"  {who}: {seconds:6.1f} s, {seconds / peer[0]:.2f} times, {megabytes}")
+
+
+def timed(url: str, work: Callable[[Path], None]) -> tuple[float, str]:
+    """Seconds that the work takes in a folder of its own, and the megabytes that the host sent meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, start = sent(url), time.perf_counter()
+        work(Path(folder))
+        seconds = time.perf_counter() - start
+        after = sent(url)
+    return seconds, "" if before is None or after is None else f"{(after - before) / 1e6:.1f} MB"
+
+
+def sent(url: str) -> int | None:
+    """Bytes that the host has sent so far, if it counts them."""
+    answer = requests.get(f"{url}/stats", timeout=10)
+    return answer.json()["bytes"] if answer.ok else None
+
+
+def curl_and_unzip(url: str, archives: list[str], folder: Path) -> None:
+    """Fetch the archives and unpack them."""
+    for archive in archives:
+        subprocess.run(["curl", "--silent", "--fail", "--remote-name", f"{url}/{archive}"], cwd=folder, check=True)
+        subprocess.run(["unzip", "-q", Path(archive).name], cwd=folder, check=True)
+
+
+def stage(url: str, choice: dict, folder: Path) -> None:
+    """Run the stage as `dvc repro` does, MLflow run included, with an empty cache."""
+    params = YAML(typ="safe").load(Path("params.yaml"))
+    params["download"]["source"] = "coco"
+    params["download"]["coco"] |= {"base_url": url, "split": "val2017"} | choice
+    YAML(typ="safe").dump(params, folder / "params.yaml")
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-m", "pipeline.download"]
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main()
