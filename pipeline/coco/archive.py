@@ -93,7 +93,7 @@ def _parsed(wanted: Wanted, name: str) -> dict[str, Any]:
             if "/" in image["file_name"]:
                 raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
     except UserError:
-        wanted.pool.drop(name)  # the host may mend it, or be changed for another
+        wanted.pool.remove(name)  # the host may mend it, or be changed for another
         raise
     return dataset
 

@@ -1,17 +1,17 @@
 """From a host into the pool: what is wanted of an archive, by byte range or file by file, whichever is cheaper."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from threading import Event, Lock
 
 from pipeline import progress
 from pipeline.coco import remote_zip
+from pipeline.coco.member import Member
 from pipeline.coco.pool import Pool
-from pipeline.coco.remote_zip import Member
 from pipeline.coco.transfer import CONNECTIONS, Changed, Damaged, File, Host, Share, Unavailable, stream
 
 TRIES = 8  # of a piece that arrives damaged
@@ -47,7 +47,7 @@ class Wanted:
 
     def missing(self) -> list[str]:
         """Names of those that the pool does not have."""
-        return [name for name in self.names if self.pool.crc(name) is None]
+        return [name for name in self.names if name not in self.pool]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def fetch(host: Host, wanted: list[Wanted]) -> None:
             shown = True
             for plan in plans:
                 problem = _carry_out(plan) or problem
-                plan.wanted.directories.drop(_file_name(plan.wanted.archive))
+                _copy(plan.wanted).unlink(missing_ok=True)
         except Damaged as error:
             problem = str(error)
     if any(files.missing() for files in wanted):
@@ -134,7 +134,7 @@ def _plan(host: Host, wanted: Wanted) -> Plan:
         raise Unavailable(f"{host.url(wanted.archive)}: not there; check download.coco.base_url")
     if archive.ranges:
         return _by_range(host, archive, wanted)
-    return _by_range(*_whole(host, archive, wanted.directories), wanted)
+    return _by_range(*_whole(host, archive, _copy(wanted)), wanted)
 
 
 def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
@@ -144,39 +144,39 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
         member = members.get(f"{wanted.folder}/{name}")
         if member is None:
             raise Unavailable(f"{url}: has no {wanted.folder}/{name}; check download.coco.base_url")
-        if wanted.pool.crc(name) != member.crc:
-            wanted.pool.drop(name)  # of an older version
+        if name in wanted.pool and wanted.pool.crc(name) != member.crc:
+            wanted.pool.remove(name)  # of an older version
+        if name not in wanted.pool:
             chosen.append(member)
     runs: list[Run] = []
     for member in sorted(chosen, key=lambda member: member.start):
-        last = runs[-1].members if runs and not wanted.pool.begun(member.file_name) else []
+        last = runs[-1].members if runs and not wanted.pool.begun(member.name) else []
         if last and last[-1].end == member.start and member.end - last[0].start <= RUN_BYTES:
             last.append(member)
         else:
             runs.append(Run(archive, [member]))
-    size = sum(member.end - member.start - wanted.pool.begun(member.file_name) for member in chosen)
+    size = sum(member.end - member.start - wanted.pool.begun(member.name) for member in chosen)
     return Plan(host, wanted, runs, len(chosen), size, f"by byte range out of {url}")
 
 
-def _whole(host: Host, archive: File, pool: Pool) -> tuple[Share, File]:
-    """The archive in a folder of our own, from a host that serves neither ranges nor single files."""
-    name = _file_name(archive.path)
-    if pool.crc(name) is None:
-        content = bytearray()
-        print(f"{host.url(archive.path)}: all {archive.size / 1e6:.1f} MB to fetch, the host serves no byte ranges")
-        with progress.bar(None, name, archive.size, "B") as bar:
-            for _, piece in stream(host, archive.path, archive):
-                content += piece
-                bar.update(len(piece))
-        pool.put(name, bytes(content))
-    share = Share(pool.folder.absolute().as_uri())
-    file = share.about(pool.path(name).name)
-    assert file
-    return share, file
+def _copy(wanted: Wanted) -> Path:
+    """Where the whole archive goes, if need be."""
+    return wanted.directories.folder / PurePosixPath(wanted.archive).name
 
 
-def _file_name(path: str) -> str:
-    return PurePosixPath(path).name
+def _whole(host: Host, archive: File, path: Path) -> tuple[Share, File]:
+    """The archive in a folder of our own, from a host that serves neither byte ranges nor single files."""
+    print(
+        f"{host.url(archive.path)}: {archive.size / 1e6:.1f} MB to fetch in 1 request, all of it: no byte ranges here"
+    )
+    with path.open("wb") as file, progress.bar(None, path.name, archive.size, "B") as bar:
+        for _, piece in stream(host, archive.path, archive):
+            file.write(piece)
+            bar.update(len(piece))
+    share = Share(path.parent.absolute().as_uri())
+    whole = share.about(path.name)
+    assert whole
+    return share, whole
 
 
 def _carry_out(plan: Plan) -> str:
@@ -211,53 +211,66 @@ def _carry_out(plan: Plan) -> str:
 
 
 def _fetch_run(host: Host, run: Run, wanted: Wanted, arrived: Callable[[int], None]) -> str:
-    """Fetch members that lie side by side; each is checked and kept as soon as it is whole."""
-    problem, waiting = "", deque(run.members)
-    version, held = wanted.pool.begin(waiting[0].file_name)
+    """Fetch members that lie side by side; return what is wrong with one that is damaged."""
+    first = run.members[0]
+    version, begun = wanted.pool.beginning(first.name)
     if version != run.archive:
-        held.clear()
-    saved = len(held)
-    rest = stream(host, run.archive.path, run.archive, waiting[0].start + saved, waiting[-1].end)
-    for _, piece in chain([(run.archive, b"")], rest):
-        arrived(len(piece))
-        held += piece
-        while waiting and len(held) >= waiting[0].length:
-            member = waiting.popleft()
-            where = f"{host.url(run.archive.path)}: {member.name}"
-            problem = _keep(wanted, member.file_name, member.content(held), where) or problem
-            del held[: member.length]
-            saved = 0
-        if waiting and len(held) > saved:
-            wanted.pool.save(waiting[0].file_name, run.archive, held, saved)
-            saved = len(held)
-    return problem
+        begun = b""
+    rest = stream(host, run.archive.path, run.archive, first.start + len(begun), run.members[-1].end)
+    return _keep(wanted, run.archive, run.members, begun, (piece for _, piece in rest), arrived)
 
 
 def _fetch_single(host: Host, single: Single, wanted: Wanted, arrived: Callable[[int], None]) -> str:
-    """Fetch a file of its own, check it and keep it."""
+    """Fetch a file of its own; return what is wrong with it."""
     path = f"{wanted.folder}/{single.name}"
-    version, held = wanted.pool.begin(single.name)
+    version, begun = wanted.pool.beginning(single.name)
     if version and version.path != path:
-        version = None
-        held.clear()
-    saved = len(held)
+        version, begun = None, b""
+    rest = stream(host, path, version, len(begun), version.size if version else None)
     try:
-        for now, piece in stream(host, path, version, saved, version.size if version else None):
+        version, piece = next(rest, (File(path, 0, "", ranges=False), b""))
+        member = Member(single.name, 0, version.size)
+        pieces = chain([piece], (piece for _, piece in rest))
+        return _keep(wanted, version, [member], begun, pieces, arrived)
+    except Changed as error:
+        wanted.pool.forget(single.name)
+        return str(error)
+
+
+def _keep(
+    wanted: Wanted,
+    version: File,
+    members: list[Member],
+    begun: bytes | bytearray,
+    pieces: Iterator[bytes],
+    arrived: Callable[[int], None],
+) -> str:
+    """Put members into the pool as they come, without those that are damaged; return what is wrong with one."""
+    waiting, held, saved, problem = deque(members), bytearray(begun), 0, ""
+    with wanted.pool.run(version, members) as write:
+        for piece in chain([b""], pieces):
             arrived(len(piece))
             held += piece
-            if len(held) < now.size:
-                wanted.pool.save(single.name, now, held, saved)
-                saved = len(held)
-    except Changed as error:
-        wanted.pool.end(single.name)
-        return str(error)
-    return _keep(wanted, single.name, bytes(held), host.url(path))
+            good = 0
+            while waiting and not problem and len(held) >= good + waiting[0].length:
+                problem = _fault(wanted, waiting[0], held[good : good + waiting[0].length])
+                if not problem:
+                    good += waiting.popleft().length
+            write(held[saved : good if problem else None])
+            del held[:good]
+            saved = len(held)
+            if problem:
+                break
+    if problem:
+        damaged = waiting.popleft()
+        wanted.pool.forget(damaged.name)
+        problem = f"{version.path}: {problem}"
+        if waiting:
+            _keep(wanted, version, list(waiting), held[damaged.length :], pieces, arrived)
+    return problem
 
 
-def _keep(wanted: Wanted, name: str, content: bytes | None, where: str) -> str:
-    """Put a whole file into its pool, or return what is wrong with it; its beginning is not needed any more."""
-    fault = "damaged" if content is None else wanted.fault(name, content)
-    if content is not None and not fault:
-        wanted.pool.put(name, content)
-    wanted.pool.end(name)
-    return fault and f"{where}: {fault}"
+def _fault(wanted: Wanted, member: Member, extent: bytearray) -> str:
+    content = member.content(extent)
+    fault = "damaged" if content is None else wanted.fault(member.name, content)
+    return fault and f"{member.name}: {fault}"

@@ -1,110 +1,160 @@
-"""What has been fetched, kept between runs: whole files, and the beginnings of those under way.
+"""What has been fetched, kept between runs.
 
-A whole file carries the CRC-32 of its content in its name. The beginning of one lies in `<name>.part`, after a line
-that says which version of which file of the host its bytes are.
+Each request writes a file of its own, `000001.run` and so on: a line of JSON that says which members of which version
+of the host's file follow, then their bytes as they came. It may end anywhere: the member that is cut off is gone on
+with. A whole member has been checked before it was written to its end. Of members of the same name the last counts.
 """
 
 import json
-import re
+import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
+from itertools import count
 from pathlib import Path
 
+from pipeline.coco.member import Member
 from pipeline.coco.transfer import File
 from pipeline.errors import UserError
 
-KEPT = re.compile(r"(.+)\.([0-9a-f]{8})")
-BEGUN = ".part"
+
+@dataclass(frozen=True)
+class _Place:
+    """A member in a run file: its bytes begin at `offset`, and `there` of them are there."""
+
+    path: Path
+    version: File
+    member: Member
+    offset: int
+    there: int
 
 
 class Pool:
-    """A folder of fetched files. Threads may share it as long as each works on names of its own."""
+    """A folder of runs. Threads may share it as long as each works on members of its own."""
 
     def __init__(self, folder: Path) -> None:
         """Open the folder; it is made where there is none."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        names = [path.name for path in folder.iterdir()]
-        self._crcs = {match[1]: int(match[2], 16) for match in map(KEPT.fullmatch, names) if match}
-        self._parts = {name.removesuffix(BEGUN) for name in names if name.endswith(BEGUN)}
+        self._places: dict[str, _Place] = {}
+        runs = sorted(folder.glob("*.run"))
+        for path in runs:
+            self._list(path)
+        self._numbers = count(int(runs[-1].stem) + 1 if runs else 1)
 
-    def clear(self) -> None:
-        """Forget all whole files."""
-        for name in list(self._crcs):
-            self.drop(name)
-
-    def crc(self, name: str) -> int | None:
-        """CRC-32 of a whole file, None where there is none."""
-        return self._crcs.get(name)
+    def __contains__(self, name: str) -> bool:
+        place = self._places.get(name)
+        return place is not None and place.there == place.member.length
 
     def read(self, name: str) -> bytes:
-        """A whole file.
+        """The content of a whole member.
 
         Raises:
-            UserError: its content is not what was written.
+            UserError: it is not what was written.
         """
-        path = self.path(name)
-        content = path.read_bytes()
-        if zlib.crc32(content) != self._crcs[name]:
-            self.drop(name)
-            raise UserError(f"{path}: damaged, and removed; run again to fetch it anew")
+        place = self._places[name]
+        content = place.member.content(self._bytes(place))
+        if content is None:
+            self.remove(name)
+            raise UserError(f"{place.path}: {name} is damaged, the file was removed; run again to fetch it anew")
         return content
 
-    def put(self, name: str, content: bytes) -> None:
-        """Keep a whole file, in place of an older one."""
-        new = self.folder / f"{name}.new"
-        with _space(self.folder):
-            new.write_bytes(content)
-        self.drop(name)
-        self._crcs[name] = zlib.crc32(content)
-        new.replace(self.path(name))
-
-    def drop(self, name: str) -> None:
-        """Forget a whole file, where there is one."""
-        if name in self._crcs:
-            self.path(name).unlink(missing_ok=True)
-            del self._crcs[name]
-
-    def path(self, name: str) -> Path:
-        """Where a whole file is."""
-        return self.folder / f"{name}.{self._crcs[name]:08x}"
-
-    def begin(self, name: str) -> tuple[File | None, bytearray]:
-        """The beginning of a file, and the version of the host's file that it is from; None where there is none."""
-        if name in self._parts:
-            line, _, content = self._part(name).read_bytes().partition(b"\n")
-            with suppress(ValueError, TypeError):  # killed, or the disk was full, when it was begun
-                return File(**json.loads(line)), bytearray(content)
-            self.end(name)
-        return None, bytearray()
-
-    def save(self, name: str, version: File, held: bytearray, saved: int) -> None:
-        """Put on disk what is held of the beginning of a file, but for the first `saved` bytes, which are there."""
-        line = b"" if saved else json.dumps(asdict(version)).encode() + b"\n"
-        with _space(self.folder), self._part(name).open("ab" if saved else "wb") as file:
-            file.write(line + held[saved:])
-        self._parts.add(name)
-
-    def end(self, name: str) -> None:
-        """Forget the beginning of a file, where there is one."""
-        if name in self._parts:
-            self._part(name).unlink(missing_ok=True)
-            self._parts.discard(name)
+    def crc(self, name: str) -> int:
+        """CRC-32 of the content of a whole member."""
+        known = self._places[name].member.crc
+        return zlib.crc32(self.read(name)) if known is None else known
 
     def begun(self, name: str) -> int:
-        """Bytes on disk of the beginning of a file, with the line before it; 0 where there is none."""
-        return self._part(name).stat().st_size if name in self._parts else 0
+        """How many bytes of a member are there, when not all are."""
+        return self._places[name].there if name in self._places and name not in self else 0
 
-    def _part(self, name: str) -> Path:
-        return self.folder / f"{name}{BEGUN}"
+    def beginning(self, name: str) -> tuple[File | None, bytes]:
+        """The bytes that are there of a member that is not whole, and the version they are from."""
+        if not self.begun(name):
+            return None, b""
+        place = self._places[name]
+        return place.version, self._bytes(place)
 
+    def forget(self, name: str) -> None:
+        """Remove what is there of a member that is not whole; it is the last in its run."""
+        if self.begun(name):
+            place = self._places.pop(name)
+            os.truncate(place.path, place.offset)
 
-@contextmanager
-def _space(folder: Path) -> Iterator[None]:
-    """A write that finds the disk full says where."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}; make room and run again, what is there is kept") from None
+    def remove(self, name: str) -> None:
+        """Remove a whole member, and with it all others of its run."""
+        path = self._places[name].path
+        path.unlink(missing_ok=True)
+        self._places = {name: place for name, place in self._places.items() if place.path != path}
+
+    @contextmanager
+    def run(self, version: File, members: list[Member]) -> Iterator[Callable[[bytes | bytearray], None]]:
+        """A new run of members that lie side by side: what to call with their bytes, in order.
+
+        Raises:
+            UserError: the disk is full, or cannot be written.
+        """
+        path, there = self.folder / f"{next(self._numbers):06}.run", 0
+        line = json.dumps({"version": asdict(version), "members": [astuple(member) for member in members]}) + "\n"
+
+        def write(content: bytes | bytearray) -> None:
+            nonlocal there
+            rest = memoryview(content)
+            while rest:
+                with self._room():
+                    written = file.write(rest)
+                rest, there = rest[written:], there + written
+
+        with self._room():
+            file = path.open("wb", buffering=0)
+        try:
+            write(line.encode())
+            there = 0
+            yield write
+        finally:
+            file.close()
+            self._place(path, version, members, len(line), there)
+            if not there:
+                path.unlink()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for path in self.folder.glob("*.run"):
+            path.unlink()
+        self._places.clear()
+
+    def _list(self, path: Path) -> None:
+        with path.open("rb") as file:
+            line = file.readline()
+            there = file.seek(0, 2) - len(line)
+        try:
+            entry = json.loads(line)
+            version, members = File(**entry["version"]), [Member(*fields) for fields in entry["members"]]
+        except (ValueError, KeyError, TypeError):  # killed, or the disk was full, when it was begun
+            path.unlink()
+            return
+        self._place(path, version, members, len(line), there)
+
+    def _place(self, path: Path, version: File, members: list[Member], first: int, there: int) -> None:
+        """Note where members are, of which `there` bytes follow byte `first` of a run file."""
+        for member in members:
+            offset = member.start - members[0].start
+            if offset >= there:
+                break
+            self.forget(member.name)  # an earlier run has the beginning of it, and this one has that too
+            self._places[member.name] = _Place(
+                path, version, member, first + offset, min(member.length, there - offset)
+            )
+
+    def _bytes(self, place: _Place) -> bytes:
+        with place.path.open("rb") as file:
+            file.seek(place.offset)
+            return file.read(place.there)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"{self.folder}: {error.strerror}; make room and run again, what is there stays") from None

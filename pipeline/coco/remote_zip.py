@@ -3,64 +3,16 @@
 import io
 import struct
 import zipfile
-import zlib
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
+from pipeline.coco.member import LOCAL_HEADER, Member
 from pipeline.coco.pool import Pool
 from pipeline.coco.transfer import Damaged, File, Host, stream
 from pipeline.errors import UserError
 
-LOCAL_HEADER = struct.Struct("<4s22xHH")  # PKWARE APPNOTE 6.3.10, section 4.3.7: signature, lengths of name and extra
 BOMB = 200  # times; JSON of COCO shrinks to a fifth, what shrinks more than this is made to burst a disk
 HARMLESS = 2**20  # bytes, however well they shrink
-
-
-@dataclass(frozen=True)
-class Member:
-    """A file in a zip.
-
-    Attributes:
-        name: its path in the zip.
-        start, end: where its local header begins in the zip, and where the next member or the directory does.
-        size: bytes of its content.
-        packed: bytes of its content in the zip.
-        method: how it is packed, as in `zipfile`.
-        crc: CRC-32 of its content.
-    """
-
-    name: str
-    start: int
-    end: int
-    size: int
-    packed: int
-    method: int
-    crc: int
-
-    @property
-    def file_name(self) -> str:
-        """The name without the folder."""
-        return PurePosixPath(self.name).name
-
-    @property
-    def length(self) -> int:
-        """Bytes in the zip, with the local header."""
-        return self.end - self.start
-
-    def content(self, extent: bytearray) -> bytes | None:
-        """The content, out of the zip's bytes from `start` on; None if they are damaged."""
-        signature, name, extra = LOCAL_HEADER.unpack_from(extent)
-        first = LOCAL_HEADER.size + name + extra
-        content = bytes(extent[first : first + self.packed])
-        if self.method == zipfile.ZIP_DEFLATED:
-            try:
-                content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, self.size + 1)
-            except zlib.error:
-                return None
-        good = signature == b"PK\x03\x04" and len(content) == self.size and zlib.crc32(content) == self.crc
-        return content if good else None
 
 
 def members(host: Host, file: File, pool: Pool) -> dict[str, Member]:
@@ -92,9 +44,7 @@ def _harmless(info: zipfile.ZipInfo, end: int, url: str) -> Member:
         raise UserError(f"{url}: refused, its member {info.filename!r} overlaps the next")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
         raise UserError(f"{url}: refused, its member {info.filename!r} is neither stored nor deflated, or encrypted")
-    return Member(
-        info.filename, info.header_offset, end, info.file_size, info.compress_size, info.compress_type, info.CRC
-    )
+    return Member(path.name, info.header_offset, end, info.compress_type, info.compress_size, info.file_size, info.CRC)
 
 
 class _Ranges(io.RawIOBase):
@@ -127,17 +77,11 @@ class _Ranges(io.RawIOBase):
         return len(content)
 
     def _range(self, start: int, end: int) -> bytes:
-        name = f"{_prefix(self.file)}{start}-{end}"
-        if start < end and self.pool.crc(name) is None:
-            _, held = self.pool.begin(name)
-            for _, piece in stream(self.host, self.file.path, self.file, start + len(held), end):
-                held += piece
-                self.pool.save(name, self.file, held, len(held) - len(piece))
-            self.pool.put(name, bytes(held))
-            self.pool.end(name)
+        name = f"{self.file.tag} {start}-{end}"
+        if start < end and name not in self.pool:
+            _, begun = self.pool.beginning(name)
+            with self.pool.run(self.file, [Member(name, start, end)]) as write:
+                write(begun)
+                for _, piece in stream(self.host, self.file.path, self.file, start + len(begun), end):
+                    write(piece)
         return self.pool.read(name) if start < end else b""
-
-
-def _prefix(file: File) -> str:
-    version = sha256(f"{file.path} {file.size} {file.tag}".encode()).hexdigest()[:12]
-    return f"{PurePosixPath(file.path).name}-{version}-"
