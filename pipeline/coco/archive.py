@@ -92,6 +92,8 @@ def _parsed(wanted: Wanted, name: str) -> dict[str, Any]:
         for image in dataset["images"]:
             if "/" in image["file_name"]:
                 raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
+            if not image.keys() >= {"width", "height"}:
+                raise UserError(f"{where}: {image['file_name']} lacks width or height; expected MS-COCO's annotations")
     except UserError:
         wanted.pool.remove(name)  # the host may mend it, or be changed for another
         raise

@@ -111,13 +111,14 @@ def fetch(host: Host, wanted: list[Wanted]) -> None:
                 print(*plans, sep="\n", flush=True)
             shown = True
             for plan in plans:
-                problem = _carry_out(plan) or problem
+                damage = _carry_out(plan)
                 _copy(plan.wanted).unlink(missing_ok=True)
+                if damage:
+                    problem = damage
+                    plan.wanted.directories.clear()  # it has no checksum: the damage may be there
         except Damaged as error:
             problem = str(error)
     if any(files.missing() for files in wanted):
-        for files in wanted:
-            files.directories.clear()  # they have no checksum: the damage may be there
         raise Unavailable(f"{problem}, {TRIES} times; check download.coco.base_url")
 
 
@@ -143,6 +144,7 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
     for name in wanted.names:
         member = members.get(f"{wanted.folder}/{name}")
         if member is None:
+            wanted.directories.clear()
             raise Unavailable(f"{url}: has no {wanted.folder}/{name}; check download.coco.base_url")
         if name in wanted.pool and wanted.pool.crc(name) != member.crc:
             wanted.pool.remove(name)  # of an older version

@@ -15,11 +15,15 @@ BOMB = 200  # times; JSON of COCO shrinks to a fifth, what shrinks more than thi
 HARMLESS = 2**20  # bytes, however well they shrink
 
 
+class Refused(UserError):
+    """A zip that would do harm when it is unpacked."""
+
+
 def members(host: Host, file: File, pool: Pool) -> dict[str, Member]:
     """The directory of a zip, by name. What is read of it is kept in the pool.
 
     Raises:
-        UserError: a member would leave the folder it is unpacked into, or is a zip bomb.
+        Refused: a member would leave the folder it is unpacked into, or is a zip bomb.
         Unavailable: the host fails.
         Changed: the zip is not, or no longer, the one that `file` names.
         Damaged: it does not read as a zip.
@@ -28,22 +32,25 @@ def members(host: Host, file: File, pool: Pool) -> dict[str, Member]:
         with zipfile.ZipFile(_Ranges(host, file, pool)) as archive:
             infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
             ends = [info.header_offset for info in infos[1:]] + [archive.start_dir]
-    except (zipfile.BadZipFile, struct.error, UnicodeDecodeError) as error:
+        return {info.filename: _harmless(info, end, host.url(file.path)) for info, end in zip(infos, ends, strict=False)}
+    except (zipfile.BadZipFile, struct.error, UnicodeDecodeError, NotImplementedError) as error:
         pool.clear()
         raise Damaged(f"{host.url(file.path)}: not a readable zip ({error})") from None
-    return {info.filename: _harmless(info, end, host.url(file.path)) for info, end in zip(infos, ends, strict=True)}
+    except Refused:
+        pool.clear()  # a directory has no checksum: a damaged one may look hostile
+        raise
 
 
 def _harmless(info: zipfile.ZipInfo, end: int, url: str) -> Member:
     path = PurePosixPath(info.filename)
     if path.is_absolute() or ".." in path.parts or "\\" in info.filename:
-        raise UserError(f"{url}: refused, its member {info.filename!r} does not stay inside its folder")
+        raise Refused(f"{url}: refused, its member {info.filename!r} does not stay inside its folder")
     if info.file_size > max(HARMLESS, BOMB * info.compress_size):
-        raise UserError(f"{url}: refused, its member {info.filename!r} is a zip bomb ({info.file_size} bytes)")
+        raise Refused(f"{url}: refused, its member {info.filename!r} is a zip bomb ({info.file_size} bytes)")
     if info.header_offset + LOCAL_HEADER.size + info.compress_size > end:
-        raise UserError(f"{url}: refused, its member {info.filename!r} overlaps the next")
+        raise Refused(f"{url}: refused, its member {info.filename!r} overlaps the next")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-        raise UserError(f"{url}: refused, its member {info.filename!r} is neither stored nor deflated, or encrypted")
+        raise Refused(f"{url}: refused, its member {info.filename!r} is neither stored nor deflated, or encrypted")
     return Member(path.name, info.header_offset, end, info.compress_type, info.compress_size, info.file_size, info.CRC)
 
 

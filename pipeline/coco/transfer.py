@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, SplitResult
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -22,6 +22,7 @@ RETRY = Retry(  # of one request, and of requests in a row that bring nothing; i
     backoff_factor=0.5,  # seconds; doubled each time
     backoff_jitter=0.5,
     backoff_max=30,
+    retry_after_max=300,  # what a host may ask for; then the next one is better
     status_forcelist=(429, 500, 502, 503, 504),
 )
 Pieces = Iterator[bytes]
@@ -103,8 +104,8 @@ class Http:
     @contextmanager
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> Iterator[requests.Response]:
         try:
-            answer = self.session.request(method, self.url(path), headers=headers, stream=True, timeout=TIMEOUT)
-        except requests.RequestException as error:
+            answer = self.session.request(method, self.url(path), headers=headers, stream=method == "GET", timeout=TIMEOUT)
+        except (requests.RequestException, HTTPError) as error:
             raise Unavailable(f"{self.url(path)}: no answer ({_reason(error)}); check download.coco.base_url") from None
         with answer:
             yield answer
@@ -126,11 +127,17 @@ class Share:
         return str(self.folder / path)
 
     def about(self, path: str) -> File | None:
-        """The file as it is now, None where there is none."""
+        """The file as it is now, None where there is none.
+
+        Raises:
+            Unavailable: it cannot be looked at.
+        """
         try:
             status = (self.folder / path).stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise Unavailable(f"{self.url(path)}: {error.strerror}; check download.coco.base_url") from None
         return File(path, status.st_size, str(status.st_mtime_ns), ranges=True)
 
     @contextmanager
@@ -160,12 +167,16 @@ def host(base_url: str) -> Host:
     Raises:
         UserError: neither http, https nor file.
     """
-    match urlsplit(base_url).scheme:
-        case "http" | "https":
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:
+        parts = SplitResult("", "", "", "", "")
+    match parts.scheme, parts.netloc:
+        case "http" | "https", str(name) if name:
             return Http(base_url)
-        case "file":
+        case "file", "" | "localhost":
             return Share(base_url)
-    raise UserError(f"download.coco.base_url: {base_url!r} is no URL; expected http://, https:// or file:///")
+    raise UserError(f"download.coco.base_url: {base_url!r} is no URL; expected http://host, https://host or file:///path")
 
 
 def stream(
@@ -173,7 +184,7 @@ def stream(
 ) -> Iterator[tuple[File, bytes]]:
     """The bytes of a file from `start` to `end`, or to its own end, each once.
 
-    Where a connection breaks off, the rest is asked for; after `RETRY.total` requests in a row that brought nothing
+    Where a connection breaks off, the rest is asked for; when `RETRY` is exhausted by requests in a row that brought nothing,
     the host is given up.
 
     Yields:
@@ -189,9 +200,12 @@ def stream(
             with host.get(path, version, start, end) as (found, pieces):
                 version, end = found, found.size if end is None else end
                 for piece in pieces:
-                    yield found, piece[: end - start]
-                    start += len(piece)
+                    wanted = piece[: end - start]
+                    start += len(wanted)
+                    yield found, wanted
                     retry = RETRY
+                    if start == end:
+                        break
             if start < end:
                 raise HTTPError("it ended early")
         except HTTPError as error:
@@ -199,7 +213,7 @@ def stream(
                 retry = retry.increment("GET", host.url(path), error=error)
             except MaxRetryError:
                 raise Unavailable(
-                    f"{host.url(path)}: cut short {RETRY.total} times at byte {start}; try again later"
+                    f"{host.url(path)}: cut short {RETRY.total + 1} times at byte {start}; try again later"
                 ) from None
             retry.sleep()
 
@@ -209,7 +223,7 @@ def _described(path: str, answer: requests.Response) -> File:
     etag = answer.headers.get("ETag", "")
     tag = answer.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
     partial = answer.status_code == requests.codes.partial_content
-    total = answer.headers["Content-Range"].rpartition("/")[2] if partial else answer.headers.get("Content-Length", "")
+    total = answer.headers.get("Content-Range", "").rpartition("/")[2] if partial else answer.headers.get("Content-Length", "")
     if not total.isdecimal():
         raise Unavailable(f"{answer.url}: the host does not say how long it is; check download.coco.base_url")
     ranges = partial or answer.headers.get("Accept-Ranges") == "bytes"
@@ -224,7 +238,7 @@ def _pieces(answer: requests.Response, skipped: int) -> Pieces:
         skipped = max(0, skipped - len(piece))
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     """The cause at the bottom, without the pools and retries around it."""
     cause = error.args[0] if error.args else error
     return str(getattr(cause, "reason", None) or cause)
