@@ -7,23 +7,38 @@ from pipeline.errors import UserError
 from pipeline.params import Coco
 from tests.coco.host import dataset
 
-DATASETS = {"train2017": dataset(range(1, 41)), "val2017": dataset(range(100, 121))}
+DATASETS = {"train2017": dataset(range(1, 41)), "val2017": dataset(range(100, 121), width=40, height=30)}
 
 
 def chosen(**wishes) -> set[int]:
-    coco = Coco(**({"base_url": "", "split": "both", "limit": 0, "categories": [], "licenses": []} | wishes))
-    return {image["id"] for cut in selection.choose(coco, DATASETS).values() for image in cut["images"]}
+    return {image["id"] for cut in cuts(**wishes).values() for image in cut["images"]}
+
+
+def cuts(**wishes) -> dict[str, dict]:
+    defaults = {"base_url": "", "split": "both", "limit": 0, "categories": [], "licenses": [], "min_size": 0}
+    return selection.choose(Coco(**(defaults | wishes)), DATASETS)
 
 
 def test_no_limit_takes_all():
     assert chosen() == {*range(1, 41), *range(100, 121)}
 
 
-@given(st.integers(1, 61), st.integers(1, 61))
-def test_a_sample_grows_with_its_limit_over_both_splits(some, more):
+FILTERS = st.fixed_dictionaries(
+    {}, optional={"licenses": st.just([1, 3]), "categories": st.just(["person"]), "min_size": st.just(30)}
+)
+
+
+@given(FILTERS, st.integers(1, 61), st.integers(1, 61))
+def test_a_sample_grows_with_its_limit_over_both_splits_whatever_else_is_asked(filters, some, more):
     few, many = sorted((some, more))
-    assert len(chosen(limit=few)) == few
-    assert chosen(limit=few) <= chosen(limit=many)
+    whole = chosen(**filters)
+    assert len(chosen(**filters, limit=few)) == min(few, len(whole))
+    assert chosen(**filters, limit=few) <= chosen(**filters, limit=many) <= whole
+
+
+@pytest.mark.parametrize(("min_size", "count"), [(8, 61), (9, 21), (30, 21)])
+def test_the_shorter_side_has_the_pixels_asked_for(min_size, count):
+    assert len(chosen(min_size=min_size)) == count
 
 
 def test_a_photo_with_any_of_the_categories_is_taken():
@@ -35,8 +50,7 @@ def test_a_photo_with_any_of_the_licenses_is_taken():
 
 
 def test_all_annotations_of_a_chosen_photo_are_kept_and_no_others():
-    coco = Coco(base_url="", split="both", limit=0, categories=["dog"], licenses=[])
-    for split, cut in selection.choose(coco, DATASETS).items():
+    for split, cut in cuts(categories=["dog"]).items():
         assert {a["category_id"] for a in cut["annotations"]} == {2, 3}
         assert {a["image_id"] for a in cut["annotations"]} == {image["id"] for image in cut["images"]}
         for key in ("licenses", "categories", "info"):
@@ -44,8 +58,7 @@ def test_all_annotations_of_a_chosen_photo_are_kept_and_no_others():
 
 
 def test_a_split_without_chosen_photos_is_left_out():
-    coco = Coco(base_url="", split="both", limit=1, categories=[], licenses=[])
-    assert len(selection.choose(coco, DATASETS)) == 1
+    assert len(cuts(limit=1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -54,8 +67,9 @@ def test_a_split_without_chosen_photos_is_left_out():
         ({"categories": ["dgo"]}, "no category 'dgo'; did you mean dog"),
         ({"categories": ["Person"]}, "did you mean person"),
         ({"categories": ["dog", "zebra"]}, "no photo of train2017, val2017 shows a 'zebra'"),
-        ({"licenses": [8]}, "no photo of both has any of the licenses"),
-        ({"categories": ["dog"], "licenses": [1]}, "and any of the categories"),
+        ({"licenses": [8]}, r"no photo of both has all of: licenses \[8\]; ask for less"),
+        ({"min_size": 31}, "no photo of both has all of: min_size 31"),
+        ({"categories": ["dog"], "licenses": [1]}, r"has all of: categories \['dog'\], licenses \[1\]"),
     ],
 )
 def test_a_choice_without_photos_is_refused(wishes, message):

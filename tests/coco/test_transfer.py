@@ -1,61 +1,161 @@
+import os
+import time
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pipeline.coco import transfer
+from pipeline.coco.transfer import Changed, Http, Share, Unavailable, stream
 from pipeline.errors import UserError
 
-CONTENT = bytes(range(256)) * 40
+CONTENT = os.urandom(5000)
+shared_host = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
-def check(path, url):
-    if path.read_bytes() != CONTENT:
-        raise UserError(f"{url}: damaged")
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Retries come at once, unless the host names a time."""
+    monkeypatch.setattr(transfer, "RETRY", transfer.RETRY.new(backoff_factor=0, backoff_jitter=0))
 
 
 @pytest.fixture
-def fetch(host, tmp_path):
+def file(host):
     host.files["/file"] = CONTENT
-
-    def fetch(path="/file", base=host.url) -> bytes:
-        with transfer.session() as session:
-            transfer.fetch(session, base + path, tmp_path / "file", check)
-        return (tmp_path / "file").read_bytes()
-
-    return fetch
+    return host
 
 
-@pytest.mark.parametrize("fault", [503, 429, 500, "cut", "damaged"])
-def test_a_fault_that_passes_costs_one_more_request(host, fetch, fault):
-    host.faults["/file"] = [fault]
-    assert fetch() == CONTENT
-    assert len(host.asked) == 2
+def content(host: transfer.Host, *args) -> bytes:
+    return b"".join(piece for _, piece in stream(host, "file", *args))
 
 
-def test_a_file_that_is_always_cut_short_is_an_error(host, fetch):
-    host.faults["/file"] = ["cut"] * 100
-    with pytest.raises(UserError, match=f"{host.url}/file: cut short 5 times"):
-        fetch()
+@st.composite
+def bounds(draw) -> tuple[int, int]:
+    start = draw(st.integers(0, len(CONTENT) - 1))
+    return start, draw(st.integers(start + 1, len(CONTENT)))
 
 
-def test_a_file_that_is_always_damaged_is_an_error(host, fetch):
-    host.faults["/file"] = ["damaged"] * 100
-    with pytest.raises(UserError, match=f"{host.url}/file: damaged"):
-        fetch()
+NOT_CAUGHT = [
+    pytest.param("http://[", marks=pytest.mark.xfail(strict=True, reason="ValueError of urlsplit is not caught")),
+    pytest.param("http://a..b", marks=pytest.mark.xfail(strict=True, reason="LocationParseError is not caught")),
+]
 
 
-def test_a_missing_file_is_an_error_at_once(host, fetch):
-    with pytest.raises(UserError, match=f"{host.url}/missing: HTTP 404"):
-        fetch("/missing")
-    assert len(host.asked) == 1
+@shared_host
+@given(bounds(), st.integers(200, len(CONTENT)))
+def test_every_byte_comes_once_wherever_connections_break_off(file, bounds, cut):
+    file.cut, before = cut, file.sent
+    host = Http(file.url)
+    assert content(host, host.about("file"), *bounds) == CONTENT[slice(*bounds)]
+    assert file.sent - before == bounds[1] - bounds[0]
 
 
-@pytest.mark.parametrize("base", ["http://127.0.0.1:1", "images.cocodataset.org", "ftp://127.0.0.1", "http://"])
-def test_no_host_is_one_line_that_names_the_url(fetch, base):
-    with pytest.raises(UserError, match=f"{base}/file: no answer") as refusal:
-        fetch(base=base)
+@shared_host
+@pytest.mark.xfail(strict=True, reason="stream yields more where a host sends more than it was asked for")
+@pytest.mark.parametrize("kind", ["http without ranges", "share"])
+@given(bounds())
+def test_no_byte_beyond_the_end_comes_however_the_host_answers(file, tmp_path, kind, bounds):
+    (tmp_path / "file").write_bytes(CONTENT)
+    file.ranges = False
+    host = Share(tmp_path.as_uri()) if kind == "share" else Http(file.url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfer, "PIECE", 100)
+        assert content(host, host.about("file"), *bounds) == CONTENT[slice(*bounds)]
+
+
+@pytest.mark.xfail(strict=True, reason="the connection of every HEAD is closed, not kept alive")
+def test_requests_in_a_row_share_a_connection(file):
+    host = Http(file.url)
+    version = host.about("file")
+    for start in range(0, 5000, 1000):
+        assert content(host, version, start, start + 1000) == CONTENT[start : start + 1000]
+    assert file.connections == 1
+
+
+def test_a_whole_file_comes_without_asking_for_its_size(file):
+    assert content(Http(file.url), None) == CONTENT
+    assert len(file.asked) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="one request more than it says")
+def test_a_host_that_brings_nothing_is_given_up_after_the_number_it_says(file):
+    file.cut = 0
+    with pytest.raises(Unavailable, match=rf"{file.url}/file: cut short {transfer.RETRY.total} times at byte 0"):
+        content(Http(file.url), None)
+    assert len(file.asked) == transfer.RETRY.total
+
+
+def test_a_host_that_is_always_busy_is_given_up(file):
+    file.busy = 1
+    with pytest.raises(Unavailable, match=f"{file.url}/file: no answer .*503"):
+        content(Http(file.url), None)
+
+
+def test_a_file_that_changes_between_two_ranges_is_noticed(file):
+    host = Http(file.url)
+    version = host.about("file")
+    file.cut = 1000
+    pieces = stream(host, "file", version)
+    assert next(pieces)[1]
+    file.files["/file"] = CONTENT[::-1]
+    with pytest.raises(Changed, match=f"{file.url}/file: changed on the host"):
+        list(pieces)
+
+
+def test_a_file_that_shrank_is_noticed(file):
+    host = Http(file.url)
+    version = host.about("file")
+    file.files["/file"] = CONTENT[:100]
+    with pytest.raises(Changed):
+        content(host, version, 200, 300)
+
+
+def test_a_busy_host_is_asked_again_when_it_says(file):
+    file.busy, file.retry_after = 2, "1"
+    host = Http(file.url)
+    host.about("file")
+    began = time.monotonic()
+    assert content(host, None) == CONTENT
+    assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize("path", ["missing", "missing folder/and file.jpg"])
+def test_what_is_not_there_is_none_and_asked_for_once(file, path):
+    assert Http(file.url).about(path) is None
+    assert len(file.asked) == 1
+
+
+def test_a_proxy_is_taken_from_the_environment(file, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", file.url)
+    assert content(Http("http://coco.invalid"), None) == CONTENT
+    assert file.asked == [("GET", "http://coco.invalid/file", "")]
+
+
+def test_a_share_is_read_like_a_host(tmp_path):
+    folder = tmp_path / "with a space"
+    folder.mkdir()
+    (folder / "file").write_bytes(CONTENT)
+    share = transfer.host(folder.as_uri())
+    assert share.about("missing") is None
+    version = share.about("file")
+    assert content(share, version, 10, 20) == CONTENT[10:20]
+    (folder / "file").write_bytes(CONTENT + b"more")
+    with pytest.raises(Changed):
+        content(share, version)
+    with pytest.raises(Unavailable, match="no such file"), share.get("missing", None, 0, None):
+        pass
+
+
+@pytest.mark.parametrize("url", ["images.cocodataset.org", "ftp://127.0.0.1", "", "/mnt/coco"])
+def test_what_is_no_url_is_refused_by_name(url):
+    with pytest.raises(UserError, match=f"download.coco.base_url: '{url}' is no URL"):
+        transfer.host(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://", "http://127.0.0.1:99999", *NOT_CAUGHT])
+def test_no_host_is_one_line_that_names_the_url(url):
+    with pytest.raises(UserError, match=r"base_url") as refusal:
+        transfer.host(url).about("file")
     assert "\n" not in str(refusal.value)
-
-
-def test_a_disk_error_stays_a_disk_error(host, tmp_path):
-    host.files["/file"] = CONTENT
-    with transfer.session() as session, pytest.raises(IsADirectoryError):
-        transfer.fetch(session, f"{host.url}/file", tmp_path, check)

@@ -1,0 +1,176 @@
+import re
+import zipfile
+from contextlib import suppress
+
+import pytest
+
+from pipeline.coco import fetch as fetching
+from pipeline.coco import transfer
+from pipeline.coco.fetch import Wanted, fetch
+from pipeline.coco.pool import Pool
+from pipeline.coco.transfer import Http, Unavailable
+from pipeline.errors import UserError
+from tests.coco.host import jpeg, needed, zipped
+from tests.conftest import VAL
+
+NAMES = [image["file_name"] for image in VAL["images"]]
+PHOTOS = {image["file_name"]: jpeg(image) for image in VAL["images"]}
+ZIP = "/zips/val2017.zip"
+
+
+@pytest.fixture
+def bring(coco_host, tmp_path):
+    """Fetches some photos of val2017 and returns them; more `entries` make a directory dear."""
+
+    def bring(names: list[str], entries: int = len(NAMES), fault=lambda name, content: "") -> dict[str, bytes]:
+        pool, directories = Pool(tmp_path / "val2017"), Pool(tmp_path / "directories")
+        fetch(Http(coco_host.url), [Wanted(ZIP[1:], "val2017", names, entries, fault, pool, directories)])
+        return {name: pool.read(name) for name in names}
+
+    return bring
+
+
+def gets(host, path: str) -> list[tuple[int, int]]:
+    """The ranges asked for."""
+    ranges = [asked for method, asked_path, asked in host.asked if (method, asked_path) == ("GET", path)]
+    return [tuple(map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", asked).groups())) for asked in ranges]
+
+
+def of_photos(host) -> list[tuple[int, int]]:
+    end = host.files[ZIP].index(b"PK\x01\x02")
+    return [bounds for bounds in gets(host, ZIP) if bounds[1] < end]
+
+
+def test_photos_that_lie_side_by_side_come_in_one_request(bring, coco_host):
+    names = NAMES[:3] + NAMES[5:7]
+    assert bring(names) == {name: PHOTOS[name] for name in names}
+    assert len(of_photos(coco_host)) == 2
+
+
+def test_a_long_run_is_shared_among_connections(bring, coco_host, monkeypatch):
+    monkeypatch.setattr(fetching, "RUN_BYTES", 3 * max(map(len, PHOTOS.values())))
+    assert bring(NAMES) == PHOTOS
+    assert len(of_photos(coco_host)) > 2
+
+
+@pytest.mark.xfail(strict=True, reason="the connection of every HEAD is closed, not kept alive")
+def test_no_more_connections_are_opened_than_are_used_at_once(bring, coco_host, monkeypatch):
+    monkeypatch.setattr(fetching, "RUN_BYTES", 1)
+    coco_host.pause = 0.001
+    bring(NAMES)
+    assert coco_host.connections <= transfer.CONNECTIONS
+
+
+def test_few_photos_of_a_big_split_come_one_by_one(bring, coco_host):
+    names = NAMES[:2]
+    assert bring(names, entries=100_000) == {name: PHOTOS[name] for name in names}
+    assert not gets(coco_host, ZIP)
+    assert coco_host.sent == sum(len(PHOTOS[name]) for name in names)
+
+
+def test_where_there_are_no_single_photos_even_few_come_by_range(bring, coco_host):
+    coco_host.files = {ZIP: coco_host.files[ZIP]}
+    assert bring(NAMES[:1], entries=100_000) == {NAMES[0]: PHOTOS[NAMES[0]]}
+
+
+def test_where_there_is_no_archive_photos_come_one_by_one(bring, coco_host):
+    del coco_host.files[ZIP]
+    assert bring(NAMES) == PHOTOS
+
+
+def test_where_there_are_neither_ranges_nor_single_photos_the_whole_archive_comes(bring, coco_host, capsys):
+    coco_host.files, coco_host.ranges = {ZIP: coco_host.files[ZIP]}, False
+    assert bring(NAMES[:2]) == {name: PHOTOS[name] for name in NAMES[:2]}
+    assert coco_host.sent == len(coco_host.files[ZIP])
+    assert "the host serves no byte ranges" in capsys.readouterr().out
+    assert bring(NAMES) == PHOTOS
+    assert coco_host.sent == len(coco_host.files[ZIP])
+
+
+def test_the_plan_says_what_is_there_what_comes_and_where_from(bring, coco_host, capsys):
+    bring(NAMES[:2])
+    capsys.readouterr()
+    coco_host.asked.clear()
+    before = coco_host.sent
+    bring(NAMES[:2] + NAMES[4:8])
+    size = f"{(coco_host.sent - before) / 1e6:.1f} MB"
+    assert capsys.readouterr().out == (
+        f"val2017: 2 of 6 files are there; 4 to fetch, {size} in {len(of_photos(coco_host))} requests, "
+        f"by byte range out of {coco_host.url}{ZIP}\n"
+    )
+
+
+def test_what_was_cut_short_is_taken_up_at_the_byte(bring, coco_host, monkeypatch):
+    monkeypatch.setattr(transfer, "RETRY", transfer.RETRY.new(total=0))
+    coco_host.cut = 10_000
+    names, tries = NAMES[:3], 0
+    while True:
+        try:
+            assert bring(names) == {name: PHOTOS[name] for name in names}
+            break
+        except Unavailable:
+            tries += 1
+    assert tries > 3
+    assert coco_host.sent <= 1.05 * needed(coco_host.files[ZIP], {f"val2017/{name}" for name in names})
+
+
+@pytest.mark.parametrize("entries", [len(NAMES), 100_000])
+def test_a_file_with_a_fault_is_tried_again_and_then_refused(bring, coco_host, entries):
+    def fault(name: str, content: bytes) -> str:
+        return "not this one" if name == NAMES[1] else ""
+
+    with pytest.raises(Unavailable, match=rf"{NAMES[1]}: not this one, {fetching.TRIES} times; check download.coco"):
+        bring(NAMES[:3], entries, fault)
+
+
+def test_the_other_files_are_kept_when_one_is_refused(bring, coco_host):
+    with pytest.raises(Unavailable):
+        bring(NAMES, fault=lambda name, content: "no" if name == NAMES[1] else "")
+    before = coco_host.sent
+    assert bring(NAMES[:1] + NAMES[2:])
+    assert coco_host.sent == before
+
+
+@pytest.mark.parametrize("entries", [len(NAMES), 100_000])
+def test_a_file_that_the_host_lacks_is_named(bring, coco_host, entries):
+    with pytest.raises(Unavailable, match=r"val2017/missing.jpg"):
+        bring(["missing.jpg", *NAMES[:2]], entries)
+
+
+def test_nothing_at_the_host_is_named(bring, coco_host):
+    coco_host.files.clear()
+    with pytest.raises(Unavailable, match=f"{coco_host.url}{ZIP}: not there; check download.coco.base_url"):
+        bring(NAMES)
+
+
+def test_an_archive_that_was_mended_is_read_anew(bring, coco_host):
+    mended = coco_host.files[ZIP]
+    coco_host.files = {ZIP: zipped({"val2017/other.jpg": b"other"}, zipfile.ZIP_STORED)}
+    with pytest.raises(Unavailable):
+        bring(NAMES)
+    coco_host.files[ZIP] = mended
+    assert bring(NAMES) == PHOTOS
+
+
+POISON = pytest.mark.xfail(strict=True, reason="the damaged directory stays in the cache, for ever")
+
+
+# APPNOTE 4.3.12: where the fields of a directory's entry are
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ("flags", 8),
+        ("crc", 16),
+        ("size", 24),
+        pytest.param("version", 6, marks=POISON),
+        pytest.param("method", 10, marks=POISON),
+        pytest.param("offset", 42, marks=POISON),
+        pytest.param("name", 50, marks=POISON),
+    ],
+)
+def test_a_bit_that_flips_in_the_directory_on_the_way_costs_a_rerun_at_most(bring, coco_host, field, place):
+    # the third body is the directory, after two records that say where it is
+    coco_host.flip = lambda number, length: 8 * place + 7 if number == 3 else None
+    with suppress(UserError):
+        bring(NAMES)
+    assert bring(NAMES) == PHOTOS

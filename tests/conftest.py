@@ -1,0 +1,89 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.coco.host import Host, dataset
+
+ROOT = Path(__file__).parent.parent
+TRAIN, VAL = dataset(range(1, 13), 200, 150), dataset(range(100, 109), 200, 150)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with Host() as server:
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def coco_host(host) -> Host:
+    """Serves 12 and 9 photos big enough to break off in."""
+    host.serve_coco(train2017=TRAIN, val2017=VAL)
+    return host
+
+
+@pytest.fixture(scope="session")
+def mlflow_db(tmp_path_factory) -> Path:
+    """An empty store; to make one takes MLflow seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def started(tmp_path, mlflow_db) -> Callable[..., subprocess.Popen]:
+    """Starts the download stage in a folder of its own, with some of the source's parameters changed.
+
+    Of any file it can write no more than `blocks` of 512 bytes.
+    """
+    shutil.copy(mlflow_db, tmp_path)
+
+    def started(source: str, blocks: int | str = "unlimited", **changes: Any) -> subprocess.Popen:
+        write_params(tmp_path, source, **changes)
+        inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+        return subprocess.Popen(
+            ["sh", "-c", f"ulimit -f {blocks}; exec {sys.executable} -m pipeline.download"],
+            cwd=tmp_path,
+            env={name: value for name, value in inherited.items() if name != "DVC_ROOT"} | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return started
+
+
+@pytest.fixture
+def stage(started) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs the download stage to its end, as `started` starts it."""
+
+    def stage(*args: Any, **kwargs: Any) -> subprocess.CompletedProcess:
+        with started(*args, **kwargs) as process:
+            out, err = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return stage
+
+
+def write_params(folder: Path, source: str, **changes: Any) -> None:
+    """The repository's params.yaml with this source, and some of the source's parameters changed."""
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params["download"]["source"] = source
+    params["download"][source] |= changes
+    YAML(typ="safe").dump(params, folder / "params.yaml")
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of all files of a folder, by path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
