@@ -126,3 +126,9 @@ def test_of_sixteen_bits_the_upper_eight_are_kept():
     Image.fromarray(ramp).save(buffer, "PNG")
     pixels = photos.decode(buffer.getvalue(), "ramp.png")
     assert np.array_equal(pixels, np.stack([ramp >> 8] * 3, axis=-1))
+
+
+def test_the_sides_are_read_from_the_header_alone():
+    assert photos.sides(encoded("JPEG")[:-50], "a.jpg") == (12, 8)
+    with pytest.raises(UserError, match="a.jpg: unreadable picture"):
+        photos.sides(b"<html>", "a.jpg")

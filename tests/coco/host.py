@@ -15,7 +15,7 @@ from PIL import Image
 
 ANNOTATIONS = "/annotations/annotations_trainval2017.zip"
 CATEGORIES = ("person", "dog", "cat", "zebra")
-CHUNK = 4096  # bytes of a body between two pauses
+CHUNK = 1024  # bytes of a body between two pauses; a client that dies costs some of these
 
 
 class Host(ThreadingHTTPServer):

@@ -72,7 +72,7 @@ def test_the_next_host_takes_up_where_one_went_away(read, coco_host):
         first.files, first.cut = dict(coco_host.files), 30_000
 
         def away(number: int) -> None:
-            if number > 15:
+            if number > 20:  # within the photos
                 first.files.clear()
 
         first.on_request = away

@@ -71,3 +71,11 @@ def test_images_that_share_an_id_or_a_name_are_refused(field):
 def test_a_file_without_images_is_refused():
     with pytest.raises(UserError, match="lists no images"):
         parse(dataset(range(0)))
+
+
+def test_a_picture_has_the_annotated_size_either_way_round():
+    image = {"width": 12, "height": 8}
+    instances.check_size(image, (12, 8), "a.jpg")
+    instances.check_size(image, (8, 12), "a.jpg")
+    with pytest.raises(UserError, match="a.jpg: 12 x 9 px, but 12 x 8 in the annotations"):
+        instances.check_size(image, (12, 9), "a.jpg")
