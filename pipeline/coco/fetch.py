@@ -168,9 +168,8 @@ def _copy(wanted: Wanted) -> Path:
 
 def _whole(host: Host, archive: File, path: Path) -> tuple[Share, File]:
     """The archive in a folder of our own, from a host that serves neither byte ranges nor single files."""
-    print(
-        f"{host.url(archive.path)}: {archive.size / 1e6:.1f} MB to fetch in 1 request, all of it: no byte ranges here"
-    )
+    size = f"{archive.size / 1e6:.1f} MB"
+    print(f"{host.url(archive.path)}: {size} to fetch in 1 request, the host serves no byte ranges", flush=True)
     with path.open("wb") as file, progress.bar(None, path.name, archive.size, "B") as bar:
         for _, piece in stream(host, archive.path, archive):
             file.write(piece)

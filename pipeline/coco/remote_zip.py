@@ -32,7 +32,9 @@ def members(host: Host, file: File, pool: Pool) -> dict[str, Member]:
         with zipfile.ZipFile(_Ranges(host, file, pool)) as archive:
             infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
             ends = [info.header_offset for info in infos[1:]] + [archive.start_dir]
-        return {info.filename: _harmless(info, end, host.url(file.path)) for info, end in zip(infos, ends, strict=False)}
+        return {
+            info.filename: _harmless(info, end, host.url(file.path)) for info, end in zip(infos, ends, strict=False)
+        }
     except (zipfile.BadZipFile, struct.error, UnicodeDecodeError, NotImplementedError) as error:
         pool.clear()
         raise Damaged(f"{host.url(file.path)}: not a readable zip ({error})") from None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, SplitResult
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -16,8 +16,9 @@ from pipeline.errors import UserError
 CONNECTIONS = 8
 TIMEOUT = (10, 60)  # seconds, to connect and between two pieces of an answer
 PIECE = 2**20  # bytes at most
+REPEATS = 8
 RETRY = Retry(  # of one request, and of requests in a row that bring nothing; it honours Retry-After
-    total=8,
+    total=REPEATS,
     connect=2,  # a host that is not there soon shows
     backoff_factor=0.5,  # seconds; doubled each time
     backoff_jitter=0.5,
@@ -104,7 +105,9 @@ class Http:
     @contextmanager
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> Iterator[requests.Response]:
         try:
-            answer = self.session.request(method, self.url(path), headers=headers, stream=method == "GET", timeout=TIMEOUT)
+            answer = self.session.request(
+                method, self.url(path), headers=headers, stream=method == "GET", timeout=TIMEOUT
+            )
         except (requests.RequestException, HTTPError) as error:
             raise Unavailable(f"{self.url(path)}: no answer ({_reason(error)}); check download.coco.base_url") from None
         with answer:
@@ -176,7 +179,9 @@ def host(base_url: str) -> Host:
             return Http(base_url)
         case "file", "" | "localhost":
             return Share(base_url)
-    raise UserError(f"download.coco.base_url: {base_url!r} is no URL; expected http://host, https://host or file:///path")
+    raise UserError(
+        f"download.coco.base_url: {base_url!r} is no URL; expected http://host, https://host or file:///path"
+    )
 
 
 def stream(
@@ -184,7 +189,7 @@ def stream(
 ) -> Iterator[tuple[File, bytes]]:
     """The bytes of a file from `start` to `end`, or to its own end, each once.
 
-    Where a connection breaks off, the rest is asked for; when `RETRY` is exhausted by requests in a row that brought nothing,
+    Where a connection breaks off, the rest is asked for; after `REPEATS` more requests in a row that brought nothing
     the host is given up.
 
     Yields:
@@ -213,7 +218,7 @@ def stream(
                 retry = retry.increment("GET", host.url(path), error=error)
             except MaxRetryError:
                 raise Unavailable(
-                    f"{host.url(path)}: cut short {RETRY.total + 1} times at byte {start}; try again later"
+                    f"{host.url(path)}: cut short {REPEATS + 1} times at byte {start}; try again later"
                 ) from None
             retry.sleep()
 
@@ -223,7 +228,11 @@ def _described(path: str, answer: requests.Response) -> File:
     etag = answer.headers.get("ETag", "")
     tag = answer.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
     partial = answer.status_code == requests.codes.partial_content
-    total = answer.headers.get("Content-Range", "").rpartition("/")[2] if partial else answer.headers.get("Content-Length", "")
+    total = (
+        answer.headers.get("Content-Range", "").rpartition("/")[2]
+        if partial
+        else answer.headers.get("Content-Length", "")
+    )
     if not total.isdecimal():
         raise Unavailable(f"{answer.url}: the host does not say how long it is; check download.coco.base_url")
     ranges = partial or answer.headers.get("Accept-Ranges") == "bytes"
