@@ -73,7 +73,7 @@ def test_a_host_that_brings_nothing_is_given_up_after_the_number_it_says(file):
     file.cut = 0
     with pytest.raises(Unavailable, match=rf"{file.url}/file: cut short {transfer.REPEATS + 1} times at byte 0"):
         content(Http(file.url), None)
-    assert len(file.asked) == transfer.RETRY.total
+    assert len(file.asked) == transfer.REPEATS + 1
 
 
 def test_a_host_that_is_always_busy_is_given_up(file):
