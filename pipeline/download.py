@@ -14,7 +14,8 @@ from pipeline.outs import complete
 from pipeline.params import Download, load
 
 OUT = "data/coco"
-CACHE = Path(os.environ.get("DVC_ROOT", "."), ".cache/coco")  # of the main checkout, for all experiments
+# of the main checkout, for all experiments
+CACHE = Path(os.environ.get("MENDLINE_CACHE") or Path(os.environ.get("DVC_ROOT", "."), ".cache"), "coco")
 
 
 def main() -> None:
