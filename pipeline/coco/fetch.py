@@ -15,7 +15,8 @@ from pipeline.coco.pool import Pool
 from pipeline.coco.transfer import CONNECTIONS, Changed, Damaged, File, Host, Share, Unavailable, stream
 
 TRIES = 8  # of a piece that arrives damaged
-RUN_BYTES = 8 * 2**20  # of an archive, in one request; small enough that all connections have work
+RUN_BYTES = 2**20, 8 * 2**20  # of an archive in one request: least and most
+TURNS = 4  # requests a connection, about, where there is enough to fetch: so that all end at the same time
 DIRECTORY_ENTRY = 100  # bytes, about, of the archive's directory for each file in it
 DIRECTORY_SHARE = 0.05  # of what is fetched: as much may the directory cost, for the checksums in it
 
@@ -150,14 +151,15 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
             wanted.pool.remove(name)  # of an older version
         if name not in wanted.pool:
             chosen.append(member)
+    size = sum(member.length - wanted.pool.begun(member.name) for member in chosen)
+    most = min(max(RUN_BYTES[0], size // (TURNS * CONNECTIONS)), RUN_BYTES[1])
     runs: list[Run] = []
     for member in sorted(chosen, key=lambda member: member.start):
         last = runs[-1].members if runs and not wanted.pool.begun(member.name) else []
-        if last and last[-1].end == member.start and member.end - last[0].start <= RUN_BYTES:
+        if last and last[-1].end == member.start and member.end - last[0].start <= most:
             last.append(member)
         else:
             runs.append(Run(archive, [member]))
-    size = sum(member.end - member.start - wanted.pool.begun(member.name) for member in chosen)
     return Plan(host, wanted, runs, len(chosen), size, f"by byte range out of {url}")
 
 

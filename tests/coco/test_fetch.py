@@ -92,8 +92,7 @@ def test_the_plan_says_what_is_there_what_comes_and_where_from(bring, coco_host,
     bring(NAMES[:2] + NAMES[4:8])
     size = f"{(coco_host.sent - before) / 1e6:.1f} MB"
     assert capsys.readouterr().out == (
-        f"val2017: 4 of 6 to fetch, {size} in 1 request, "
-        f"by byte range out of {coco_host.url}{ZIP}\n"
+        f"val2017: 4 of 6 to fetch, {size} in 1 request, by byte range out of {coco_host.url}{ZIP}\n"
     )
 
 
