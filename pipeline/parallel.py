@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pipeline.errors import UserError
@@ -44,7 +46,8 @@ def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterabl
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            with _signals_for_parent():
+                waiting.append(pool.submit(function, item))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -53,6 +56,16 @@ def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterabl
         raise UserError("a worker was killed, perhaps for want of memory; set a smaller MENDLINE_WORKERS") from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _signals_for_parent() -> Iterator[None]:
+    """A process that starts inside never sees Ctrl-C or a closed terminal: its parent does, and ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow_parent() -> None:

@@ -164,6 +164,8 @@ class Train(Section):
     steps: int = Field(ge=1, le=10_000_000)
     batch: int = Field(ge=1, le=4096)
     lr: float = Field(gt=0, le=0.1)
+    schedule: Literal["cosine", "constant"]
+    clip: float = Field(ge=0, le=1_000_000)
     warmup: int = Field(ge=0, le=1_000_000)
     ema: float = Field(ge=0, le=0.99999)
     objective: Literal["minimax", "nonsaturating", "hinge", "lsgan", "relativistic"]
@@ -173,6 +175,8 @@ class Train(Section):
     log_every: int = Field(ge=1, le=100_000)
     validate_every: int = Field(ge=1, le=1_000_000)
     samples: int = Field(ge=1, le=256)
+    checkpoint_every: int = Field(ge=1, le=1_000_000)
+    deterministic: bool
 
 
 class Evaluate(Section):
@@ -267,6 +271,8 @@ def _in_words(node: dict[str, Any]) -> str:
     if "enum" in node:
         *most, last = map(str, node["enum"])
         return f"{', '.join(most)} or {last}"
+    if node["type"] == "boolean":
+        return "true or false"
     if "exclusiveMinimum" in node:
         return f"above {node['exclusiveMinimum']}, at most {node['maximum']}"
     return f"{node['minimum']} to {node['maximum']}" if "minimum" in node else "text"
