@@ -1,6 +1,7 @@
 """Everything that knows MLflow: a run for each stage that ran, in one store that all experiments share."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before 
 
 EXPERIMENT = "mendline"
 STAGES = ("download", "corrupt", "train", "evaluate")
+PICTURE = r"images/(\w+)\Wstep\W(\d+)\W"  # how log_image names the file of a key and a step
 BATCH = 1000  # metrics that MLflow takes in one call
 
 
@@ -162,8 +164,8 @@ def _continued(client: "MlflowClient", run_id: str, values: dict[str, str]) -> R
         return None
     client.update_run(run_id, "RUNNING")
     points = {(name, point.step) for name in run.data.metrics for point in client.get_metric_history(run_id, name)}
-    images = [Path(file.path).name.split("%") for file in client.list_artifacts(run_id, "images")]
-    pictures = {(name, int(step)) for name, _, step, *_ in images}  # log_image: restored%step%200%timestamp%...
+    images = [re.match(PICTURE, file.path) for file in client.list_artifacts(run_id, "images")]
+    pictures = {(image[1], int(image[2])) for image in images if image}
     return Run(client, run_id, frozenset(points | pictures))
 
 
