@@ -34,7 +34,9 @@ def workers() -> int:
 def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map`, in fresh processes that end with this one, even when it is killed."""
     context = multiprocessing.get_context("spawn")
-    return _in_order(ProcessPoolExecutor(workers(), context, initializer=_follow_parent), function, items)
+    with _signals_for_parent():  # multiprocessing's own tracker of resources starts here
+        pool = ProcessPoolExecutor(workers(), context, initializer=_follow_parent)
+    return _in_order(pool, function, items)
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
