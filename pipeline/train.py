@@ -25,9 +25,7 @@ OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/valid
 def main() -> None:
     """Read `data/pairs`; write the model, its curves and the restored val pictures."""
     params = load()
-    if params.train.deterministic:
-        device.deterministic_kernels()
-    place = device.pick()
+    place = device.pick(params.train.deterministic)
     training, validation = Pairs(PAIRS, "train"), Pairs(PAIRS, "val")
     arithmetic = device.arithmetic(place)
     folder = lineage.root() / ".cache/checkpoints" / lineage.fingerprint("train", deciding(params) | arithmetic)
