@@ -42,7 +42,7 @@ def listen() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and so do we
             signal.signal(number, _on_signal)
     if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_follow_dvc, daemon=True).start()
+        threading.Thread(target=_follow_dvc, args=(_line_to_dvc(),), daemon=True).start()
 
 
 @contextmanager
@@ -77,12 +77,19 @@ def _give_up() -> None:
     os._exit(1)
 
 
-def _follow_dvc() -> None:
-    line = _line_to_dvc()
-    while _line_to_dvc() == line:
+def _follow_dvc(line: list[int]) -> None:
+    while line == _line_to_dvc() and _in_our_session(line[-1]):
         time.sleep(LOOK)
     _request.cause = _request.cause or "the end of dvc"
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
+def _in_our_session(process: int) -> bool:
+    """DVC starts stages in its own; who adopted us because it died before we looked, such as init, has another."""
+    try:
+        return os.getsid(process) == os.getsid(0)
+    except ProcessLookupError:
+        return False
 
 
 def _line_to_dvc() -> list[int]:
