@@ -33,7 +33,7 @@ class Stopped(SystemExit):
     """The stage was told to stop. Uncaught it is one line on stderr and exit code 1, wherever it is raised."""
 
     def __init__(self) -> None:
-        super().__init__(f"error: stopped by {_request.cause}; dvc repro goes on")
+        super().__init__(f"error: stopped by {_request.cause}; run the same command again to go on")
 
 
 def listen() -> None:

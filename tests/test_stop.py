@@ -46,7 +46,7 @@ def test_a_signal_ends_a_stage_with_one_line_and_a_failure(name):
     number = getattr(signal, name)
     with started(sys.executable, "-c", FOREVER, preexec_fn=heed(number)) as stage:
         stage.send_signal(number)
-        assert stage.communicate(timeout=20) == ("", f"error: stopped by {name}; dvc repro goes on\n")
+        assert stage.communicate(timeout=20) == ("", f"error: stopped by {name}; run the same command again to go on\n")
     assert stage.returncode == 1
 
 
@@ -54,7 +54,7 @@ def test_a_stage_can_ask_to_be_stopped_at_safe_points_only():
     with started(sys.executable, "-c", WAITING + "\n" + SAFE_POINTS) as stage:
         output, errors = stage.communicate(timeout=20)
     assert output == "at a safe point\n"
-    assert errors == "error: stopped by SIGTERM; dvc repro goes on\n"
+    assert errors == "error: stopped by SIGTERM; run the same command again to go on\n"
 
 
 def test_work_that_does_not_end_is_cut_off():
@@ -77,4 +77,6 @@ def test_a_stage_ends_when_the_dvc_that_runs_it_is_killed(shell):
     with started(sys.executable, "-c", AS_DVC_RUNS_IT, *shell, sys.executable, "-c", FOREVER) as dvc:
         dvc.kill()
         # the pipes close when the stage has ended
-        assert dvc.communicate(timeout=20)[1] == "error: stopped by the end of dvc; dvc repro goes on\n"
+        assert (
+            dvc.communicate(timeout=20)[1] == "error: stopped by the end of dvc; run the same command again to go on\n"
+        )
