@@ -42,7 +42,7 @@ def main() -> None:
         if params.train.schedule == "constant":
             run_file.unlink()  # what goes on from here is another experiment
         else:
-            shutil.rmtree(folder)
+            checkpoint.discard(folder)
     last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]
     print(f"val PSNR {last:.2f} dB, the prior's {first:.2f} dB; model in data/model")
 
@@ -73,7 +73,8 @@ def log_so_far(run: tracking.Run, curves: Curves, folder: Path) -> None:
     run.curves([in_mlflow("train", point) for point in curves.losses])
     run.curves([in_mlflow("val", point) for point in curves.scores])
     for point in curves.scores:
-        run.picture("restored", np.asarray(Image.open(picture(folder, point["step"]))), point["step"])
+        with Image.open(picture(folder, point["step"])) as figure:
+            run.picture("restored", np.asarray(figure), point["step"])
 
 
 def in_mlflow(prefix: str, point: dict) -> tuple[int, dict[str, float]]:
@@ -92,8 +93,8 @@ def fit(
 ) -> None:
     """Train to the last step; `curves` grow, checkpoints and pictures go to `folder`.
 
-    What is due at a step, its checkpoint apart, is done when training goes on from there. So a checkpoint is the same
-    whether the training ends at its step or not.
+    The val pictures of a step are restored when training goes on from it, or ends. So a checkpoint is the same whether
+    the training ends at its step or not, and a longer training can go on from it.
 
     Raises:
         UserError: a loss or gradient is not finite, or the training has collapsed.

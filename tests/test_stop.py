@@ -51,10 +51,11 @@ def test_a_signal_ends_a_stage_with_one_line_and_a_failure(name):
 
 
 def test_a_stage_can_ask_to_be_stopped_at_safe_points_only():
-    with started(sys.executable, "-c", WAITING + "\n" + SAFE_POINTS) as stage:
-        output, errors = stage.communicate(timeout=20)
-    assert output == "at a safe point\n"
-    assert errors == "error: stopped by SIGTERM; run the same command again to go on\n"
+    script = [sys.executable, "-c", WAITING + "\n" + SAFE_POINTS]
+    stage = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert stage.stdout == "ready\nat a safe point\n"
+    assert stage.stderr == "error: stopped by SIGTERM; run the same command again to go on\n"
+    assert stage.returncode == 1
 
 
 def test_work_that_does_not_end_is_cut_off():

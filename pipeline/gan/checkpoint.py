@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,13 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str,
 def kept(folder: Path) -> list[Path]:
     """The checkpoints, the last step first."""
     return sorted(folder.glob("step-????????.safetensors"), reverse=True)
+
+
+def discard(folder: Path) -> None:
+    """Delete the folder; the checkpoints first, so that none is left without what lies beside it."""
+    for path in kept(folder):
+        path.unlink()
+    shutil.rmtree(folder)
 
 
 def newest(folder: Path, steps: int) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
