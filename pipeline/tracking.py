@@ -143,8 +143,7 @@ def _open(stage: str, params: Params, tags: dict[str, str], earlier: str) -> Run
     tags = tags | lineage.code_state() | {"stage": stage}
     if "git.commit" in tags:
         tags["mlflow.source.git.commit"] = tags["git.commit"]
-    run = _continued(client, earlier, {name: str(value) for name, value in values.items()})
-    if run:
+    if earlier and (run := _continued(client, earlier, {name: str(value) for name, value in values.items()})):
         client.log_batch(run.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
         return run
     run_id = client.create_run(experiment_id, run_name=stage, tags=tags).info.run_id
