@@ -7,15 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import photos, tracking
+from pipeline import lineage, photos, tracking
 from pipeline.coco import archive, folder, sample
 from pipeline.errors import one_line_errors
 from pipeline.outs import complete
 from pipeline.params import Download, load
 
 OUT = "data/coco"
-# of the main checkout, for all experiments
-CACHE = Path(os.environ.get("MENDLINE_CACHE") or Path(os.environ.get("DVC_ROOT", "."), ".cache"), "coco")
+CACHE = Path(os.environ.get("MENDLINE_CACHE") or lineage.root() / ".cache", "coco")
 
 
 def main() -> None:

@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pipeline.errors import UserError
@@ -32,7 +34,9 @@ def workers() -> int:
 def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map`, in fresh processes that end with this one, even when it is killed."""
     context = multiprocessing.get_context("spawn")
-    return _in_order(ProcessPoolExecutor(workers(), context, initializer=_follow_parent), function, items)
+    with _signals_for_parent():  # multiprocessing's own tracker of resources starts here
+        pool = ProcessPoolExecutor(workers(), context, initializer=_follow_parent)
+    return _in_order(pool, function, items)
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
@@ -44,7 +48,8 @@ def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterabl
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            with _signals_for_parent():
+                waiting.append(pool.submit(function, item))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -53,6 +58,16 @@ def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterabl
         raise UserError("a worker was killed, perhaps for want of memory; set a smaller MENDLINE_WORKERS") from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _signals_for_parent() -> Iterator[None]:
+    """A process that starts inside never sees Ctrl-C or a closed terminal: its parent does, and ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow_parent() -> None:

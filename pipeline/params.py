@@ -165,6 +165,8 @@ class Train(Section):
     steps: int = Field(ge=1, le=10_000_000)
     batch: int = Field(ge=1, le=4096)
     lr: float = Field(gt=0, le=0.1)
+    schedule: Literal["cosine", "constant"]
+    clip: float = Field(ge=0, le=1_000_000)
     warmup: int = Field(ge=0, le=1_000_000)
     ema: float = Field(ge=0, le=0.99999)
     objective: Literal["minimax", "nonsaturating", "hinge", "lsgan", "relativistic"]
@@ -174,6 +176,8 @@ class Train(Section):
     log_every: int = Field(ge=1, le=100_000)
     validate_every: int = Field(ge=1, le=1_000_000)
     samples: int = Field(ge=1, le=256)
+    checkpoint_every: int = Field(ge=1, le=1_000_000)
+    deterministic: bool
 
 
 class Evaluate(Section):
@@ -262,9 +266,7 @@ def expected(location: tuple[int | str, ...]) -> str:
 def _in_words(node: dict[str, Any]) -> str:
     if "anyOf" in node:
         return " or ".join(map(_in_words, node["anyOf"]))
-    if node["type"] == "object":
-        return "a section"
-    if node["type"] == "array":
+    if "items" in node:
         pair = node.get("maxItems") == 2
         return _in_words(node["items"]) if pair else f"list: of {_in_words(node['items'])}"
     if "enum" in node:
@@ -272,4 +274,6 @@ def _in_words(node: dict[str, Any]) -> str:
         return f"{', '.join(most)} or {last}"
     if "exclusiveMinimum" in node:
         return f"above {node['exclusiveMinimum']}, at most {node['maximum']}"
-    return f"{node['minimum']} to {node['maximum']}" if "minimum" in node else "text"
+    if "minimum" in node:
+        return f"{node['minimum']} to {node['maximum']}"
+    return {"object": "a section", "boolean": "true or false", "string": "text"}[node["type"]]

@@ -1,91 +1,207 @@
 """Stage 3: train a generator against a discriminator on the pairs."""
 
-import math
-from collections import defaultdict
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
+from PIL import Image
 
-from pipeline import lineage, outs, progress, sheet, tracking
+from pipeline import lineage, outs, progress, sheet, stop, tracking
 from pipeline.errors import UserError, one_line_errors
-from pipeline.gan import device, model
-from pipeline.gan.batches import training_batches
+from pipeline.gan import checkpoint, device, diagnosis, model
+from pipeline.gan.batches import draws_of, training_batches
+from pipeline.gan.curves import Curves
 from pipeline.gan.generator import Generator
 from pipeline.gan.trainer import Trainer
 from pipeline.pairs import Pairs
-from pipeline.params import Params, load
+from pipeline.params import Params, Train, load
 from pipeline.quality.metrics import psnr
 
 PAIRS = Path("data/pairs")
 OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/validation.csv", "metrics/restored")
-LOSSES = ["step", "l1", "adversarial", "discriminator", "penalty", "score_real", "score_restored"]
 
 
 def main() -> None:
     """Read `data/pairs`; write the model, its curves and the restored val pictures."""
     params = load()
+    place = device.pick(params.train.deterministic)
     training, validation = Pairs(PAIRS, "train"), Pairs(PAIRS, "val")
-    trainer = Trainer(params.train, device.pick())
-    with (
-        outs.complete(*OUTS) as (model_out, summary_out, losses_out, validation_out, pictures_out),
-        tracking.start("train", params) as run,
-    ):
-        pictures_out.mkdir()
-        losses, scores = fit(trainer, training, validation, params, pictures_out, run)
-        losses.to_csv(losses_out, index=False)
-        scores.to_csv(validation_out, index=False)
-        pd.Series({"val_psnr": scores.psnr.iloc[-1], "prior_val_psnr": scores.psnr.iloc[0]}).to_json(summary_out)
-        model.save(model_out, trainer.average, model_config(params))
-    print(f"val PSNR {scores.psnr.iloc[-1]:.2f} dB, the prior's {scores.psnr.iloc[0]:.2f} dB; model in data/model")
+    arithmetic = device.arithmetic(place)
+    folder = lineage.root() / ".cache/checkpoints" / lineage.fingerprint("train", deciding(params) | arithmetic)
+    with checkpoint.alone(folder):
+        trainer = Trainer(params.train, place)
+        curves = resume(trainer, folder)
+        run_file = folder / "mlflow-run"
+        earlier = run_file.read_text() if run_file.exists() else ""
+        with tracking.start("train", params, arithmetic, earlier) as run:
+            run_file.write_text(run.run_id)
+            log_so_far(run, curves, folder)
+            fit(trainer, curves, training, validation, params, folder, run)
+            write_outs(trainer, curves, params, folder)
+        if params.train.schedule == "constant":
+            run_file.unlink()  # what goes on from here is another experiment
+        else:
+            checkpoint.discard(folder)
+    last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]
+    print(f"val PSNR {last:.2f} dB, the prior's {first:.2f} dB; model in data/model")
+
+
+def deciding(params: Params) -> dict:
+    """The parameters that decide what a checkpoint holds. Under a constant schedule the length does not."""
+    free = {"checkpoint_every"} | ({"steps"} if params.train.schedule == "constant" else set())
+    return params.train.model_dump(exclude=free)
+
+
+def resume(trainer: Trainer, folder: Path) -> Curves:
+    """Go on from the last checkpoint, where there is one."""
+    steps = trainer.params.steps
+    found = checkpoint.newest(folder, steps)
+    if not found:
+        print(f"starts at step 0 of {steps}", flush=True)
+        return Curves()
+    path, tensors, numbers = found
+    recent = tensors.pop("recent").to(trainer.device)
+    trainer.restore(tensors)
+    curves = Curves.unpack(numbers, recent)
+    print(f"continues at step {curves.step} of {steps}, from {path}", flush=True)
+    return curves
+
+
+def log_so_far(run: tracking.Run, curves: Curves, folder: Path) -> None:
+    """Give the run the points and pictures of a resumed training that it lacks."""
+    run.curves([in_mlflow("train", point) for point in curves.losses])
+    run.curves([in_mlflow("val", point) for point in curves.scores])
+    for point in curves.scores:
+        with Image.open(picture(folder, point["step"])) as figure:
+            run.picture("restored", np.asarray(figure), point["step"])
+
+
+def in_mlflow(prefix: str, point: dict) -> tuple[int, dict[str, float]]:
+    """A point of a curve: its step, and its metrics by their names in MLflow."""
+    return point["step"], {f"{prefix}/{name}": value for name, value in point.items() if name != "step"}
 
 
 def fit(
-    trainer: Trainer, training: Pairs, validation: Pairs, params: Params, pictures: Path, run: tracking.Run
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train to the last step; return the losses (mean since the point before) and the val PSNR, by step.
+    trainer: Trainer,
+    curves: Curves,
+    training: Pairs,
+    validation: Pairs,
+    params: Params,
+    folder: Path,
+    run: tracking.Run,
+) -> None:
+    """Train to the last step; `curves` grow, checkpoints and pictures go to `folder`.
+
+    The val pictures of a step are restored when training goes on from it, or ends. So a checkpoint is the same whether
+    the training ends at its step or not, and a longer training can go on from it.
 
     Raises:
-        UserError: a loss is not finite.
+        UserError: a loss or gradient is not finite, or the training has collapsed.
+        Stopped: the stage was told to stop.
     """
-    losses, scores = [], [validate(trainer.average, validation, params, 0, pictures, run)]
-    batches = training_batches(training, params.train.batch, params.train.seed, range(params.train.steps))
-    recent: dict[str, list[Tensor]] = defaultdict(list)
-    steps = progress.bar(batches, "train", params.train.steps, "step")
-    for step, batch in enumerate(steps, 1):
-        for name, loss in trainer.step(step - 1, batch).items():
-            recent[name].append(loss)
-        if step % params.train.log_every == 0 or step == params.train.steps:
-            point = {name: torch.stack(values).mean().item() for name, values in recent.items()}
-            if not all(map(math.isfinite, point.values())):
-                raise UserError(f"train: by step {step} a loss is not finite ({point}); set a smaller train.lr")
-            run.metrics({f"train/{name}": value for name, value in point.items()}, step)
-            losses.append({"step": step} | point)
-            recent.clear()
-        if step % params.train.validate_every == 0 or step == params.train.steps:
-            scores.append(validate(trainer.average, validation, params, step, pictures, run))
-            steps.set_postfix_str(f"val {scores[-1]['psnr']:.2f} dB")
-    return pd.DataFrame(losses, columns=LOSSES), pd.DataFrame(scores)
+    train = params.train
+    batches = training_batches(training, train.batch, train.seed, range(curves.step, train.steps))
+    steps = progress.bar(batches, "train", train.steps, "step")
+    steps.n = steps.initial = curves.step
+    with stop.at_safe_points():
+        try:
+            for batch in steps:
+                if curves.step % train.validate_every == 0:
+                    validate(trainer.average, curves, validation, params, folder, run)
+                    steps.set_postfix_str(f"val {curves.scores[-1]['psnr']:.2f} dB", refresh=False)
+                curves.add(trainer.step(curves.step, batch))
+                if curves.step % train.log_every == 0:
+                    end_point(curves, training, train, folder, run)
+                if curves.step % train.checkpoint_every == 0 or curves.step == train.steps:
+                    keep(trainer, curves, training, folder)
+                stop.check()
+            validate(trainer.average, curves, validation, params, folder, run)
+        except (stop.Stopped, OSError):
+            keep(trainer, curves, training, folder)
+            raise
+        if curves.recent:
+            end_point(curves, training, train, folder, run)
+
+
+def end_point(curves: Curves, training: Pairs, train: Train, folder: Path, run: tracking.Run) -> None:
+    """Add a point to the losses, in MLflow too."""
+    examine(curves, training, train, folder)
+    curves.point()
+    step, values = in_mlflow("train", curves.losses[-1])
+    run.metrics(values, step)
+    examine(curves, training, train, folder)
+
+
+def keep(trainer: Trainer, curves: Curves, training: Pairs, folder: Path) -> None:
+    """Save a checkpoint of where the training is, if all is well."""
+    examine(curves, training, trainer.params, folder)
+    numbers, recent = curves.pack()
+    checkpoint.save(folder, curves.step, trainer.state() | {"recent": recent}, numbers)
+
+
+def examine(curves: Curves, training: Pairs, train: Train, folder: Path) -> None:
+    """Refuse to go on where no good can come of it. The curves so far stay beside the checkpoints.
+
+    Raises:
+        UserError: with the diagnosis, its step and the photos of that step's batch.
+    """
+    found = diagnosis.not_finite(curves) or diagnosis.collapse(curves)
+    if not found:
+        return
+    step, reason = found
+    losses, scores = curves.tables()
+    losses.to_csv(folder / "losses.csv", index=False)
+    scores.to_csv(folder / "validation.csv", index=False)
+    image_ids = training.column("image_id")
+    photos = [image_ids[row] for row, _ in draws_of(step - 1, len(training), train.batch, train.seed)]
+    kept = checkpoint.kept(folder)
+    raise UserError(
+        f"train: step {step}: {reason} (image ids of the batch: {', '.join(map(str, photos))}; "
+        f"last good checkpoint: {kept[0] if kept else 'none'}; curves: {folder}/losses.csv)"
+    )
 
 
 def validate(
-    generator: Generator, pairs: Pairs, params: Params, step: int, pictures: Path, run: tracking.Run
-) -> dict[str, float]:
-    """PSNR over all val pairs, and the first of them side by side as a picture. At step 0 this is the prior."""
+    generator: Generator, curves: Curves, pairs: Pairs, params: Params, folder: Path, run: tracking.Run
+) -> None:
+    """Add the PSNR over all val pairs to the scores, and show the first of them side by side as a picture.
+
+    At step 0 this is the prior.
+    """
     ratios: list[np.ndarray] = []
     rows: list[list[np.ndarray]] = []
     for targets, images, masks in pairs.batches(params.train.batch):
+        stop.check()
         restored = model.restore(generator, images, masks)
         ratios.append(psnr(restored, targets))
         rows += [list(row) for row in zip(images, restored, targets, strict=True)][: params.train.samples - len(rows)]
-    score = float(np.concatenate(ratios).mean())
+    score = {"step": curves.step, "psnr": float(np.concatenate(ratios).mean())}
     figure = sheet.grid(rows, ["corrupted", "restored", "original"])
-    figure.save(pictures / f"step-{step:07}.png")
-    run.metrics({"val/psnr": score}, step)
+    with checkpoint.whole(picture(folder, curves.step)) as path:
+        figure.save(path)
+    step, values = in_mlflow("val", score)
+    run.metrics(values, step)
     run.picture("restored", np.asarray(figure), step)
-    return {"step": step, "psnr": score}
+    curves.scores.append(score)
+
+
+def picture(folder: Path, step: int) -> Path:
+    """Where the restored val pictures of a step lie while the training runs."""
+    return folder / f"step-{step:07}.png"
+
+
+def write_outs(trainer: Trainer, curves: Curves, params: Params, folder: Path) -> None:
+    """The model, the curves and the pictures, all at once."""
+    losses, scores = curves.tables()
+    with outs.complete(*OUTS) as (model_out, summary_out, losses_out, scores_out, pictures_out):
+        losses.to_csv(losses_out, index=False)
+        scores.to_csv(scores_out, index=False)
+        pd.Series({"val_psnr": scores.psnr.iloc[-1], "prior_val_psnr": scores.psnr.iloc[0]}).to_json(summary_out)
+        pictures_out.mkdir()
+        for step in scores.step:
+            shutil.copy(picture(folder, step), pictures_out)
+        model.save(model_out, trainer.average, model_config(params))
 
 
 def model_config(params: Params) -> dict:

@@ -2,36 +2,16 @@
 
 import ast
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parent.parent
+from tests.clone import ROOT
+
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
-SMALL = {
-    "download.sample.leaves": 24,
-    "download.sample.crops": 4,
-    "download.sample.size": 48,
-    "corrupt.image_size": 32,
-    "corrupt.variants": 1,
-    "train.steps": 4,
-    "train.warmup": 2,
-    "train.batch": 2,
-    "train.generator.channels": 4,
-    "train.generator.scales": 2,
-    "train.discriminator.channels": 4,
-    "train.log_every": 2,
-    "train.validate_every": 2,
-    "train.samples": 2,
-    "evaluate.rows": 2,
-}
 
 
 def imported_files(module: Path, seen: set[Path]) -> set[Path]:
@@ -61,53 +41,6 @@ def test_a_stage_depends_on_exactly_the_code_that_it_imports(stage):
         if dep.parts[0] == "pipeline":
             declared |= {dep} if dep.suffix else {file.relative_to(ROOT) for file in (ROOT / dep).rglob("*.py")}
     assert declared == imported_files(Path(f"pipeline/{stage}.py"), set())
-
-
-class Clone:
-    """A scratch clone of this work tree, with small parameters."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"]
-        for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
-            if (ROOT / name).exists() and name != "dvc.lock":
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        for key, value in SMALL.items():
-            self.set(key, value)
-        self.run("git", "init", "-q")
-        self.run("git", "add", ".")
-        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "clone")
-
-    def run(self, *command: str) -> str:
-        search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
-        environment = inherited | {"PATH": search, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def repro(self) -> list[str]:
-        """Run the pipeline; the stages that ran."""
-        output = self.run("dvc", "repro")
-        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
-
-    def set(self, key: str, value: object) -> None:
-        yaml = YAML()
-        params = yaml.load(self.folder / "params.yaml")
-        *sections, name = key.split(".")
-        section = params
-        for part in sections:
-            section = section[part]
-        section[name] = value
-        yaml.dump(params, self.folder / "params.yaml")
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory) -> Clone:
-    clone = Clone(tmp_path_factory.mktemp("clone"))
-    assert clone.repro() == ["download", "corrupt", "train", "evaluate"]
-    return clone
 
 
 def test_a_second_repro_runs_nothing_and_imports_neither_torch_nor_mlflow(clone):
@@ -170,7 +103,7 @@ def test_dvc_shows_metrics_parameters_and_pictures(clone):
     assert 5 < metrics["metrics/evaluate.json"]["data"]["psnr"] < 60
     assert 5 < metrics["metrics/train.json"]["data"]["val_psnr"] < 60
     (experiment,) = json.loads(clone.run("dvc", "exp", "show", "--json", "--rev", "HEAD", "--hide-queued"))[:1]
-    assert experiment["data"]["params"]["params.yaml"]["data"]["train"]["steps"] == 4
+    assert experiment["data"]["params"]["params.yaml"]["data"]["train"]["steps"] == 40
     page = Path(clone.run("dvc", "plots", "show").strip().removeprefix("file://"))
     assert (page.parent / "static").exists()
     assert "Losses" in page.read_text()

@@ -53,6 +53,43 @@ def test_curves_and_pictures_are_logged_by_step(store):
     assert len([file for file in store.list_artifacts(logged.info.run_id, "images") if file.path.endswith(".png")]) == 2
 
 
+def stopped_training() -> str:
+    """A run with the points and pictures of steps 0 and 10."""
+    with pytest.raises(SystemExit), tracking.start("train", PARAMS) as run:
+        for step in (0, 10):
+            run.metrics({"val/psnr": 20.0}, step)
+            run.picture("restored", np.zeros((8, 8, 3), np.uint8), step)
+        raise SystemExit("stopped")
+    return run.run_id
+
+
+def test_a_run_that_was_stopped_goes_on_and_logs_no_point_twice(store):
+    earlier = stopped_training()
+    assert [run.info.status for run in runs(store)] == ["KILLED"]
+    with tracking.start("train", PARAMS, {"device": "cpu"}, earlier) as run:
+        run.curves([(step, {"val/psnr": 20.0}) for step in (0, 5, 10, 20)])
+        for step in (0, 10, 20):
+            run.picture("restored", np.zeros((8, 8, 3), np.uint8), step)
+    (logged,) = runs(store)
+    assert (logged.info.run_id, logged.info.status) == (earlier, "FINISHED")
+    assert logged.data.tags["device"] == "cpu"
+    assert sorted(point.step for point in store.get_metric_history(earlier, "val/psnr")) == [0, 5, 10, 20]
+    assert len([file for file in store.list_artifacts(earlier, "images") if file.path.endswith(".png")]) == 3
+
+
+def test_a_run_that_is_gone_or_of_other_parameters_or_finished_is_begun_anew(store):
+    gone = stopped_training()
+    store.delete_run(gone)
+    other = PARAMS.model_copy(update={"train": PARAMS.train.model_copy(update={"lr": 1e-4})})
+    with tracking.start("train", other) as finished:
+        pass
+    for earlier, params in [("c0ffee", PARAMS), (gone, PARAMS), (stopped_training(), other), (finished.run_id, other)]:
+        with tracking.start("train", params, earlier=earlier) as run:
+            assert run.run_id != earlier
+            run.curves([(step, {"train/l1": 0.1}) for step in range(2500)])
+        assert len(store.get_metric_history(run.run_id, "train/l1")) == 2500
+
+
 def test_a_stage_that_fails_is_a_failed_run(store):
     with pytest.raises(UserError), tracking.start("train", PARAMS):
         raise UserError("no train pairs")

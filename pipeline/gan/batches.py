@@ -45,11 +45,12 @@ def training_batches(pairs: Pairs, batch: int, seed: int, steps: range) -> Itera
     Yields:
         Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore).
     """
-    draws = (_draws_of(step, len(pairs), batch, seed) for step in steps)
+    draws = (draws_of(step, len(pairs), batch, seed) for step in steps)
     yield from DataLoader(_Draws(pairs), batch_sampler=draws, collate_fn=_stacked)
 
 
-def _draws_of(step: int, count: int, batch: int, seed: int) -> list[tuple[int, int]]:
+def draws_of(step: int, count: int, batch: int, seed: int) -> list[tuple[int, int]]:
+    """The row, of `count`, and the turn (0 to 7) of each pair in the batch of a step."""
     turns = np.random.default_rng([seed, step]).integers(8, size=batch)
     positions = range(step * batch, (step + 1) * batch)
     orders = {epoch: _order(epoch, count, seed) for epoch in {position // count for position in positions}}

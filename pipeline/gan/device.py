@@ -7,16 +7,35 @@ import torch
 from pipeline.errors import UserError
 
 
-def pick() -> torch.device:
+def pick(deterministic: bool = False) -> torch.device:
     """`MENDLINE_DEVICE` (cpu, cuda, cuda:1, mps), else the first of CUDA, MPS and CPU that is there.
+
+    Args:
+        deterministic: let CUDA use only kernels that give the same bits every time; what has none then raises. It is
+            asked of CUDA alone: the CPU's kernels are so anyway, and became a third slower.
 
     Raises:
         UserError: the device asked for does not exist or is not available.
     """
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS looks when CUDA starts, and it starts here
+    device = _asked_for() or _first_there()
+    if deterministic and device.type == "cuda":
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # no room reads it
+    return device
+
+
+def _first_there() -> torch.device:
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return accelerator if accelerator and accelerator.type in {"cuda", "mps"} else torch.device("cpu")
+
+
+def _asked_for() -> torch.device | None:
     wanted = os.environ.get("MENDLINE_DEVICE")
     if wanted is None:
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator if accelerator and accelerator.type in {"cuda", "mps"} else torch.device("cpu")
+        return None
     try:
         device = torch.device(wanted)
         torch.empty(1, device=device)
@@ -24,3 +43,15 @@ def pick() -> torch.device:
         reason = str(error).splitlines()[0]
         raise UserError(f"MENDLINE_DEVICE is {wanted!r}: {reason}; unset it to pick a device") from None
     return device
+
+
+def arithmetic(device: torch.device) -> dict[str, str]:
+    """What decides the last digits beside the parameters: the processor, the version of torch, the CPU threads."""
+    match device.type:
+        case "cuda":
+            name = torch.cuda.get_device_name(device)
+        case "cpu":
+            name = f"cpu {torch.backends.cpu.get_cpu_capability()}"
+        case other:
+            name = other
+    return {"device": name, "torch": torch.__version__, "threads": str(torch.get_num_threads())}

@@ -5,6 +5,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from pipeline.gan.batches import Batch
 from pipeline.gan.discriminator import Discriminator
@@ -12,8 +13,12 @@ from pipeline.gan.generator import Generator
 from pipeline.gan.objective import discriminator_loss, generator_loss, gradient_penalty
 from pipeline.params import Train
 
-RAMP = 0.05  # share of the steps in which the step size rises to its peak
+RAMP = 0.05  # share of the steps in which the step size rises to its peak, under the cosine schedule
+CONSTANT_RAMP = 100  # the steps it takes under the constant schedule, whatever the length of the training
 PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
+FAINT = 1 / 255  # added to both contrasts, so that flat pictures count as restored well
+NETWORKS = ("generator", "discriminator", "average")
+ADAMS = ("generator_adam", "discriminator_adam")
 
 
 class Trainer:
@@ -40,21 +45,21 @@ class Trainer:
         """Update both networks on one batch; during `params.warmup` only the generator, on L1 alone.
 
         Returns:
-            Scalars by name: `l1` (mean absolute error in the hole, in [0, 1]), and once the discriminator has joined
-            `adversarial`, `discriminator`, `score_real` and `score_restored` (mean logits), and `penalty` in the
-            steps that have it.
+            Scalars by name: `l1` (mean absolute error in the hole, in [0, 1]), `contrast` and `generator_gradient` (a
+            norm, before clipping), and once the discriminator has joined `adversarial`, `discriminator`, `score_real`
+            and `score_restored` (mean logits), `discriminator_gradient`, and `penalty` in the steps that have it.
         """
         target, image, mask = (x.to(self.device, non_blocking=True) for x in batch)
         for adam in (self.generator_adam, self.discriminator_adam):
             for group in adam.param_groups:
-                group["lr"] = self.params.lr * schedule(step, self.params.steps)
+                group["lr"] = self.params.lr * schedule(self.params.schedule, step, self.params.steps)
         restored = self.generator(image, mask)
         l1 = l1_in_hole(restored, target, mask)
+        losses = {"l1": l1, "contrast": contrast(restored.detach(), target, mask)}
         if step < self.params.warmup:
-            _descend(self.generator_adam, self.params.losses.l1 * l1)
-            losses = {"l1": l1}
+            losses["generator_gradient"] = self._descend(self.generator_adam, self.params.losses.l1 * l1)
         else:
-            losses = {"l1": l1} | self._adversarial_step(step, target, restored, mask, l1)
+            losses |= self._adversarial_step(step, target, restored, mask, l1)
         for average, weight in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             average.lerp_(weight, 1 - min(self.params.ema, (1 + step) / (10 + step)))
         return {name: loss.detach() for name, loss in losses.items()}
@@ -73,14 +78,54 @@ class Trainer:
             penalty = sum(gradient_penalty(lambda x: self.discriminator(x, mask), x) for x in penalized)
             losses["penalty"] = penalty
             judging = judging + PENALTY_EVERY * weights.penalty * penalty
-        _descend(self.discriminator_adam, judging)
+        losses["discriminator_gradient"] = self._descend(self.discriminator_adam, judging)
 
         self.discriminator.requires_grad_(False)
         score_real_now = self.discriminator(target, mask) if objective == "relativistic" else score_real
         adversarial = generator_loss(objective, score_real_now.detach(), self.discriminator(restored, mask))
-        _descend(self.generator_adam, weights.l1 * l1 + weights.adversarial * adversarial)
+        norm = self._descend(self.generator_adam, weights.l1 * l1 + weights.adversarial * adversarial)
         self.discriminator.requires_grad_(True)
-        return losses | {"adversarial": adversarial}
+        return losses | {"adversarial": adversarial, "generator_gradient": norm}
+
+    def _descend(self, adam: torch.optim.Adam, loss: Tensor) -> Tensor:
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = adam.param_groups[0]["params"]
+        norm = get_total_norm([parameter.grad for parameter in parameters])
+        if self.params.clip:
+            clip_grads_with_norm_(parameters, self.params.clip, norm)
+        adam.step()
+        return norm
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the steps change, by name, and the state of torch's random numbers."""
+        state = {"rng": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["rng_cuda"] = torch.cuda.get_rng_state(self.device)
+        for name in NETWORKS:
+            state |= {f"{name}/{key}": tensor for key, tensor in getattr(self, name).state_dict().items()}
+        for name in ADAMS:
+            for index, moments in getattr(self, name).state_dict()["state"].items():
+                state |= {f"{name}/{index}/{key}": tensor for key, tensor in moments.items()}
+        return state
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go back to a `state` of a trainer with the same parameters, bit for bit and in the same memory format."""
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["rng_cuda"], self.device)
+        for name in NETWORKS:
+            getattr(self, name).load_state_dict(_below(name, state))
+        for name in ADAMS:
+            adam = getattr(self, name)
+            for index, parameter in enumerate(adam.param_groups[0]["params"]):
+                for key, value in _below(f"{name}/{index}", state).items():
+                    like = value if key == "step" else torch.empty_like(parameter)
+                    adam.state[parameter][key] = like.copy_(value)
+
+
+def _below(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}/"): tensor for key, tensor in state.items() if key.startswith(f"{name}/")}
 
 
 def l1_in_hole(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -89,15 +134,26 @@ def l1_in_hole(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return (error / (3 * mask.sum((1, 2, 3)))).mean()
 
 
-def schedule(step: int, steps: int) -> float:
-    """Share of the peak step size at `step`: a linear rise, then half a cosine down to zero."""
-    ramp = max(1, round(RAMP * steps))
+def contrast(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Standard deviation of the restored pixels over that of the true ones: about 1, and near 0 for a constant.
+
+    Over the holes of all pictures at once (float N3HW, mask N1HW), a channel, then the mean of the channels.
+    """
+    return (_deviation(restored, mask) + FAINT) / (_deviation(target, mask) + FAINT)
+
+
+def _deviation(picture: Tensor, mask: Tensor) -> Tensor:
+    mean = (picture * mask).sum((0, 2, 3), keepdim=True) / mask.sum()
+    variance = ((picture - mean).square() * mask).sum((0, 2, 3)) / mask.sum()
+    return variance.sqrt().mean()
+
+
+def schedule(kind: str, step: int, steps: int) -> float:
+    """Share of the peak step size at `step`: a linear rise, then it stays, or falls to zero as half a cosine.
+
+    Under `constant` it does not depend on `steps`, so a longer training begins as a shorter one did.
+    """
+    ramp = CONSTANT_RAMP if kind == "constant" else max(1, round(RAMP * steps))
     if step < ramp:
         return (step + 1) / ramp
-    return (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp))) / 2
-
-
-def _descend(adam: torch.optim.Adam, loss: Tensor) -> None:
-    adam.zero_grad(set_to_none=True)
-    loss.backward()
-    adam.step()
+    return 1.0 if kind == "constant" else (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp))) / 2

@@ -23,8 +23,10 @@ def test_every_objective_updates_both_networks(objective, train_params, ten_pair
     for network in ("generator", "discriminator"):
         pairs = zip(getattr(before, network).parameters(), getattr(after, network).parameters(), strict=True)
         assert any(not torch.equal(old, new) for old, new in pairs)
-    assert set(losses[1]) == {"l1"}
-    assert {"l1", "adversarial", "discriminator", "score_real", "score_restored"} <= set(losses[2])
+    warming_up = {"l1", "contrast", "generator_gradient"}
+    assert set(losses[1]) == warming_up
+    joined = {"adversarial", "discriminator", "score_real", "score_restored", "discriminator_gradient"}
+    assert warming_up | joined <= set(losses[2])
     assert all(value.isfinite() for point in losses for value in point.values())
 
 
@@ -54,10 +56,26 @@ def test_without_decay_the_average_is_the_generator(train_params, ten_pairs):
 
 
 def test_the_step_size_rises_and_falls_to_nothing():
-    sizes = [schedule(step, 100) for step in range(100)]
+    sizes = [schedule("cosine", step, 100) for step in range(100)]
     assert max(sizes) == 1
     assert sizes[0] < 0.25
     assert sizes[-1] < 0.01
+
+
+def test_a_constant_step_size_rises_and_stays_whatever_the_number_of_steps():
+    sizes = [schedule("constant", step, 1000) for step in range(300)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 0.25
+    assert sizes[150:] == [1] * 150
+    assert sizes == [schedule("constant", step, 300) for step in range(300)]
+
+
+def test_clipping_bounds_the_gradient_and_the_norm_before_it_is_told(train_params, ten_pairs):
+    clipped, losses = trained(train_params.model_copy(update={"clip": 1e-3}), ten_pairs)
+    assert losses[-1]["generator_gradient"] > 1e-3
+    for network in (clipped.generator, clipped.discriminator):
+        norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in network.parameters()])
+        assert norm == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_every_pair_is_drawn_once_an_epoch(ten_pairs):

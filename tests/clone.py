@@ -1,0 +1,91 @@
+"""A scratch clone of this work tree, in which DVC runs the pipeline on small parameters."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    "download.sample.leaves": 24,
+    "download.sample.crops": 4,
+    "download.sample.size": 48,
+    "corrupt.image_size": 32,
+    "corrupt.variants": 1,
+    "train.steps": 40,
+    "train.warmup": 10,
+    "train.batch": 2,
+    "train.generator.channels": 4,
+    "train.generator.scales": 2,
+    "train.discriminator.channels": 4,
+    "train.log_every": 3,
+    "train.validate_every": 10,
+    "train.checkpoint_every": 4,
+    "train.samples": 2,
+    "evaluate.rows": 2,
+}
+
+
+def _heed_ctrl_c() -> None:
+    """Shells let what runs in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Clone:
+    """A scratch clone of this work tree, with small parameters."""
+
+    def __init__(self, folder: Path) -> None:
+        """Of this work tree, unless there is one in the folder already."""
+        self.folder = folder
+        if folder.exists():
+            return
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"]
+        for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+            if (ROOT / name).exists() and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        for key, value in SMALL.items():
+            self.set(key, value)
+        self.run("git", "init", "-q")
+        self.run("git", "add", ".")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "clone")
+
+    def start(self, *command: str) -> subprocess.Popen:
+        """A process group of its own, as a shell makes it for a command."""
+        search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=inherited | {"PATH": search, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it does nothing but one system call
+        )
+
+    def run(self, *command: str) -> str:
+        with self.start(*command) as process:
+            output, errors = process.communicate()
+        assert process.returncode == 0, output + errors
+        return output
+
+    def repro(self) -> list[str]:
+        """Run the pipeline; the stages that ran."""
+        output = self.run("dvc", "repro")
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+    def set(self, key: str, value: object) -> None:
+        yaml = YAML()
+        params = yaml.load(self.folder / "params.yaml")
+        *sections, name = key.split(".")
+        section = params
+        for part in sections:
+            section = section[part]
+        section[name] = value
+        yaml.dump(params, self.folder / "params.yaml")

@@ -1,0 +1,110 @@
+"""Stages that are killed, and what the next `dvc repro` makes of it."""
+
+import os
+import random
+import signal
+import subprocess
+from collections import Counter
+from contextlib import suppress
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+SECONDS = 60.0  # in which everything has ended
+
+
+def lock(clone):
+    return (clone.folder / "dvc.lock").read_bytes()
+
+
+def checkpoints(clone):
+    return set((clone.folder / ".cache/checkpoints").glob("*/step-*.safetensors"))
+
+
+def stop(process, number, whom):
+    """Send a signal while the stage runs; return what was printed, once nothing is left of it."""
+    started = psutil.Process(process.pid).children(recursive=True)
+    match whom:
+        case "dvc":
+            process.send_signal(number)
+        case "group":  # as the terminal does on Ctrl-C
+            os.killpg(process.pid, number)
+        case "stage":
+            started[0].send_signal(number)
+        case "all":
+            for part in [*started, psutil.Process(process.pid)]:
+                with suppress(psutil.NoSuchProcess):
+                    part.send_signal(number)
+    printed = "".join(process.communicate(timeout=SECONDS))
+    _, alive = psutil.wait_procs(started, timeout=SECONDS)
+    assert alive == []
+    return printed
+
+
+def kill_at_random(clone, stage, seed):
+    """Start the stage, and kill it within its first seconds, wherever it is."""
+    with clone.start("dvc", "repro", "--force", "--single-item", stage) as process:
+        try:
+            process.wait(timeout=random.Random(seed).uniform(1, 8))
+        except subprocess.TimeoutExpired:
+            stop(process, signal.SIGKILL, "all")
+
+
+def test_stages_killed_at_some_moment_end_in_the_same_bytes(clone, undisturbed):
+    for seed, stage in enumerate(["evaluate", "train", "corrupt"]):
+        kill_at_random(clone, stage, seed)
+    clone.run("dvc", "repro", "--force", "--single-item", "corrupt", "train", "evaluate")
+    assert lock(clone) == lock(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("stage", ["download", "corrupt", "train", "evaluate"])
+def test_a_stage_killed_at_any_moment_ends_in_the_same_bytes(stage, seed, clone, undisturbed):
+    kill_at_random(clone, stage, f"{stage} {seed}")
+    clone.run("dvc", "repro", "--force", "--single-item", stage)
+    assert lock(clone) == lock(undisturbed)
+
+
+def test_a_training_that_is_stopped_again_and_again_goes_on_each_time(clone, undisturbed):
+    ways = [(signal.SIGKILL, "stage"), (signal.SIGTERM, "dvc"), (signal.SIGINT, "group")]
+    for number, whom in ways:
+        before = checkpoints(clone)
+        with clone.start("dvc", "repro", "--force", "--single-item", "train") as process:
+            while not checkpoints(clone) - before:
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.01)
+            printed = stop(process, number, whom)
+        assert process.returncode != 0
+        assert ("continues at step" in printed) == bool(before)
+        assert "Traceback" not in printed
+        if number != signal.SIGKILL:
+            assert printed.count("error: stopped by ") == 1
+    clone.run("dvc", "repro", "--force", "--single-item", "train")
+    assert lock(clone) == lock(undisturbed)
+    assert not checkpoints(clone)
+
+    client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("mendline")
+    runs = client.search_runs([experiment.experiment_id], "tags.stage = 'train'", order_by=["start_time DESC"])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    undisturbed_run, resumed_run = runs[-1].info.run_id, runs[0].info.run_id
+    for name in runs[0].data.metrics:
+        points = Counter(point.step for point in client.get_metric_history(resumed_run, name))
+        assert points == Counter(point.step for point in client.get_metric_history(undisturbed_run, name))
+    assert len(client.list_artifacts(resumed_run, "images")) == len(client.list_artifacts(undisturbed_run, "images"))
+
+
+@pytest.mark.slow
+def test_under_a_constant_schedule_a_longer_training_goes_on_from_the_end_of_a_shorter(clone):
+    clone.set("train.schedule", "constant")
+    clone.set("train.steps", 25)
+    assert "starts at step 0 of 25" in clone.run("dvc", "repro", "train")
+    clone.set("train.steps", 40)
+    assert "continues at step 25 of 40" in clone.run("dvc", "repro", "train")
+    continued = lock(clone)
+    for path in checkpoints(clone):
+        path.unlink()
+    assert "starts at step 0 of 40" in clone.run("dvc", "repro", "--force", "--single-item", "train")
+    assert lock(clone) == continued
