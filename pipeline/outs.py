@@ -23,8 +23,11 @@ def complete(*outs: str) -> Iterator[list[Path]]:
     folder = PARTIAL / outs[0].replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
     paths = [folder / out for out in outs]
-    for path in paths:
+    for path, out in zip(paths, map(Path, outs), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
+        there = next(parent for parent in out.parents if parent.exists())
+        if path.parent.stat().st_dev != there.stat().st_dev:
+            raise UserError(f"{PARTIAL.parent} and {out} are on two disks; keep them on one (see MENDLINE_CACHE)")
     try:
         yield paths
         for path, out in zip(paths, map(Path, outs), strict=True):

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pipeline.errors import UserError
 
 SHARD_BYTES = 2**30
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # Pillow knows more, but for some of them it starts other programs
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever they are written
 
 
@@ -135,12 +136,12 @@ def _archive(path: Path) -> zipfile.ZipFile:
 
 
 def decode(content: bytes, where: str) -> np.ndarray:
-    """Any picture Pillow reads, turned upright by its EXIF tag, as uint8 RGB HWC; of 16 bits the upper eight.
+    """A JPEG, PNG, WebP, BMP or TIFF, turned upright by its EXIF tag, as uint8 RGB HWC; of 16 bits the upper eight.
 
     Raises:
         UserError: not a picture, a truncated one, or one of more pixels than Pillow's bomb limit (179 million).
     """
-    with _readable(where), Image.open(io.BytesIO(content)) as image:
+    with _readable(where), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I"):  # Pillow would clip these at 255
             grey = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
@@ -154,7 +155,7 @@ def sides(content: bytes, where: str) -> tuple[int, int]:
     Raises:
         UserError: as `decode` does, but what follows the header is not looked at.
     """
-    with _readable(where), Image.open(io.BytesIO(content)) as image:
+    with _readable(where), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         return image.size
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,13 @@ def read(coco: Coco, cache: Path) -> Iterator[tuple[str, dict[str, Any], Iterato
     with _alone(cache):
         urls = [coco.base_url] if isinstance(coco.base_url, str) else coco.base_url
         hosts = [transfer.host(url) for url in urls]
-        datasets = _annotations(hosts, cache, SPLITS[coco.split])
+        # other hosts may have other annotations, but not other photos by the same names
+        datasets = _annotations(hosts, cache / "annotations" / _name(urls), SPLITS[coco.split])
         chosen = selection.choose(coco, datasets)
         wanted = [_photos(cache, split, dataset, len(datasets[split]["images"])) for split, dataset in chosen.items()]
         _fetch(hosts, wanted)
         for files in wanted:
-            yield files.folder, chosen[files.folder], in_threads(files.pool.read, files.names, workers())
+            yield files.folder, chosen[files.folder], in_threads(files.read, files.names, workers())
 
 
 @contextmanager
@@ -59,15 +61,13 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 def _fetch(hosts: list[Host], wanted: list[Wanted]) -> None:
-    """Fetch from the first host that can; one that cannot is not asked again."""
-    while True:
+    """Fetch from the first host that can."""
+    for host in hosts[:-1]:
         try:
-            return fetch(hosts[0], wanted)
+            return fetch(host, wanted)
         except Unavailable as error:
-            if len(hosts) == 1:
-                raise
             print(f"warning: {error}; going on with the next host", flush=True)
-            hosts.pop(0)
+    fetch(hosts[-1], wanted)
 
 
 def _annotations(hosts: list[Host], cache: Path, splits: list[str]) -> dict[str, dict[str, Any]]:
@@ -77,18 +77,19 @@ def _annotations(hosts: list[Host], cache: Path, splits: list[str]) -> dict[str,
         folder="annotations",
         names=[f"instances_{split}.json" for split in splits],
         entries=ANNOTATION_FILES,
+        most=2**31,
         fault=lambda name, content: "",
-        pool=Pool(cache / "annotations"),
-        directories=Pool(cache / "directories" / "annotations"),
+        pool=Pool(cache),
+        directories=Pool(cache / "directory"),
     )
     _fetch(hosts, [wanted])
     return {split: _parsed(wanted, name) for split, name in zip(splits, wanted.names, strict=True)}
 
 
 def _parsed(wanted: Wanted, name: str) -> dict[str, Any]:
-    where = f"{wanted.archive}: {wanted.folder}/{name}"
+    where, content = f"{wanted.archive}: {wanted.folder}/{name}", wanted.read(name)
     try:
-        dataset = instances.parse(wanted.pool.read(name), where)
+        dataset = instances.parse(content, where)
         for image in dataset["images"]:
             if "/" in image["file_name"]:
                 raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
@@ -98,6 +99,11 @@ def _parsed(wanted: Wanted, name: str) -> dict[str, Any]:
         wanted.pool.remove(name)  # the host may mend it, or be changed for another
         raise
     return dataset
+
+
+def _name(urls: list[str]) -> str:
+    """A folder name for these hosts, in this order."""
+    return sha256("\n".join(urls).encode()).hexdigest()[:12]
 
 
 def _photos(cache: Path, split: str, dataset: dict[str, Any], entries: int) -> Wanted:
@@ -115,7 +121,8 @@ def _photos(cache: Path, split: str, dataset: dict[str, Any], entries: int) -> W
         folder=split,
         names=list(images),
         entries=entries,
+        most=2**26,
         fault=fault,
         pool=Pool(cache / split),
-        directories=Pool(cache / "directories" / split),
+        directories=Pool(cache / split / "directory"),
     )

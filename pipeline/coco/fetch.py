@@ -6,13 +6,15 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from threading import Event, Lock
+from threading import Lock
 
 from pipeline import progress
 from pipeline.coco import remote_zip
 from pipeline.coco.member import Member
 from pipeline.coco.pool import Pool
-from pipeline.coco.transfer import CONNECTIONS, Changed, Damaged, File, Host, Share, Unavailable, stream
+from pipeline.coco.remote_zip import Refused
+from pipeline.coco.transfer import CONNECTIONS, HALT, Damaged, File, Host, Share, Unavailable, stream
+from pipeline.errors import UserError
 
 TRIES = 8  # of a piece that arrives damaged
 RUN_BYTES = 2**20, 8 * 2**20  # of an archive in one request: least and most
@@ -30,6 +32,7 @@ class Wanted:
         folder: the files' folder, in the archive and on the host.
         names: of the files.
         entries: files in the archive, about.
+        most: bytes of a file, at most.
         fault: what is wrong with the content of the file of a name; nothing if it is good.
         pool: where the files go.
         directories: where what is read of the archive's directory goes.
@@ -39,6 +42,7 @@ class Wanted:
     folder: str
     names: list[str]
     entries: int
+    most: int
     fault: Callable[[str, bytes], str]
     pool: Pool
     directories: Pool
@@ -49,6 +53,18 @@ class Wanted:
     def missing(self) -> list[str]:
         """Names of those that the pool does not have."""
         return [name for name in self.names if name not in self.pool]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file that is in the pool.
+
+        Raises:
+            UserError: it is damaged, or not what is wanted, from another host for instance; it is removed.
+        """
+        content = self.pool.read(name)
+        if fault := self.fault(name, content):
+            self.pool.remove(name)
+            raise UserError(f"{self.pool.folder}: {name}: {fault}; it was removed, run again to fetch it anew")
+        return content
 
 
 @dataclass(frozen=True)
@@ -127,8 +143,10 @@ def _plan(host: Host, wanted: Wanted) -> Plan:
     """By range out of the archive if that is worth reading its directory; else file by file; else the whole archive."""
     archive, missing = host.about(wanted.archive), wanted.missing()
     size = round(archive.size / wanted.entries * len(missing)) if archive else None
-    if archive and archive.ranges and DIRECTORY_ENTRY * wanted.entries <= DIRECTORY_SHARE * (size or 0):
-        return _by_range(host, archive, wanted)
+    if archive and archive.ranges:
+        directory = 0 if wanted.directories.has(archive) else DIRECTORY_ENTRY * wanted.entries
+        if directory <= DIRECTORY_SHARE * (size or 0):
+            return _by_range(host, archive, wanted)
     if host.about(f"{wanted.folder}/{missing[0]}"):
         way = f"one by one from {host.url(wanted.folder)}"
         return Plan(host, wanted, [Single(name) for name in missing], len(missing), size, way)
@@ -136,7 +154,7 @@ def _plan(host: Host, wanted: Wanted) -> Plan:
         raise Unavailable(f"{host.url(wanted.archive)}: not there; check download.coco.base_url")
     if archive.ranges:
         return _by_range(host, archive, wanted)
-    return _by_range(*_whole(host, archive, _copy(wanted)), wanted)
+    return _by_range(*_whole(host, archive, wanted), wanted)
 
 
 def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
@@ -147,6 +165,8 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
         if member is None:
             wanted.directories.clear()
             raise Unavailable(f"{url}: has no {wanted.folder}/{name}; check download.coco.base_url")
+        if max(member.size, member.packed) > wanted.most:
+            raise Refused(f"{url}: refused, {wanted.folder}/{name} has {member.size} bytes, more than {wanted.most}")
         if name in wanted.pool and wanted.pool.crc(name) != member.crc:
             wanted.pool.remove(name)  # of an older version
         if name not in wanted.pool:
@@ -155,8 +175,9 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
     most = min(max(RUN_BYTES[0], size // (TURNS * CONNECTIONS)), RUN_BYTES[1])
     runs: list[Run] = []
     for member in sorted(chosen, key=lambda member: member.start):
-        last = runs[-1].members if runs and not wanted.pool.begun(member.name) else []
-        if last and last[-1].end == member.start and member.end - last[0].start <= most:
+        last = runs[-1].members if runs else []
+        begun = any(wanted.pool.begun(each.name) for each in [*last[-1:], member])
+        if last and not begun and last[-1].end == member.start and member.end - last[0].start <= most:
             last.append(member)
         else:
             runs.append(Run(archive, [member]))
@@ -168,15 +189,15 @@ def _copy(wanted: Wanted) -> Path:
     return wanted.directories.folder / PurePosixPath(wanted.archive).name
 
 
-def _whole(host: Host, archive: File, path: Path) -> tuple[Share, File]:
+def _whole(host: Host, archive: File, wanted: Wanted) -> tuple[Share, File]:
     """The archive in a folder of our own, from a host that serves neither byte ranges nor single files."""
-    size = f"{archive.size / 1e6:.1f} MB"
+    path, size = _copy(wanted), f"{archive.size / 1e6:.1f} MB"
     print(f"{host.url(archive.path)}: {size} to fetch in 1 request, the host serves no byte ranges", flush=True)
-    with path.open("wb") as file, progress.bar(None, path.name, archive.size, "B") as bar:
+    with wanted.directories.room(), path.open("wb") as file, progress.bar(None, path.name, archive.size, "B") as bar:
         for _, piece in stream(host, archive.path, archive):
             file.write(piece)
             bar.update(len(piece))
-    share = Share(path.parent.absolute().as_uri())
+    share = Share(path.parent)
     whole = share.about(path.name)
     assert whole
     return share, whole
@@ -184,10 +205,10 @@ def _whole(host: Host, archive: File, path: Path) -> tuple[Share, File]:
 
 def _carry_out(plan: Plan) -> str:
     """Fetch; return what is wrong with one of the files that arrived damaged, nothing if none did."""
-    halt, lock = Event(), Lock()
+    lock = Lock()
 
     def arrived(count: int) -> None:
-        if halt.is_set():
+        if HALT.is_set():
             raise CancelledError
         with lock:
             bar.update(count)
@@ -199,6 +220,7 @@ def _carry_out(plan: Plan) -> str:
             case Single():
                 return _fetch_single(plan.host, request, plan.wanted, arrived)
 
+    HALT.clear()
     with (
         progress.bar(None, plan.wanted.folder, plan.size, "B") as bar,
         ThreadPoolExecutor(CONNECTIONS) as threads,
@@ -207,7 +229,7 @@ def _carry_out(plan: Plan) -> str:
         try:
             problems = [job.result() for job in as_completed(jobs)]
         except BaseException:
-            halt.set()
+            HALT.set()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
     return next(filter(None, problems), "")
@@ -217,25 +239,28 @@ def _fetch_run(host: Host, run: Run, wanted: Wanted, arrived: Callable[[int], No
     """Fetch members that lie side by side; return what is wrong with one that is damaged."""
     first = run.members[0]
     version, begun = wanted.pool.beginning(first.name)
-    if version != run.archive:
-        begun = b""
-    rest = stream(host, run.archive.path, run.archive, first.start + len(begun), run.members[-1].end)
-    return _keep(wanted, run.archive, run.members, begun, (piece for _, piece in rest), arrived)
+    held = bytearray(begun if version == run.archive else b"")
+    rest = stream(host, run.archive.path, run.archive, first.start + len(held), run.members[-1].end)
+    return _keep(wanted, run.archive, run.members, held, len(held), (piece for _, piece in rest), arrived)
 
 
 def _fetch_single(host: Host, single: Single, wanted: Wanted, arrived: Callable[[int], None]) -> str:
     """Fetch a file of its own; return what is wrong with it."""
     path = f"{wanted.folder}/{single.name}"
     version, begun = wanted.pool.beginning(single.name)
-    if version and version.path != path:
+    if version and (version.path != path or not version.tag):
         version, begun = None, b""
     rest = stream(host, path, version, len(begun), version.size if version else None)
     try:
-        version, piece = next(rest, (File(path, 0, "", ranges=False), b""))
-        member = Member(single.name, 0, version.size)
+        version, piece = next(rest, (version, b""))
+        if version is None:
+            return f"{host.url(path)}: empty"
+        if version.size > wanted.most:
+            raise Refused(f"{host.url(path)}: refused, it has {version.size} bytes, more than {wanted.most}")
         pieces = chain([piece], (piece for _, piece in rest))
-        return _keep(wanted, version, [member], begun, pieces, arrived)
-    except Changed as error:
+        member = Member(single.name, 0, version.size)
+        return _keep(wanted, version, [member], bytearray(begun), len(begun), pieces, arrived)
+    except Damaged as error:
         wanted.pool.forget(single.name)
         return str(error)
 
@@ -244,15 +269,18 @@ def _keep(
     wanted: Wanted,
     version: File,
     members: list[Member],
-    begun: bytes | bytearray,
+    held: bytearray,
+    saved: int,
     pieces: Iterator[bytes],
     arrived: Callable[[int], None],
 ) -> str:
-    """Put members into the pool as they come, without those that are damaged; return what is wrong with one."""
-    waiting, held, saved, problem = deque(members), bytearray(begun), 0, ""
+    """Put members into the pool as they come, without those that are damaged; return what is wrong with one.
+
+    `held` are the first bytes of them, of which the pool has `saved`.
+    """
+    waiting, problem = deque(members), ""
     with wanted.pool.run(version, members) as write:
         for piece in chain([b""], pieces):
-            arrived(len(piece))
             held += piece
             good = 0
             while waiting and not problem and len(held) >= good + waiting[0].length:
@@ -262,6 +290,7 @@ def _keep(
             write(held[saved : good if problem else None])
             del held[:good]
             saved = len(held)
+            arrived(len(piece))
             if problem:
                 break
     if problem:
@@ -269,7 +298,7 @@ def _keep(
         wanted.pool.forget(damaged.name)
         problem = f"{version.path}: {problem}"
         if waiting:
-            _keep(wanted, version, list(waiting), held[damaged.length :], pieces, arrived)
+            _keep(wanted, version, list(waiting), held[damaged.length :], 0, pieces, arrived)
     return problem
 
 

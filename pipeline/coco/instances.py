@@ -13,6 +13,8 @@ from pipeline.errors import UserError
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
+    if not name.isprintable():
+        raise ValueError(f"{name!r} has characters that cannot be printed; expected a plain name")
     if path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name or name == ".":
         raise ValueError(f"{name!r} does not stay inside its folder; expected a plain relative path")
     return name

@@ -2,12 +2,14 @@
 
 Each request writes a file of its own, `000001.run` and so on: a line of JSON that says which members of which version
 of the host's file follow, then their bytes as they came. It may end anywhere: the member that is cut off is gone on
-with. A whole member has been checked before it was written to its end. Of members of the same name the last counts.
+with in the same file. A whole member has been checked before it was written to its end; one without a checksum of its
+own is followed by the CRC-32 of what came. Of members of the same name the last counts.
 """
 
 import json
 import os
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
@@ -18,16 +20,26 @@ from pipeline.coco.member import Member
 from pipeline.coco.transfer import File
 from pipeline.errors import UserError
 
+CRC_BYTES = 4
+
 
 @dataclass(frozen=True)
 class _Place:
-    """A member in a run file: its bytes begin at `offset`, and `there` of them are there."""
+    """A member in a run file: `there` of its bytes, and of its CRC where it has one, from `offset` on."""
 
     path: Path
     version: File
     member: Member
     offset: int
     there: int
+
+    @property
+    def whole(self) -> bool:
+        return self.there == _stored(self.member)
+
+
+def _stored(member: Member) -> int:
+    return member.length + (CRC_BYTES if member.method is None else 0)
 
 
 class Pool:
@@ -38,14 +50,14 @@ class Pool:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._places: dict[str, _Place] = {}
-        runs = sorted(folder.glob("*.run"))
+        self._names: defaultdict[Path, list[str]] = defaultdict(list)
+        runs = sorted(path for path in folder.glob("*.run") if path.stem.isdecimal())
         for path in runs:
             self._list(path)
         self._numbers = count(int(runs[-1].stem) + 1 if runs else 1)
 
     def __contains__(self, name: str) -> bool:
-        place = self._places.get(name)
-        return place is not None and place.there == place.member.length
+        return name in self._places and self._places[name].whole
 
     def read(self, name: str) -> bytes:
         """The content of a whole member.
@@ -54,7 +66,9 @@ class Pool:
             UserError: it is not what was written.
         """
         place = self._places[name]
-        content = place.member.content(self._bytes(place))
+        extent = self._bytes(place)
+        intact = place.member.method is not None or extent[-CRC_BYTES:] == _crc(zlib.crc32(extent[:-CRC_BYTES]))
+        content = place.member.content(extent[: place.member.length]) if intact else None
         if content is None:
             self.remove(name)
             raise UserError(f"{place.path}: {name} is damaged, the file was removed; run again to fetch it anew")
@@ -65,16 +79,20 @@ class Pool:
         known = self._places[name].member.crc
         return zlib.crc32(self.read(name)) if known is None else known
 
+    def has(self, version: File) -> bool:
+        """Whether there is anything of this version of a file."""
+        return any(place.version == version for place in self._places.values())
+
     def begun(self, name: str) -> int:
         """How many bytes of a member are there, when not all are."""
-        return self._places[name].there if name in self._places and name not in self else 0
+        return 0 if name not in self._places or name in self else self._places[name].there
 
     def beginning(self, name: str) -> tuple[File | None, bytes]:
         """The bytes that are there of a member that is not whole, and the version they are from."""
         if not self.begun(name):
             return None, b""
         place = self._places[name]
-        return place.version, self._bytes(place)
+        return place.version, self._bytes(place)[: place.member.length]
 
     def forget(self, name: str) -> None:
         """Remove what is there of a member that is not whole; it is the last in its run."""
@@ -86,35 +104,53 @@ class Pool:
         """Remove a whole member, and with it all others of its run."""
         path = self._places[name].path
         path.unlink(missing_ok=True)
-        self._places = {name: place for name, place in self._places.items() if place.path != path}
+        for other in self._names.pop(path):
+            if other in self._places and self._places[other].path == path:
+                del self._places[other]
 
     @contextmanager
     def run(self, version: File, members: list[Member]) -> Iterator[Callable[[bytes | bytearray], None]]:
-        """A new run of members that lie side by side: what to call with their bytes, in order.
+        """Write members that lie side by side: yields what to call with their bytes, in order.
+
+        One that is begun comes alone, and what is there of it does not come again.
 
         Raises:
             UserError: the disk is full, or cannot be written.
         """
-        path, there = self.folder / f"{next(self._numbers):06}.run", 0
-        line = json.dumps({"version": asdict(version), "members": [astuple(member) for member in members]}) + "\n"
+        name, there = members[0].name, 0
+        if self.begun(name) and self._places[name].version != version:
+            self.forget(name)
+        if self.begun(name):
+            place = self._places[name]
+            path, first, there = place.path, place.offset, min(place.there, members[0].length)
+            with self.room():
+                os.truncate(path, first + there)
+        else:
+            path = self.folder / f"{next(self._numbers):06}.run"
+            line = json.dumps({"version": asdict(version), "members": [astuple(member) for member in members]}) + "\n"
+            first = len(line)
+            with self.room():
+                path.write_text(line)
+        crc = zlib.crc32(self.beginning(name)[1])
 
         def write(content: bytes | bytearray) -> None:
-            nonlocal there
+            nonlocal there, crc
             rest = memoryview(content)
             while rest:
-                with self._room():
+                with self.room():
                     written = file.write(rest)
+                crc = zlib.crc32(rest[:written], crc) if members[0].method is None else 0
                 rest, there = rest[written:], there + written
 
-        with self._room():
-            file = path.open("wb", buffering=0)
+        with self.room():
+            file = path.open("ab", buffering=0)
         try:
-            write(line.encode())
-            there = 0
             yield write
+            if members[0].method is None and there == members[0].length:
+                write(_crc(crc))
         finally:
             file.close()
-            self._place(path, version, members, len(line), there)
+            self._place(path, version, members, first, there)
             if not there:
                 path.unlink()
 
@@ -123,18 +159,27 @@ class Pool:
         for path in self.folder.glob("*.run"):
             path.unlink()
         self._places.clear()
+        self._names.clear()
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Raise `UserError` where a write in this folder fails."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"{self.folder}: {error.strerror}; make room and run again, what is there stays") from None
 
     def _list(self, path: Path) -> None:
         with path.open("rb") as file:
             line = file.readline()
-            there = file.seek(0, 2) - len(line)
+            there = file.seek(0, os.SEEK_END) - len(line)
         try:
             entry = json.loads(line)
-            version, members = File(**entry["version"]), [Member(*fields) for fields in entry["members"]]
+            self._place(path, File(**entry["version"]), [Member(*m) for m in entry["members"]], len(line), there)
         except (ValueError, KeyError, TypeError):  # killed, or the disk was full, when it was begun
+            there = 0
+        if not there:
             path.unlink()
-            return
-        self._place(path, version, members, len(line), there)
 
     def _place(self, path: Path, version: File, members: list[Member], first: int, there: int) -> None:
         """Note where members are, of which `there` bytes follow byte `first` of a run file."""
@@ -142,19 +187,15 @@ class Pool:
             offset = member.start - members[0].start
             if offset >= there:
                 break
-            self.forget(member.name)  # an earlier run has the beginning of it, and this one has that too
-            self._places[member.name] = _Place(
-                path, version, member, first + offset, min(member.length, there - offset)
-            )
+            here = min(_stored(member), there - offset)
+            self._places[member.name] = _Place(path, version, member, first + offset, here)
+            self._names[path].append(member.name)
 
     def _bytes(self, place: _Place) -> bytes:
         with place.path.open("rb") as file:
             file.seek(place.offset)
             return file.read(place.there)
 
-    @contextmanager
-    def _room(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UserError(f"{self.folder}: {error.strerror}; make room and run again, what is there stays") from None
+
+def _crc(value: int) -> bytes:
+    return value.to_bytes(CRC_BYTES)

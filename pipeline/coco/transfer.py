@@ -1,14 +1,17 @@
 """Files on a host, over HTTP or on a share: read by byte range, and taken up again where a connection broke off."""
 
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from threading import Event
+from urllib.parse import SplitResult, quote, urlsplit
+from urllib.request import url2pathname
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import Retry
+from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from pipeline.errors import UserError
@@ -17,7 +20,19 @@ CONNECTIONS = 8
 TIMEOUT = (10, 60)  # seconds, to connect and between two pieces of an answer
 PIECE = 2**20  # bytes at most
 REPEATS = 8
-RETRY = Retry(  # of one request, and of requests in a row that bring nothing; it honours Retry-After
+HALT = Event()  # set: nobody waits for a host any longer
+
+
+class _Patience(Retry):
+    """Pauses that end when `HALT` is set."""
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        asked = self.get_retry_after(response) if response else None
+        if HALT.wait(asked or self.get_backoff_time()):
+            raise CancelledError
+
+
+RETRY = _Patience(  # of one request, and of requests in a row that bring nothing; it honours Retry-After
     total=REPEATS,
     connect=2,  # a host that is not there soon shows
     backoff_factor=0.5,  # seconds; doubled each time
@@ -27,6 +42,7 @@ RETRY = Retry(  # of one request, and of requests in a row that bring nothing; i
     status_forcelist=(429, 500, 502, 503, 504),
 )
 Pieces = Iterator[bytes]
+DIGITS = 18  # of a length in bytes, at most
 ABSENT = (403, 404, 410)  # S3 says 403 where one may not list
 
 
@@ -64,6 +80,7 @@ class Http:
 
     def __init__(self, base: str) -> None:
         self.base = base.rstrip("/")
+        self.ranges = True  # until an answer shows otherwise
         self.session = requests.Session()
         self.session.headers["Accept-Encoding"] = "identity"  # lengths and ranges count the file's own bytes
         for scheme in ("http://", "https://"):
@@ -80,7 +97,7 @@ class Http:
             Unavailable: no answer, or an error.
         """
         with self._ask("HEAD", path, {}) as answer:
-            return None if answer.status_code in ABSENT else _described(path, self._checked(answer))
+            return None if answer.status_code in ABSENT else self._described(path, self._checked(answer))
 
     @contextmanager
     def get(self, path: str, version: File | None, start: int, end: int | None) -> Iterator[tuple[File, Pieces]]:
@@ -89,18 +106,25 @@ class Http:
         Raises:
             Unavailable: no answer, or an error.
             Changed: it is not the `version` asked for.
+            Damaged: the host serves no byte ranges, though it said so.
             urllib3.exceptions.HTTPError: while iterating, where the connection breaks off.
         """
-        ranged = (
-            {} if version is None else {"If-Range": version.tag, "Range": f"bytes={start}-{end - 1 if end else ''}"}
-        )
-        with self._ask("GET", path, ranged if version and version.ranges else {}) as answer:
+        headers = {}
+        if version and version.ranges:
+            headers = {"If-Range": version.tag, "Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        with self._ask("GET", path, headers) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 raise Changed(f"{self.url(path)}: changed on the host")
-            now = _described(path, self._checked(answer))
-            if version and (now.size, now.tag) != (version.size, version.tag):
+            now = self._described(path, self._checked(answer))
+            if version and (now.size != version.size or now.tag not in ("", version.tag)):
                 raise Changed(f"{self.url(path)}: changed on the host")
-            yield now, _pieces(answer, 0 if answer.status_code == requests.codes.partial_content else start)
+            partial = answer.status_code == requests.codes.partial_content
+            if headers and not partial:
+                self.ranges = False
+                raise Damaged(f"{self.url(path)}: the host ignores byte ranges")
+            if partial and not answer.headers["Content-Range"].startswith(f"bytes {start}-"):
+                raise Unavailable(f"{self.url(path)}: answers with another range; check download.coco.base_url")
+            yield version or now, _pieces(answer, 0 if partial else start)
 
     @contextmanager
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> Iterator[requests.Response]:
@@ -108,10 +132,21 @@ class Http:
             answer = self.session.request(
                 method, self.url(path), headers=headers, stream=method == "GET", timeout=TIMEOUT
             )
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: headers that make no sense
             raise Unavailable(f"{self.url(path)}: no answer ({_reason(error)}); check download.coco.base_url") from None
         with answer:
             yield answer
+
+    def _described(self, path: str, answer: requests.Response) -> File:
+        """What the headers of a good answer tell about the file."""
+        etag = answer.headers.get("ETag", "")
+        tag = answer.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
+        partial = answer.status_code == requests.codes.partial_content
+        total = answer.headers.get("Content-Range" if partial else "Content-Length", "").rpartition("/")[2]
+        if not total.isdecimal() or len(total) > DIGITS:
+            raise Unavailable(f"{answer.url}: the host does not say how long it is; check download.coco.base_url")
+        ranges = partial or answer.headers.get("Accept-Ranges") == "bytes"
+        return File(path, int(total), tag, ranges and bool(tag) and self.ranges)
 
     def _checked(self, answer: requests.Response) -> requests.Response:
         if not answer.ok:
@@ -122,8 +157,8 @@ class Http:
 class Share:
     """A folder that is laid out like the host: `file:///mnt/coco`."""
 
-    def __init__(self, base: str) -> None:
-        self.folder = Path(unquote(urlsplit(base).path))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def url(self, path: str) -> str:
         """Where a file is."""
@@ -148,7 +183,7 @@ class Share:
         """The file as it is now, and its bytes from `start` to its end.
 
         Raises:
-            Unavailable: there is no such file.
+            Unavailable: there is no such file, or it cannot be read.
             Changed: it is not the `version` asked for.
         """
         now = self.about(path)
@@ -156,9 +191,12 @@ class Share:
             raise Unavailable(f"{self.url(path)}: no such file; check download.coco.base_url")
         if version and now != version:
             raise Changed(f"{self.url(path)}: changed")
-        with (self.folder / path).open("rb") as content:
-            content.seek(start)
-            yield now, iter(lambda: content.read(PIECE), b"")
+        try:
+            with (self.folder / path).open("rb") as content:
+                content.seek(start)
+                yield now, iter(lambda: content.read(PIECE), b"")
+        except OSError as error:
+            raise Unavailable(f"{self.url(path)}: {error.strerror}; check download.coco.base_url") from None
 
 
 Host = Http | Share
@@ -178,7 +216,7 @@ def host(base_url: str) -> Host:
         case "http" | "https", str(name) if name:
             return Http(base_url)
         case "file", "" | "localhost":
-            return Share(base_url)
+            return Share(Path(url2pathname(parts.path)))
     raise UserError(
         f"download.coco.base_url: {base_url!r} is no URL; expected http://host, https://host or file:///path"
     )
@@ -214,6 +252,8 @@ def stream(
             if start < end:
                 raise HTTPError("it ended early")
         except HTTPError as error:
+            if version and not version.tag:
+                raise Damaged(f"{host.url(path)}: cut short, and has no ETag or date to go on with") from None
             try:
                 retry = retry.increment("GET", host.url(path), error=error)
             except MaxRetryError:
@@ -221,22 +261,6 @@ def stream(
                     f"{host.url(path)}: cut short {REPEATS + 1} times at byte {start}; try again later"
                 ) from None
             retry.sleep()
-
-
-def _described(path: str, answer: requests.Response) -> File:
-    """What the headers of a good answer tell about the file."""
-    etag = answer.headers.get("ETag", "")
-    tag = answer.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
-    partial = answer.status_code == requests.codes.partial_content
-    total = (
-        answer.headers.get("Content-Range", "").rpartition("/")[2]
-        if partial
-        else answer.headers.get("Content-Length", "")
-    )
-    if not total.isdecimal():
-        raise Unavailable(f"{answer.url}: the host does not say how long it is; check download.coco.base_url")
-    ranges = partial or answer.headers.get("Accept-Ranges") == "bytes"
-    return File(path, int(total), tag, ranges and bool(tag))
 
 
 def _pieces(answer: requests.Response, skipped: int) -> Pieces:
