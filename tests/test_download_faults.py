@@ -53,7 +53,9 @@ def good_day(run, tmp_path_factory) -> tuple[dict[str, str], int]:
 def test_a_second_run_needs_no_host(run, good_day, coco_host, tmp_path):
     run(tmp_path, coco_host.url)
     shutil.rmtree(tmp_path / "data")
-    assert run(tmp_path, "http://127.0.0.1:1") == good_day[0]
+    coco_host.asked.clear()
+    assert run(tmp_path, coco_host.url) == good_day[0]
+    assert not coco_host.asked
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ class Host(ThreadingHTTPServer):
 
     Attributes:
         ranges: whether byte ranges are served.
+        promised: whether byte ranges are announced although they are not served.
+        tagged: whether an ETag comes with a file.
         cut: bytes after which a body breaks off, None for never.
         busy: one in so many requests is answered 503 with this `retry_after`; 0 for none.
         flip: which bit of a body is flipped on the way, by its number, from 1 on, and its length; None for none.
@@ -39,6 +41,7 @@ class Host(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.files: dict[str, bytes] = {}
+        self.promised, self.tagged = False, True
         self.ranges, self.cut, self.busy, self.retry_after, self.pause = True, None, 0, "0", 0.0
         self.flip: Callable[[int, int], int | None] = lambda number, length: None
         self.on_request: Callable[[int], None] = lambda number: None
@@ -85,9 +88,12 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in host.files:
             return self._answer(404, b"", {})
         content = host.files[path]
-        headers = {"ETag": f'"{sha256(content).hexdigest()}"'} | ({"Accept-Ranges": "bytes"} if host.ranges else {})
+        tag = f'"{sha256(content).hexdigest()}"'
+        headers = {"ETag": tag} if host.tagged else {}
+        if host.ranges or host.promised:
+            headers["Accept-Ranges"] = "bytes"
         bounds = re.fullmatch(r"bytes=(\d+)-(\d*)", asked)
-        if not (host.ranges and bounds and self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]):
+        if not (host.ranges and bounds and self.headers.get("If-Range", tag) == tag):
             return self._answer(200, content, headers)
         start, end = int(bounds[1]), min(int(bounds[2] or len(content)) + 1, len(content))
         if start >= end:

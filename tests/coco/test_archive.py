@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 
 from pipeline.errors import UserError
-from tests.coco.host import ANNOTATIONS, Host, jpeg, needed
+from tests.coco.host import ANNOTATIONS, Host, dataset, jpeg, needed
 from tests.conftest import TRAIN, VAL
 
 PHOTOS = {split: [jpeg(image) for image in data["images"]] for split, data in (("train2017", TRAIN), ("val2017", VAL))}
@@ -27,8 +27,8 @@ def test_no_more_than_what_is_chosen_comes(read, coco_host):
     chosen = read(limit=12)
     files = coco_host.files
     cost = needed(files[ANNOTATIONS], {f"annotations/instances_{split}.json" for split in chosen})
-    for split, (dataset, _) in chosen.items():
-        names = {f"{split}/{image['file_name']}" for image in dataset["images"]}
+    for split, (annotations, _) in chosen.items():
+        names = {f"{split}/{image['file_name']}" for image in annotations["images"]}
         cost += needed(files[f"/zips/{split}.zip"], names)
     assert coco_host.sent <= 1.05 * cost
 
@@ -63,8 +63,8 @@ def test_the_next_host_serves_where_one_fails(read, coco_host, capsys):
         "train2017": (TRAIN, PHOTOS["train2017"]),
         "val2017": (VAL, PHOTOS["val2017"]),
     }
-    (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
-    assert absent in warning
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert [absent in warning for warning in warnings] == [True, True]  # for the annotations, and for the photos
 
 
 def test_the_next_host_takes_up_where_one_went_away(read, coco_host):
@@ -160,3 +160,34 @@ def test_annotations_without_the_split_are_refused(read, coco_host):
     coco_host.serve_annotations({"instances_val2017.json": json.dumps(VAL)})
     with pytest.raises(UserError, match=r"has no annotations/instances_train2017.json"):
         read()
+
+
+def test_another_host_is_asked_for_its_own_annotations(read, coco_host):
+    read(split="val2017")
+    with Host() as other:
+        smaller = dataset(range(100, 103), 200, 150)
+        other.serve_coco(val2017=smaller)
+        assert read(split="val2017", base_url=other.url)["val2017"] == (smaller, PHOTOS["val2017"][:3])
+        assert not [path for _, path, _ in other.asked if "annotations" not in path]
+        other.shutdown()
+
+
+def test_photos_of_a_host_that_has_them_in_another_size_are_not_taken_for_those_of_this_one(read, coco_host):
+    read(split="val2017")
+    with Host() as other:
+        smaller = dataset(range(100, 103), 100, 80)
+        other.serve_coco(val2017=smaller)
+        with pytest.raises(UserError, match=r"200 x 150 px, but 100 x 80 in .*; it was removed, run again"):
+            read(split="val2017", base_url=other.url)
+        other.shutdown()
+
+
+def test_annotations_damaged_in_the_cache_are_named_and_the_next_run_mends_them(read, tmp_path):
+    first = read(split="val2017")
+    (annotations,) = (tmp_path / "cache/annotations").glob("*/*.run")
+    content = bytearray(annotations.read_bytes())
+    content[-1] ^= 1
+    annotations.write_bytes(content)
+    with pytest.raises(UserError, match=f"{annotations}: instances_val2017.json is damaged, the file was removed"):
+        read(split="val2017")
+    assert read(split="val2017") == first

@@ -11,15 +11,22 @@ from pipeline.coco.pool import Pool
 from pipeline.coco.transfer import File
 from pipeline.errors import UserError
 
-FILE = File("val2017.zip", 1000, '"v1"', ranges=True)
+FILE = File("zips/val2017.zip", 1000, '"v1"', ranges=True)
 
 
-def side_by_side(*lengths: int) -> list[Member]:
-    """Members a, b and so on of these lengths, which begin at byte 100."""
-    starts = [100 + sum(lengths[:number]) for number in range(len(lengths))]
-    return [
-        Member(name, start, start + length) for name, start, length in zip("abcdefgh", starts, lengths, strict=False)
-    ]
+def stored(content: bytes) -> bytes:
+    """A stored member, local header and all, of a zip."""
+    return b"PK\x03\x04" + bytes(26) + content
+
+
+def side_by_side(*contents: bytes) -> list[Member]:
+    """Members a, b and so on with these contents, the first at byte 100 of a zip."""
+    members, start = [], 100
+    for name, content in zip("abcdefgh", contents, strict=False):
+        end = start + len(stored(content))
+        members.append(Member(name, start, end, 0, packed=len(content), size=len(content), crc=zlib.crc32(content)))
+        start = end
+    return members
 
 
 def keep(pool: Pool, members: list[Member], content: bytes, version: File = FILE) -> None:
@@ -29,40 +36,49 @@ def keep(pool: Pool, members: list[Member], content: bytes, version: File = FILE
 
 @given(st.lists(st.binary(min_size=1), min_size=1, max_size=5), st.data())
 def test_wherever_a_run_was_cut_off_the_next_one_finds_what_came(tmp_path_factory, contents, data):
-    folder, members = tmp_path_factory.mktemp("pool"), side_by_side(*map(len, contents))
-    whole = b"".join(contents)
+    folder, members = tmp_path_factory.mktemp("pool"), side_by_side(*contents)
+    whole = b"".join(map(stored, contents))
     there = data.draw(st.integers(0, len(whole)))
     keep(Pool(folder), members, whole[:there])
     pool = Pool(folder)
     for member, content in zip(members, contents, strict=True):
         before = member.start - members[0].start
-        assert (member.name in pool) == (before + len(content) <= there)
+        assert (member.name in pool) == (before + member.length <= there)
         if member.name in pool:
             assert pool.read(member.name) == content
         else:
-            begun = content[: max(0, there - before)]
+            begun = stored(content)[: max(0, there - before)]
             assert pool.beginning(member.name) == (FILE if begun else None, begun)
             assert pool.begun(member.name) == len(begun)
 
 
 def test_the_last_of_a_name_counts(tmp_path):
     for content in (b"older", b"newer"):
-        keep(Pool(tmp_path), side_by_side(5), content)
+        keep(Pool(tmp_path), side_by_side(content), stored(content))
     assert Pool(tmp_path).read("a") == b"newer"
     assert Pool(tmp_path).crc("a") == zlib.crc32(b"newer")
 
 
-def test_a_beginning_that_is_gone_on_with_in_another_run_leaves_its_own(tmp_path):
-    keep(Pool(tmp_path), side_by_side(3, 100), b"abcbegun")
-    keep(Pool(tmp_path), [Member("b", 103, 203)], b"begun and more")
-    assert Pool(tmp_path).beginning("b") == (FILE, b"begun and more")
-    assert Pool(tmp_path).read("a") == b"abc"
-    assert sum(b"begun" in path.read_bytes() for path in tmp_path.iterdir()) == 1
+@given(st.lists(st.binary(min_size=1), min_size=1, max_size=4))
+def test_a_file_of_its_own_is_gone_on_with_where_it_was_cut_off(tmp_path_factory, pieces):
+    folder, member = tmp_path_factory.mktemp("pool"), Member("a", 0, sum(map(len, pieces)))
+    for number, piece in enumerate(pieces):
+        assert Pool(folder).beginning("a")[1] == b"".join(pieces[:number])
+        keep(Pool(folder), [member], piece)
+    assert Pool(folder).read("a") == b"".join(pieces)
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_the_beginning_of_another_version_is_not_gone_on_with(tmp_path):
+    keep(Pool(tmp_path), [Member("a", 0, 8)], b"old")
+    newer = File(FILE.path, FILE.size, '"v2"', ranges=True)
+    keep(Pool(tmp_path), [Member("a", 0, 8)], b"newer", newer)
+    assert Pool(tmp_path).beginning("a") == (newer, b"newer")
 
 
 def test_what_is_forgotten_stays_forgotten(tmp_path):
     pool = Pool(tmp_path)
-    keep(pool, side_by_side(3, 100), b"abcbegun")
+    keep(pool, side_by_side(b"abc", b"begun"), stored(b"abc") + b"PK")
     pool.forget("b")
     for again in (pool, Pool(tmp_path)):
         assert again.begun("b") == 0
@@ -72,12 +88,12 @@ def test_what_is_forgotten_stays_forgotten(tmp_path):
 
 
 def test_a_run_that_nothing_came_of_leaves_nothing(tmp_path):
-    keep(Pool(tmp_path), side_by_side(5), b"")
+    keep(Pool(tmp_path), side_by_side(b"bytes"), b"")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_run_killed_in_its_first_line_counts_as_none(tmp_path):
-    keep(Pool(tmp_path), side_by_side(5), b"bytes")
+    keep(Pool(tmp_path), side_by_side(b"bytes"), stored(b"bytes"))
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     for length in range(whole.index(b"\n")):
@@ -86,9 +102,11 @@ def test_a_run_killed_in_its_first_line_counts_as_none(tmp_path):
         assert not path.exists()
 
 
-def test_damaged_content_is_named_and_removed(tmp_path):
-    content = b"PK\x03\x04" + bytes(26) + b"content"
-    keep(Pool(tmp_path), [Member("a", 0, len(content), 0, 7, 7, zlib.crc32(b"content"))], content)
+@pytest.mark.parametrize(
+    ("member", "content"), [(side_by_side(b"content")[0], stored(b"content")), (Member("a", 0, 7), b"content")]
+)
+def test_damaged_content_is_named_and_removed(tmp_path, member, content):
+    keep(Pool(tmp_path), [member], content)
     (path,) = tmp_path.iterdir()
     assert Pool(tmp_path).read("a") == b"content"
     path.write_bytes(path.read_bytes().replace(b"content", b"cOntent"))
@@ -98,8 +116,14 @@ def test_damaged_content_is_named_and_removed(tmp_path):
     assert not path.exists()
 
 
+def test_files_of_others_are_left_alone(tmp_path):
+    (tmp_path / "000001.sync-conflict.run").write_text("not ours")
+    assert "a" not in Pool(tmp_path)
+    assert list(tmp_path.iterdir())
+
+
 def test_a_full_disk_is_one_line_and_costs_nothing_that_came(tmp_path):
-    keep(Pool(tmp_path), side_by_side(5), b"whole")
+    keep(Pool(tmp_path), side_by_side(b"whole"), stored(b"whole"))
     script = f"""
 import resource
 from pathlib import Path

@@ -68,8 +68,9 @@ def test_a_bit_that_flips_in_a_member_never_passes(place, bit):
     archive = zipped({"a": bytes(range(256))}, zipfile.ZIP_DEFLATED)
     with zipfile.ZipFile(io.BytesIO(archive)) as local:
         (info,), end = local.infolist(), local.start_dir
-    member = Member("a", 0, end, info.file_size, info.compress_size, info.compress_type, info.CRC)
+    member = Member("a", 0, end, info.compress_type, packed=info.compress_size, size=info.file_size, crc=info.CRC)
     extent = bytearray(archive[:end])
+    assert member.content(extent) == bytes(range(256))
     extent[place % end] ^= 1 << bit
     assert member.content(extent) in (None, bytes(range(256)))  # a header has bits that say nothing
 

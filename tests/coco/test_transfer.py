@@ -50,7 +50,7 @@ def test_every_byte_comes_once_wherever_connections_break_off(file, bounds, cut)
 def test_no_byte_beyond_the_end_comes_however_the_host_answers(file, tmp_path, kind, bounds):
     (tmp_path / "file").write_bytes(CONTENT)
     file.ranges = False
-    host = Share(tmp_path.as_uri()) if kind == "share" else Http(file.url)
+    host = Share(tmp_path) if kind == "share" else Http(file.url)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transfer, "PIECE", 100)
         assert content(host, host.about("file"), *bounds) == CONTENT[slice(*bounds)]
