@@ -21,6 +21,7 @@ import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.errors import UserError
+from pipeline.parallel import in_threads, workers
 
 SHARD_BYTES = 2**30
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # Pillow knows more, but for some of them it starts other programs
@@ -61,7 +62,8 @@ def write(folder: Path, split: str, dataset: dict[str, Any], photos: Iterable[by
     filled = 0
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as last:
-        for image, content in zip(dataset["images"], photos, strict=True):
+        hashed = in_threads(_hashed, photos, workers())
+        for image, (content, digest) in zip(dataset["images"], hashed, strict=True):
             if archive is None or filled + len(content) > SHARD_BYTES:
                 last.close()
                 number = len({line["archive"] for line in lines})
@@ -81,13 +83,17 @@ def write(folder: Path, split: str, dataset: dict[str, Any], photos: Iterable[by
                     "license_url": license_["url"],
                     "source_url": image["coco_url"],
                     "bytes": len(content),
-                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "sha256": digest,
                 }
             )
     annotations = folder / "annotations" / f"instances_{split}.json"
     annotations.parent.mkdir(exist_ok=True)
     annotations.write_text(json.dumps(dataset))
     return pd.DataFrame(lines)
+
+
+def _hashed(content: bytes) -> tuple[bytes, str]:
+    return content, hashlib.sha256(content).hexdigest()
 
 
 def index(folder: Path) -> list[Photo]:
