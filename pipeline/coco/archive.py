@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from pipeline import photos
 from pipeline.coco import instances, selection, transfer
 from pipeline.coco.fetch import Wanted, fetch
-from pipeline.coco.pool import Pool
+from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.transfer import Host, Unavailable
 from pipeline.errors import UserError
 from pipeline.parallel import in_threads, workers
@@ -41,7 +41,7 @@ def read(coco: Coco, cache: Path) -> Iterator[tuple[str, dict[str, Any], Iterato
         wanted = [_photos(cache, split, dataset, len(datasets[split]["images"])) for split, dataset in chosen.items()]
         _fetch(hosts, wanted)
         for files in wanted:
-            yield files.folder, chosen[files.folder], in_threads(files.read, files.names, workers())
+            yield files.folder, chosen[files.folder], _contents(files)
 
 
 @contextmanager
@@ -83,11 +83,21 @@ def _annotations(hosts: list[Host], cache: Path, splits: list[str]) -> dict[str,
         directories=Pool(cache / "directory"),
     )
     _fetch(hosts, [wanted])
-    return {split: _parsed(wanted, name) for split, name in zip(splits, wanted.names, strict=True)}
+    contents = zip(splits, wanted.names, _contents(wanted), strict=True)
+    return {split: _parsed(wanted, name, content) for split, name, content in contents}
 
 
-def _parsed(wanted: Wanted, name: str) -> dict[str, Any]:
-    where, content = f"{wanted.archive}: {wanted.folder}/{name}", wanted.read(name)
+def _contents(files: Wanted) -> Iterator[bytes]:
+    """All files, in order, out of the pool."""
+    try:
+        yield from in_threads(files.read, files.names, workers())
+    except Spoilt as error:
+        files.pool.remove(error.name)
+        raise
+
+
+def _parsed(wanted: Wanted, name: str, content: bytes) -> dict[str, Any]:
+    where = f"{wanted.archive}: {wanted.folder}/{name}"
     try:
         dataset = instances.parse(content, where)
         for image in dataset["images"]:

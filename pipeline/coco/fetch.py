@@ -11,10 +11,9 @@ from threading import Lock
 from pipeline import progress
 from pipeline.coco import remote_zip
 from pipeline.coco.member import Member
-from pipeline.coco.pool import Pool
+from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.remote_zip import Refused
 from pipeline.coco.transfer import CONNECTIONS, HALT, Damaged, File, Host, Share, Unavailable, stream
-from pipeline.errors import UserError
 
 TRIES = 8  # of a piece that arrives damaged
 RUN_BYTES = 2**20, 8 * 2**20  # of an archive in one request: least and most
@@ -58,12 +57,11 @@ class Wanted:
         """The content of a file that is in the pool.
 
         Raises:
-            UserError: it is damaged, or not what is wanted, from another host for instance; it is removed.
+            Spoilt: it is damaged, or not what is wanted, from another host for instance.
         """
         content = self.pool.read(name)
         if fault := self.fault(name, content):
-            self.pool.remove(name)
-            raise UserError(f"{self.pool.folder}: {name}: {fault}; it was removed, run again to fetch it anew")
+            raise Spoilt(name, f"{self.pool.folder}: {name}: {fault}")
         return content
 
 
@@ -168,7 +166,7 @@ def _by_range(host: Host, archive: File, wanted: Wanted) -> Plan:
         if max(member.size, member.packed) > wanted.most:
             raise Refused(f"{url}: refused, {wanted.folder}/{name} has {member.size} bytes, more than {wanted.most}")
         if name in wanted.pool and wanted.pool.crc(name) != member.crc:
-            wanted.pool.remove(name)  # of an older version
+            wanted.pool.remove(name)  # damaged, or of an older version
         if name not in wanted.pool:
             chosen.append(member)
     size = sum(member.length - wanted.pool.begun(member.name) for member in chosen)

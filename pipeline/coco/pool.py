@@ -23,6 +23,14 @@ from pipeline.errors import UserError
 CRC_BYTES = 4
 
 
+class Spoilt(UserError):
+    """A member of the pool that is not what it must be; who meets it removes it, when nobody reads any more."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        super().__init__(f"{fault}; it was removed, run again to fetch it anew")
+        self.name = name
+
+
 @dataclass(frozen=True)
 class _Place:
     """A member in a run file: `there` of its bytes, and of its CRC where it has one, from `offset` on."""
@@ -63,21 +71,23 @@ class Pool:
         """The content of a whole member.
 
         Raises:
-            UserError: it is not what was written.
+            Spoilt: it is not what was written.
         """
         place = self._places[name]
         extent = self._bytes(place)
         intact = place.member.method is not None or extent[-CRC_BYTES:] == _crc(zlib.crc32(extent[:-CRC_BYTES]))
         content = place.member.content(extent[: place.member.length]) if intact else None
         if content is None:
-            self.remove(name)
-            raise UserError(f"{place.path}: {name} is damaged, the file was removed; run again to fetch it anew")
+            raise Spoilt(name, f"{place.path}: {name} is damaged")
         return content
 
-    def crc(self, name: str) -> int:
-        """CRC-32 of the content of a whole member."""
+    def crc(self, name: str) -> int | None:
+        """CRC-32 of the content of a whole member; None if it is damaged."""
         known = self._places[name].member.crc
-        return zlib.crc32(self.read(name)) if known is None else known
+        try:
+            return zlib.crc32(self.read(name)) if known is None else known
+        except Spoilt:
+            return None
 
     def has(self, version: File) -> bool:
         """Whether there is anything of this version of a file."""

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import IO, cast
 
 from pipeline.coco.member import LOCAL_HEADER, Member
-from pipeline.coco.pool import Pool
+from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.transfer import Damaged, File, Host, stream
 from pipeline.errors import UserError
 
@@ -37,6 +37,9 @@ def members(host: Host, file: File, pool: Pool) -> dict[str, Member]:
     except (zipfile.BadZipFile, struct.error, UnicodeDecodeError, NotImplementedError) as error:
         pool.clear()
         raise Damaged(f"{host.url(file.path)}: not a readable zip ({error})") from None
+    except Spoilt as error:
+        pool.clear()
+        raise Damaged(str(error)) from None
     except Refused:
         pool.clear()  # a directory has no checksum: a damaged one may look hostile
         raise

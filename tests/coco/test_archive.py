@@ -108,7 +108,7 @@ def test_a_photo_that_is_damaged_in_the_cache_is_named_and_the_next_run_mends_it
     first = read(split="val2017")
     (photos,) = (tmp_path / "cache/val2017").glob("*.run")
     photos.write_bytes(photos.read_bytes().replace(PHOTOS["val2017"][4], bytes(len(PHOTOS["val2017"][4]))))
-    with pytest.raises(UserError, match=f"{photos}: 000000000104.jpg is damaged, the file was removed; run again"):
+    with pytest.raises(UserError, match=f"{photos}: 000000000104.jpg is damaged; it was removed, run again"):
         read(split="val2017")
     assert read(split="val2017") == first
 
@@ -188,6 +188,6 @@ def test_annotations_damaged_in_the_cache_are_named_and_the_next_run_mends_them(
     content = bytearray(annotations.read_bytes())
     content[-1] ^= 1
     annotations.write_bytes(content)
-    with pytest.raises(UserError, match=f"{annotations}: instances_val2017.json is damaged, the file was removed"):
+    with pytest.raises(UserError, match=f"{annotations}: instances_val2017.json is damaged; it was removed"):
         read(split="val2017")
     assert read(split="val2017") == first

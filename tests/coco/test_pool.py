@@ -105,13 +105,16 @@ def test_a_run_killed_in_its_first_line_counts_as_none(tmp_path):
 @pytest.mark.parametrize(
     ("member", "content"), [(side_by_side(b"content")[0], stored(b"content")), (Member("a", 0, 7), b"content")]
 )
-def test_damaged_content_is_named_and_removed(tmp_path, member, content):
+def test_damaged_content_is_named_and_can_be_removed(tmp_path, member, content):
     keep(Pool(tmp_path), [member], content)
     (path,) = tmp_path.iterdir()
     assert Pool(tmp_path).read("a") == b"content"
     path.write_bytes(path.read_bytes().replace(b"content", b"cOntent"))
-    with pytest.raises(UserError, match=rf"{path}: a is damaged, the file was removed; run again"):
-        Pool(tmp_path).read("a")
+    pool = Pool(tmp_path)
+    with pytest.raises(UserError, match=rf"{path}: a is damaged; it was removed, run again"):
+        pool.read("a")
+    assert pool.crc("a") != zlib.crc32(b"cOntent")
+    pool.remove("a")
     assert "a" not in Pool(tmp_path)
     assert not path.exists()
 
