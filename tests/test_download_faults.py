@@ -20,14 +20,15 @@ SLACK = 1.05  # times the bytes that are needed may be sent
 
 
 @pytest.fixture(scope="module")
-def run(mlflow_db) -> Callable[..., dict[str, str]]:
+def run(mlflow_db, tmp_path_factory) -> Callable[..., dict[str, str]]:
     """Runs the stage in this process, in some folder; returns the hashes of what it made."""
+    store = shutil.copy(mlflow_db, tmp_path_factory.mktemp("runs"))
 
     def run(folder: Path, base_url: str | list[str]) -> dict[str, str]:
         write_params(folder, "coco", base_url=base_url, **CHOICE)
         with chdir(folder), pytest.MonkeyPatch.context() as environment:
             environment.delenv("DVC_ROOT", raising=False)
-            environment.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{mlflow_db}")
+            environment.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
             download.main()
         return hashes(folder / "data/coco")
 
