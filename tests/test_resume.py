@@ -101,6 +101,62 @@ def test_a_training_that_is_stopped_again_and_again_goes_on_each_time(clone, und
     assert len(client.list_artifacts(resumed_run, "images")) == len(client.list_artifacts(undisturbed_run, "images"))
 
 
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [
+        (signal.SIGKILL, "stage"),
+        *(pytest.param(signal.SIGTERM, whom, marks=pytest.mark.slow) for whom in ("stage", "dvc")),
+    ],
+)
+def test_an_experiment_killed_in_the_queue_goes_on_when_it_is_queued_again(number, whom, clone):
+    clone.run("git", "add", "--all")
+    clone.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "run", "--allow-empty")
+    before = checkpoints(clone)
+    lr = {"SIGKILL stage": 1e-3, "SIGTERM stage": 2e-3, "SIGTERM dvc": 3e-3}[f"{number.name} {whom}"]
+    changes = [f"--set-param=train.lr={lr}", "--set-param=train.steps=300"]
+    queue(clone, "killed", *changes)
+    while not checkpoints(clone) - before:
+        pass
+    stage = next(process for process in psutil.process_iter() if runs_training(process, clone))
+    target = stage if whom == "stage" else next(parent for parent in stage.parents() if "exec-run" in parent.cmdline())
+    target.send_signal(number)
+    _, alive = psutil.wait_procs([stage], timeout=SECONDS)
+    assert alive == []
+    assert not ended_well(clone, "killed")
+    queue(clone, "resumed", *changes)
+    assert ended_well(clone, "resumed")
+    assert "continues at step" in clone.run("dvc", "queue", "logs", "resumed")
+    clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "whole", *changes)
+    assert lock_of(clone, "resumed") == lock_of(clone, "whole")
+    clone.run("dvc", "exp", "remove", "resumed", "whole")
+    clone.run("dvc", "queue", "remove", "--all")
+
+
+def queue(clone, name, *changes):
+    """Queue an experiment and start a worker, which goes on when this has returned."""
+    clone.run("dvc", "exp", "run", "--queue", "--name", name, *changes)
+    clone.run("sh", "-c", "dvc queue start >/dev/null 2>&1")  # or its worker would hold our pipe
+
+
+def ended_well(clone, name):
+    """Wait for the end of a queued experiment."""
+    while True:
+        row = next(row for row in clone.run("dvc", "queue", "status").splitlines() if f" {name} " in row)
+        if not row.endswith(("Running", "Queued")):
+            return row.endswith("Success")
+
+
+def lock_of(clone, experiment):
+    (commit,) = clone.run("git", "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{experiment}").split()
+    return clone.run("git", "show", f"{commit}:dvc.lock")
+
+
+def runs_training(process, clone):
+    with suppress(psutil.Error):
+        return process.cmdline()[1:] == ["-m", "pipeline.train"] and str(clone.folder) in process.cwd()
+    return False
+
+
 @pytest.mark.slow
 def test_under_a_constant_schedule_a_longer_training_goes_on_from_the_end_of_a_shorter(clone):
     clone.set("train.schedule", "constant")
