@@ -4,10 +4,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint ui lock
+.PHONY: help repro test lint ui sync-mlflow compare lock
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
@@ -17,6 +17,7 @@ help:  ## list the targets
 
 repro: .venv/ready  ## create the environment and run the pipeline to the end
 	dvc repro
+	python -m pipeline.sync
 
 test: .venv/ready  ## run the tests
 	pytest
@@ -25,6 +26,12 @@ lint: .venv/ready  ## check style and types
 	ruff check .
 	ruff format --check .
 	mypy
+
+sync-mlflow: .venv/ready  ## bring MLflow up to date with what DVC has, without running a stage
+	python -m pipeline.sync
+
+compare: .venv/ready  ## print the experiments side by side, as DVC and MLflow have them
+	@python -m pipeline.compare
 
 ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
 	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import crops, outs, pairs, parallel, photos, progress, sheet, silhouettes, tracking
+from pipeline import crops, outs, pairs, parallel, photos, progress, sheet, silhouettes
 from pipeline.corruptions import draw
 from pipeline.corruptions import object as cutout
 from pipeline.errors import UserError, one_line_errors
@@ -22,6 +22,7 @@ from pipeline.params import Corrupt, load
 from pipeline.parts import PARTS, split
 from pipeline.photos import Photo
 from pipeline.silhouettes import Silhouette
+from pipeline.tracking import data, store
 
 PHOTOS = Path("data/coco")
 OUTS = ("data/pairs", "metrics/pairs.csv", "metrics/pairs.png")
@@ -40,11 +41,12 @@ class Job:
 def main() -> None:
     """Read `data/coco`; write the pairs, their numbers and a contact sheet."""
     params = load()
+    store.check(params.tracking.required)
     counts = make(params.corrupt).groupby("split").pairs.sum()
     numbers = ", ".join(f"{counts[part]} {part}" for part in PARTS)
     print(f"{counts.sum()} pairs in data/pairs: {numbers}")
     metrics = {f"corrupt/pairs/{part}": float(counts[part]) for part in PARTS}
-    tracking.log_stage("corrupt", params, metrics, [Path("metrics/pairs.png")])
+    data.log("corrupt", metrics, [Path("metrics/pairs.png")])
 
 
 def make(params: Corrupt) -> pd.DataFrame:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import lineage, photos, tracking
+from pipeline import lineage, photos
 from pipeline.coco import archive, folder, sample
 from pipeline.errors import one_line_errors
 from pipeline.outs import complete
 from pipeline.params import Download, load
+from pipeline.tracking import data, store
 
 OUT = "data/coco"
 CACHE = Path(os.environ.get("MENDLINE_CACHE") or lineage.root() / ".cache", "coco")
@@ -20,14 +21,15 @@ CACHE = Path(os.environ.get("MENDLINE_CACHE") or lineage.root() / ".cache", "coc
 def main() -> None:
     """Run the stage."""
     params = load()
-    with complete(OUT) as (store,):
+    store.check(params.tracking.required)
+    with complete(OUT) as (folder_out,):
         splits = _read(params.download)
-        manifest = pd.concat([photos.write(store, *split) for split in splits])
-        manifest.to_csv(store / "manifest.csv", index=False)
+        manifest = pd.concat([photos.write(folder_out, *split) for split in splits])
+        manifest.to_csv(folder_out / "manifest.csv", index=False)
     size = int(manifest["bytes"].sum())
     counts = ", ".join(f"{count} {split}" for split, count in manifest["split"].value_counts(sort=False).items())
     print(f"{len(manifest)} photos ({size / 1e6:.0f} MB) in {OUT}, {counts}")
-    tracking.log_stage("download", params, {"download/photos": len(manifest), "download/bytes": size}, [])
+    data.log("download", {"download/photos": len(manifest), "download/bytes": size}, [])
 
 
 def _read(download: Download) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes]]]:

@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from pipeline import outs, tracking
-from pipeline.errors import one_line_errors
+from pipeline import lineage, outs
+from pipeline.errors import UserError, one_line_errors
 from pipeline.gan import device, model
 from pipeline.pairs import Pairs
-from pipeline.params import Evaluate, load
-from pipeline.quality import figures, report
+from pipeline.params import Champion, Evaluate, load
+from pipeline.quality import card, figures, report
 from pipeline.quality.metrics import PROTOCOL
+from pipeline.tracking import row, store
 
 OUTS = (
     "metrics/evaluate.json",
@@ -19,28 +21,42 @@ OUTS = (
     "metrics/by_area.csv",
     "metrics/scores.csv",
     "metrics/figures",
+    "metrics/model_card.md",
 )
 
 
 def main() -> None:
     """Read `data/pairs` and `data/model`; write the scores, their tables and figures."""
     params = load()
+    store.check(params.tracking.required)
+    manifest = pd.read_csv("data/coco/manifest.csv")
+    config = json.loads(Path("data/model/config.json").read_text())
     methods = contest(params.evaluate)
     scores = methods.scores()
     by_corruption = report.by_corruption(scores)
     summary = report.summary(scores)
-    with outs.complete(*OUTS) as (summary_out, by_corruption_out, by_area_out, scores_out, figures_out):
+    with outs.complete(*OUTS) as (summary_out, by_corruption_out, by_area_out, scores_out, figures_out, card_out):
         summary_out.write_text(json.dumps(summary, indent=2) + "\n")
         by_corruption.to_csv(by_corruption_out, index=False)
         report.by_area(scores).to_csv(by_area_out, index=False)
         scores.round(4).to_csv(scores_out, index=False)
+        card_out.write_text(card.text(config, manifest, by_corruption, summary))
         figures_out.mkdir()
         figures.grid(methods, scores, params.evaluate.rows).save(figures_out / "grid.png")
         figures.cases(methods, scores, params.evaluate.rows).save(figures_out / "cases.png")
         figures.save(figures.bars(by_corruption), figures_out / "bars.png")
     print("PSNR in dB; " + PROTOCOL)
     print(report.side_by_side(by_corruption, "psnr").round(2).to_string())
-    tracking.log_stage("evaluate", params, tracking.flat({"evaluate": summary}, "/"), [Path(out) for out in OUTS])
+    track(params.tracking.champion)
+
+
+def track(champion: Champion) -> None:
+    """Complete the experiment's row. Where MLflow cannot be used, warn: the work is done."""
+    try:
+        stages, code = lineage.here("evaluate"), lineage.code_state()
+        row.complete(store.connect(), stages, code, Path(), champion, evaluated=True)
+    except UserError as error:
+        store.absent(error, required=False)
 
 
 def contest(params: Evaluate) -> report.Contest:

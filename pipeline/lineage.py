@@ -1,4 +1,7 @@
-"""Which data and which code a stage ran on: from `dvc.lock`, the environment DVC gives, and git."""
+"""Which parameters, data and code made a result: from `dvc.lock`, the environment DVC gives, and git.
+
+The stages of a lock are a dictionary by name; of each it has the `cmd`, `deps`, `params` and `outs`.
+"""
 
 import hashlib
 import json
@@ -9,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+STAGES = ("download", "corrupt", "train", "evaluate")
+Stages = dict[str, dict[str, Any]]
 
 
 def root() -> Path:
@@ -37,18 +43,99 @@ def _files(dep: Path) -> Iterator[Path]:
         yield from sorted(path for path in dep.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-def data_digests(stage: str) -> dict[str, str]:
-    """The outs of earlier stages that `stage` reads, with their DVC digests (`<md5>` or `<md5>.dir`).
+def recorded(lock: str) -> Stages:
+    """The stages in the text of a `dvc.lock`."""
+    return YAML(typ="safe", pure=True).load(lock).get("stages", {}) if lock.strip() else {}
 
-    While a stage runs, `dvc.lock` already holds the current digests of the stages before it. Empty without a lock.
+
+def committed(rev: str) -> Stages:
+    """The stages in the `dvc.lock` of a commit; none where it has no such file."""
+    return recorded(_git("show", f"{rev}:dvc.lock"))
+
+
+def here(stage: str) -> Stages:
+    """The stages up to `stage`, which runs, its own entry as DVC is going to write it.
+
+    Its outs are there as far as they have been made. Without DVC it is the parameters alone.
     """
-    lock, definition = Path("dvc.lock"), Path("dvc.yaml")
-    if not (lock.exists() and definition.exists()):
-        return {}
-    yaml = YAML(typ="safe", pure=True)
-    stages = yaml.load(lock).get("stages", {})
-    digests = {out["path"]: out["md5"] for entry in stages.values() for out in entry.get("outs", [])}
-    return {dep: digests[dep] for dep in yaml.load(definition)["stages"][stage]["deps"] if dep in digests}
+    return before(stage) | {stage: _entry(stage)}
+
+
+def before(stage: str) -> Stages:
+    """The stages before `stage`, which runs: their entries in `dvc.lock` are already the current ones."""
+    lock = Path("dvc.lock")
+    stages = recorded(lock.read_text()) if lock.exists() else {}
+    return {name: stages.get(name) or _parameters(name) for name in STAGES[: STAGES.index(stage)]}
+
+
+def _entry(stage: str) -> dict[str, Any]:
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            (found,) = repo.stage.collect(stage)
+            return _parameters(stage) | {
+                "cmd": found.cmd,
+                "deps": [_hashed(dep) for dep in found.deps if dep not in found.params],
+                "outs": [_hashed(out) for out in found.outs if out.exists],
+            }
+    except NotDvcRepoError:
+        return _parameters(stage)
+
+
+def _hashed(item: Any) -> dict[str, str]:
+    return {"path": str(item), "md5": item.get_hash().value}
+
+
+def _parameters(stage: str) -> dict[str, Any]:
+    return {"params": {"params.yaml": {stage: YAML(typ="safe", pure=True).load(Path("params.yaml"))[stage]}}}
+
+
+def parameters(stages: Stages) -> dict[str, str]:
+    """All their parameters, by names such as `train.losses.l1`."""
+    sections = [entry["params"]["params.yaml"] for entry in stages.values()]
+    return {name: str(value) for section in sections for name, value in flat(section, ".").items()}
+
+
+def digests(stages: Stages) -> dict[str, str]:
+    """DVC's digest (`<md5>` or `<md5>.dir`) of each of their outs, by path."""
+    return {out["path"]: out["md5"] for entry in stages.values() for out in entry.get("outs", [])}
+
+
+def training_key(stages: Stages) -> str:
+    """A name for all that decides a training but the machine: its command, code and data, and parameters so far."""
+    train = stages["train"]
+    deps = {dep["path"]: dep["md5"] for dep in train.get("deps", [])}
+    upstream = {name: stages[name]["params"] for name in STAGES[: STAGES.index("train")] if name in stages}
+    return _digest([train.get("cmd"), deps, train["params"], upstream])
+
+
+def result_key(stages: Stages) -> str:
+    """A name for a result: all parameters, and the outs of all stages."""
+    return _digest([{name: entry["params"] for name, entry in stages.items()}, digests(stages)])
+
+
+def code_digests(stages: Stages) -> dict[str, str]:
+    """A digest of the code that each stage depends on, by stage."""
+    made = digests(stages)
+    return {
+        name: _digest({dep["path"]: dep["md5"] for dep in entry.get("deps", []) if dep["path"] not in made})
+        for name, entry in stages.items()
+    }
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def flat(tree: dict[str, Any], separator: str) -> dict[str, Any]:
+    """The leaves of nested dictionaries, by the keys on the way to them."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        below = flat(value, separator) if isinstance(value, dict) else {"": value}
+        leaves |= {f"{key}{separator}{rest}".removesuffix(separator): leaf for rest, leaf in below.items()}
+    return leaves
 
 
 def code_state() -> dict[str, str]:
@@ -61,6 +148,16 @@ def code_state() -> dict[str, str]:
     if os.environ.get("DVC_EXP_NAME"):
         state["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
     return state
+
+
+def name(code: dict[str, str]) -> str:
+    """What to call an experiment: as DVC does, else by branch and commit, with a `+` where tracked files differ."""
+    if "dvc.experiment" in code:
+        return code["dvc.experiment"]
+    if "git.commit" not in code:
+        return "without git"
+    branch = _git("branch", "--show-current") or "detached"
+    return f"{branch} {code['git.commit'][:7]}{'+' if code['git.dirty'] == 'true' else ''}"
 
 
 def _git(*arguments: str) -> str:

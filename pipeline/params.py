@@ -185,6 +185,16 @@ class Evaluate(Section):
     rows: int = Field(ge=1, le=64)
 
 
+class Champion(Section):
+    metric: Literal["psnr", "ssim", "psnr_hole", "ssim_hole"]
+    margin: float = Field(ge=0, le=100)
+
+
+class Tracking(Section):
+    required: bool
+    champion: Champion
+
+
 class Params(Section):
     """All of `params.yaml`."""
 
@@ -192,6 +202,7 @@ class Params(Section):
     corrupt: Corrupt
     train: Train
     evaluate: Evaluate
+    tracking: Tracking
 
     @model_validator(mode="after")
     def _image_fits_stride(self) -> Self:

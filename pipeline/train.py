@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import lineage, outs, progress, sheet, stop, tracking
+from pipeline import lineage, outs, progress, sheet, stop
 from pipeline.errors import UserError, one_line_errors
 from pipeline.gan import checkpoint, device, diagnosis, model
 from pipeline.gan.batches import draws_of, training_batches
@@ -17,6 +17,8 @@ from pipeline.gan.trainer import Trainer
 from pipeline.pairs import Pairs
 from pipeline.params import Params, Train, load
 from pipeline.quality.metrics import psnr
+from pipeline.tracking import live, store
+from pipeline.tracking.live import Run, Untracked
 
 PAIRS = Path("data/pairs")
 OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/validation.csv", "metrics/restored")
@@ -25,6 +27,7 @@ OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/valid
 def main() -> None:
     """Read `data/pairs`; write the model, its curves and the restored val pictures."""
     params = load()
+    store.check(params.tracking.required)
     place = device.pick(params.train.deterministic)
     training, validation = Pairs(PAIRS, "train"), Pairs(PAIRS, "val")
     arithmetic = device.arithmetic(place)
@@ -34,7 +37,7 @@ def main() -> None:
         curves = resume(trainer, folder)
         run_file = folder / "mlflow-run"
         earlier = run_file.read_text() if run_file.exists() else ""
-        with tracking.start("train", params, arithmetic, earlier) as run:
+        with live.start(folder.name, arithmetic, earlier, params.tracking.required) as run:
             run_file.write_text(run.run_id)
             log_so_far(run, curves, folder)
             fit(trainer, curves, training, validation, params, folder, run)
@@ -68,10 +71,10 @@ def resume(trainer: Trainer, folder: Path) -> Curves:
     return curves
 
 
-def log_so_far(run: tracking.Run, curves: Curves, folder: Path) -> None:
+def log_so_far(run: Run | Untracked, curves: Curves, folder: Path) -> None:
     """Give the run the points and pictures of a resumed training that it lacks."""
-    run.curves([in_mlflow("train", point) for point in curves.losses])
-    run.curves([in_mlflow("val", point) for point in curves.scores])
+    run.points([in_mlflow("train", point) for point in curves.losses])
+    run.points([in_mlflow("val", point) for point in curves.scores])
     for point in curves.scores:
         with Image.open(picture(folder, point["step"])) as figure:
             run.picture("restored", np.asarray(figure), point["step"])
@@ -89,7 +92,7 @@ def fit(
     validation: Pairs,
     params: Params,
     folder: Path,
-    run: tracking.Run,
+    run: Run | Untracked,
 ) -> None:
     """Train to the last step; `curves` grow, checkpoints and pictures go to `folder`.
 
@@ -124,12 +127,11 @@ def fit(
             end_point(curves, training, train, folder, run)
 
 
-def end_point(curves: Curves, training: Pairs, train: Train, folder: Path, run: tracking.Run) -> None:
+def end_point(curves: Curves, training: Pairs, train: Train, folder: Path, run: Run | Untracked) -> None:
     """Add a point to the losses, in MLflow too."""
     examine(curves, training, train, folder)
     curves.point()
-    step, values = in_mlflow("train", curves.losses[-1])
-    run.metrics(values, step)
+    run.points([in_mlflow("train", curves.losses[-1])])
     examine(curves, training, train, folder)
 
 
@@ -163,7 +165,7 @@ def examine(curves: Curves, training: Pairs, train: Train, folder: Path) -> None
 
 
 def validate(
-    generator: Generator, curves: Curves, pairs: Pairs, params: Params, folder: Path, run: tracking.Run
+    generator: Generator, curves: Curves, pairs: Pairs, params: Params, folder: Path, run: Run | Untracked
 ) -> None:
     """Add the PSNR over all val pairs to the scores, and show the first of them side by side as a picture.
 
@@ -180,9 +182,8 @@ def validate(
     figure = sheet.grid(rows, ["corrupted", "restored", "original"])
     with checkpoint.whole(picture(folder, curves.step)) as path:
         figure.save(path)
-    step, values = in_mlflow("val", score)
-    run.metrics(values, step)
-    run.picture("restored", np.asarray(figure), step)
+    run.points([in_mlflow("val", score)])
+    run.picture("restored", np.asarray(figure), curves.step)
     curves.scores.append(score)
 
 
@@ -206,11 +207,12 @@ def write_outs(trainer: Trainer, curves: Curves, params: Params, folder: Path) -
 
 def model_config(params: Params) -> dict:
     """What a reader of the weights must know."""
+    data = lineage.digests(lineage.before("train"))
     return {
         "task": "restoration",
         "generator": params.train.generator.model_dump(),
         "image_size": params.corrupt.image_size,
-        "trained_on": lineage.data_digests("train"),
+        "trained_on": {path: data[path] for path in ("data/coco", "data/pairs") if path in data},
     }
 
 

@@ -41,6 +41,7 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         """Of this work tree, unless there is one in the folder already."""
         self.folder = folder
+        self.environment = {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
         if folder.exists():
             return
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"]
@@ -51,8 +52,7 @@ class Clone:
         for key, value in SMALL.items():
             self.set(key, value)
         self.run("git", "init", "-q")
-        self.run("git", "add", ".")
-        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "clone")
+        self.commit()
 
     def start(self, *command: str) -> subprocess.Popen:
         """A process group of its own, as a shell makes it for a command."""
@@ -61,7 +61,7 @@ class Clone:
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env=inherited | {"PATH": search, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"},
+            env=inherited | {"PATH": search} | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -74,6 +74,10 @@ class Clone:
             output, errors = process.communicate()
         assert process.returncode == 0, output + errors
         return output
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "state", "--allow-empty")
 
     def repro(self) -> list[str]:
         """Run the pipeline; the stages that ran."""

@@ -92,10 +92,10 @@ def test_a_training_that_is_stopped_again_and_again_goes_on_each_time(clone, und
 
     client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
     experiment = client.get_experiment_by_name("mendline")
-    runs = client.search_runs([experiment.experiment_id], "tags.stage = 'train'", order_by=["start_time DESC"])
+    runs = client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])
     assert {run.info.status for run in runs} == {"FINISHED"}
     undisturbed_run, resumed_run = runs[-1].info.run_id, runs[0].info.run_id
-    for name in runs[0].data.metrics:
+    for name in [name for name in runs[0].data.metrics if name.startswith(("train/", "val/"))]:
         points = Counter(point.step for point in client.get_metric_history(resumed_run, name))
         assert points == Counter(point.step for point in client.get_metric_history(undisturbed_run, name))
     assert len(client.list_artifacts(resumed_run, "images")) == len(client.list_artifacts(undisturbed_run, "images"))
@@ -109,8 +109,7 @@ def test_a_training_that_is_stopped_again_and_again_goes_on_each_time(clone, und
     ],
 )
 def test_an_experiment_killed_in_the_queue_goes_on_when_it_is_queued_again(number, whom, clone):
-    clone.run("git", "add", "--all")
-    clone.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "run", "--allow-empty")
+    clone.commit()
     before = checkpoints(clone)
     lr = {"SIGKILL stage": 1e-3, "SIGTERM stage": 2e-3, "SIGTERM dvc": 3e-3}[f"{number.name} {whom}"]
     changes = [f"--set-param=train.lr={lr}", "--set-param=train.steps=300"]

@@ -1,0 +1,65 @@
+"""What MLflow costs: seconds at the start of a training, and its share of a step.
+
+    python -m benchmarks.tracking
+
+Trains with the committed parameters on made-up pictures, and logs to a fresh embedded store.
+"""
+
+import os
+import platform
+import tempfile
+import threading
+import time
+
+import psutil
+import torch
+
+from pipeline import train
+from pipeline.gan.curves import Curves
+from pipeline.gan.trainer import Trainer
+from pipeline.params import load
+from pipeline.tracking import live
+
+STEPS = 200
+
+
+def main() -> None:
+    """Print both."""
+    params = load()
+    trainer, size = Trainer(params.train, torch.device("cpu")), params.corrupt.image_size
+    target, mask = torch.rand(params.train.batch, 3, size, size), torch.zeros(params.train.batch, 1, size, size)
+    mask[..., : size // 4] = 1
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        for store in ("fresh store, MLflow not yet imported", "next run"):
+            began = time.perf_counter()
+            with live.start("benchmark", {}, "", required=True) as run:
+                print(f"start, {store}: {time.perf_counter() - began:.1f} s")
+        with live.start("benchmark", {}, "", required=True) as run:
+            before, own = other_threads(), 0.0
+            curves, began = Curves(), time.perf_counter()
+            for step in range(STEPS):
+                curves.add(trainer.step(step, (target, target, mask)))
+                if curves.step % params.train.log_every == 0:
+                    curves.point()
+                    point = train.in_mlflow("train", curves.losses[-1])
+                    logging = time.perf_counter()
+                    run.points([point])
+                    own += time.perf_counter() - logging
+            taken = time.perf_counter() - began
+            sending = other_threads() - before
+    print(f"a step: {taken / STEPS * 1000:.0f} ms; a point every {params.train.log_every} steps")
+    print(f"of it, the training waits for MLflow: {own / taken:.4%}")
+    print(f"processor time of the threads that log, of one core: {sending / taken:.2%}")
+
+
+def other_threads() -> float:
+    """Processor seconds of the threads that Python has started beside this one."""
+    ours = {thread.native_id for thread in threading.enumerate()} - {threading.get_native_id()}
+    threads = psutil.Process().threads()
+    return sum(thread.user_time + thread.system_time for thread in threads if thread.id in ours)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The MLflow run that made a model file, or that a `dvc.lock` belongs to.
+
+python -m pipeline.find data/model/generator.safetensors
+"""
+
+import argparse
+from hashlib import sha256
+from pathlib import Path
+
+from ruamel.yaml.error import YAMLError
+
+from pipeline import lineage
+from pipeline.errors import UserError, one_line_errors
+from pipeline.tracking.store import Store, connect, uri, usable
+
+SHOWN = ["evaluate/psnr", "evaluate/ssim", "dvc.experiment", "git.commit", "git.dirty"]
+SHOWN += ["digest.data/coco", "digest.data/pairs", "digest.data/model", "stages.ran", "stages.reused"]
+
+
+def main() -> None:
+    """Print each run with its scores, commit and data."""
+    parser = argparse.ArgumentParser("python -m pipeline.find", description=str(__doc__).splitlines()[0])
+    parser.add_argument("path", type=Path, help="generator.safetensors, its folder, or a dvc.lock")
+    path = parser.parse_args().path
+    tags = identity(path)
+    store = connect()
+    with usable():
+        runs = store.search(store.rows, **tags)
+    if not runs:
+        raise UserError(f"{path}: MLflow at {uri()} has no run of it; make sync-mlflow may add it")
+    for run in runs:
+        print(run.info.run_name, link(store, run.info.run_id), sep="\n  ")
+        for name, value in (run.data.metrics | run.data.tags).items():
+            if name in SHOWN:
+                print(f"  {name}: {value}")
+
+
+def identity(path: Path) -> dict[str, str]:
+    """The tags of the run.
+
+    Raises:
+        UserError: the file is neither a model nor a lock.
+    """
+    weights = path / "generator.safetensors" if path.is_dir() else path
+    if weights.suffix == ".safetensors":
+        return {"model.sha256": sha256(weights.read_bytes()).hexdigest()}
+    try:
+        return {"result": lineage.result_key(lineage.recorded(path.read_text()))}
+    except (YAMLError, ValueError, KeyError, AttributeError, TypeError):
+        raise UserError(f"{path}: neither a model (.safetensors) nor a dvc.lock") from None
+
+
+def link(store: Store, run_id: str) -> str:
+    """The run's page; of an embedded store, where `make ui` shows it."""
+    server = uri() if uri().startswith("http") else "http://127.0.0.1:5000"
+    return f"{server}/#/experiments/{store.rows}/runs/{run_id}"
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

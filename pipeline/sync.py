@@ -1,0 +1,77 @@
+"""Bring MLflow up to date with DVC: the workspace's result and each experiment get a complete row.
+
+    python -m pipeline.sync
+
+What DVC has restored (from its cache, a colleague's, another commit) has run no stage, so nothing has been logged.
+Everything is read from `dvc.lock` and DVC's cache or remote; no stage runs. A second call adds nothing.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from pipeline import lineage
+from pipeline.errors import UserError, one_line_errors
+from pipeline.params import Champion, load
+from pipeline.tracking import row
+from pipeline.tracking.store import Store, connect
+
+
+def main() -> None:
+    """Add what is missing, and say what that was."""
+    champion = load().tracking.champion
+    store = connect()
+    with Repo() as repo:
+        experiments = [pair for pairs in repo.experiments.ls(all_commits=True).values() for pair in pairs]
+        added = [name for name, rev in experiments if add_experiment(store, name, rev, champion)]
+        if add_workspace(store, repo, champion):
+            added.append("workspace")
+    print(f"MLflow: added {', '.join(added)}" if added else "MLflow is up to date")
+
+
+def add_experiment(store: Store, name: str, rev: str, champion: Champion) -> bool:
+    """Add the experiment with this name and commit, if it has a result that MLflow lacks."""
+    code = {"dvc.experiment": name, "git.commit": rev, "git.dirty": "false"}
+    return add(store, lineage.committed(rev), code, rev, champion)
+
+
+def add_workspace(store: Store, repo: Repo, champion: Champion) -> bool:
+    """Add the result in the workspace, if it is whole and MLflow lacks it.
+
+    Raises:
+        UserError: outs are not those of `dvc.lock`.
+    """
+    lock = Path("dvc.lock")
+    changed = [str(out) for out in repo.index.outs if "modified" in out.status().values()]
+    if changed:
+        raise UserError(f"{', '.join(changed)}: not as dvc.lock has it; run dvc checkout or dvc repro first")
+    stages = lineage.recorded(lock.read_text()) if lock.exists() else {}
+    return add(store, stages, lineage.code_state(), None, champion)
+
+
+def add(store: Store, stages: lineage.Stages, code: dict[str, str], rev: str | None, champion: Champion) -> bool:
+    """Complete the row of a result, with its files as they are at `rev`, in the workspace where that is None."""
+    if stages.keys() < set(lineage.STAGES):
+        return False
+    if row.is_complete(store, stages, code):
+        return False
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            files = DVCFileSystem(rev=rev)
+            for path in row.FILES:
+                Path(temporary, path).parent.mkdir(parents=True, exist_ok=True)
+                files.get(path, str(Path(temporary, path)), recursive=True)
+        except (FileNotFoundError, DvcException) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"warning: {lineage.name(code)} is not added: {reason}; dvc fetch may have it", file=sys.stderr)
+            return False
+        return row.complete(store, stages, code, Path(temporary), champion)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,173 @@
+"""The row of an experiment, complete: whether its stages ran or came from a cache, live or afterwards."""
+
+import io
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from ruamel.yaml import YAML
+
+from pipeline import lineage
+from pipeline.lineage import Stages
+from pipeline.params import Champion
+from pipeline.tracking import contents, live, registry
+from pipeline.tracking.store import Store, alone, usable
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+WEIGHTS = "data/model/generator.safetensors"
+FILES = [
+    "metrics/evaluate.json",
+    "metrics/losses.csv",
+    "metrics/validation.csv",
+    "metrics/restored",
+    "metrics/scores.csv",
+    "metrics/figures",
+    "metrics/model_card.md",
+    "data/model",
+    *registry.CODE,
+]
+
+
+def is_complete(store: Store, stages: Stages, code: dict[str, str]) -> bool:
+    """Whether there is nothing to add to the experiment's row, its name included.
+
+    Raises:
+        UserError: MLflow cannot be used.
+    """
+    with usable():
+        rows = store.search(store.rows, result=lineage.result_key(stages), complete="true")
+        return bool(rows) and not _named(store, rows[-1], code)
+
+
+def complete(
+    store: Store, stages: Stages, code: dict[str, str], folder: Path, champion: Champion, evaluated: bool = False
+) -> bool:
+    """Give the experiment with this lock a row, or what its row lacks.
+
+    The row of its training is continued, if it has not become another experiment's. It gets the parameters, curves,
+    scores, pictures, figures and the model, and says which stages were reused and which runs did the work.
+
+    Args:
+        store: where the row is.
+        stages: of the experiment's `dvc.lock`.
+        code: its commit, and its name in DVC.
+        folder: where the `FILES` of the experiment lie.
+        champion: when its model becomes the champion.
+        evaluated: its evaluation has just run.
+
+    Returns:
+        Whether there was anything to add.
+
+    Raises:
+        UserError: MLflow cannot be used, now or halfway; the next call adds what is missing.
+    """
+    key, training = lineage.result_key(stages), lineage.training_key(stages)
+    with usable():
+        with alone():
+            run = _claim(store, key, training, code)
+        if run.data.tags.get("complete") == "true":
+            return _named(store, run, code)
+        origins = _origins(store, run, stages, code, evaluated)
+        weights = {"model.sha256": sha256((folder / WEIGHTS).read_bytes()).hexdigest()}
+        contents.describe(store, run.info.run_id, stages, code, origins | weights)
+        _fill(store, run, stages, folder)
+        registry.register(store, run.info.run_id, folder, champion)
+        if run.info.status != "FINISHED":
+            store.client.set_terminated(run.info.run_id)
+        store.client.set_tag(run.info.run_id, "complete", "true")
+    return True
+
+
+def _claim(store: Store, key: str, training: str, code: dict[str, str]) -> "Run":
+    """The run that is this experiment's row, marked as such.
+
+    That is a training no experiment has claimed; else the row that is there already; else a new one.
+    """
+    trainings = [run for run in store.search(store.rows, training=training) if "result" not in run.data.tags]
+    by_status = {run.info.status: run for run in reversed(trainings)}
+    rows = store.search(store.rows, result=key)
+    # a training whose end could not be logged is RUNNING still
+    run = by_status.get("FINISHED") or (None if rows else by_status.get("RUNNING"))
+    if run:
+        store.client.set_tag(run.info.run_id, "result", key)
+        return run
+    if rows:
+        return rows[-1]
+    tags = {"result": key, "training": training}
+    return store.client.create_run(store.rows, run_name=lineage.name(code), tags=tags)
+
+
+def _named(store: Store, run: "Run", code: dict[str, str]) -> bool:
+    """Give a row the name that DVC has given its experiment since."""
+    if "dvc.experiment" in run.data.tags or "dvc.experiment" not in code:
+        return False
+    store.client.set_tag(run.info.run_id, "dvc.experiment", code["dvc.experiment"])
+    store.client.update_run(run.info.run_id, name=code["dvc.experiment"])
+    return True
+
+
+def _origins(store: Store, run: "Run", stages: Stages, code: dict[str, str], evaluated: bool) -> dict[str, str]:
+    """Tags: the stages that ran for this row, those that were reused, and the runs that did the work."""
+    run_id, made = run.info.run_id, lineage.digests(stages)
+    runs = {stage: contents.data_run(store, stage, made, code) for stage in contents.DATA}
+    ran = [stage for stage, worker in runs.items() if worker and _first_use(store, worker, run_id)]
+    trainings = [run, *reversed(store.search(store.rows, training=lineage.training_key(stages)))]
+    runs["train"] = next((found.info.run_id for found in trainings if live.trained(found)), "")
+    runs["evaluate"] = run_id if evaluated else ""
+    ran += [stage for stage in ("train", "evaluate") if runs[stage] == run_id]
+    reused = [stage for stage in lineage.STAGES if stage not in ran]
+    tags = {f"run.{stage}": worker or "not in this store" for stage, worker in runs.items()}
+    return tags | {"stages.ran": ", ".join(ran) or "none", "stages.reused": ", ".join(reused) or "none"}
+
+
+def _first_use(store: Store, data_run: str, row: str) -> bool:
+    """Whether the row is the first that is made from this data; it is from now on."""
+    first = store.client.get_run(data_run).data.tags.get("row")
+    if not first:
+        store.client.set_tag(data_run, "row", row)
+    return first in {None, row}
+
+
+def _fill(store: Store, run: "Run", stages: Stages, folder: Path) -> None:
+    """Add the points, pictures and files that the run lacks."""
+    client, run_id = store.client, run.info.run_id
+    held = contents.held(client, run_id)
+    points = [*curve(folder, "losses", "train"), *curve(folder, "validation", "val"), (0, scores(folder))]
+    fresh = contents.points(points, held)
+    for first in range(0, len(fresh), contents.BATCH):
+        client.log_batch(run_id, fresh[first : first + contents.BATCH])
+    for path in sorted((folder / "metrics/restored").glob("step-*.png")):
+        step = int(path.stem.removeprefix("step-"))
+        if ("restored", step) not in held:
+            with Image.open(path) as picture:
+                client.log_image(run_id, np.asarray(picture), key="restored", step=step)
+    there = {file.path for file in client.list_artifacts(run_id)}
+    if "figures" not in there:
+        client.log_artifacts(run_id, str(folder / "metrics/figures"), "figures")
+    if "scores.json" not in there:
+        client.log_table(run_id, pd.read_csv(folder / "metrics/scores.csv"), "scores.json")
+    if "dvc.lock" not in there:
+        client.log_text(run_id, _as_yaml(stages), "dvc.lock")
+
+
+def curve(folder: Path, name: str, prefix: str) -> list[tuple[int, dict[str, float]]]:
+    """The points of `metrics/<name>.csv`, each with its step, named as they are in MLflow."""
+    table = pd.read_csv(folder / f"metrics/{name}.csv").set_index("step").add_prefix(f"{prefix}/")
+    return [(int(step), values.dropna().to_dict()) for step, values in table.iterrows()]
+
+
+def scores(folder: Path) -> dict[str, float]:
+    """Those of the evaluation, by names such as `evaluate/scratch/psnr_hole`."""
+    summary = YAML(typ="safe", pure=True).load(folder / "metrics/evaluate.json")
+    return lineage.flat({"evaluate": summary}, "/")
+
+
+def _as_yaml(stages: Stages) -> str:
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump({"schema": "2.0", "stages": stages}, text)
+    return text.getvalue()

@@ -1,0 +1,120 @@
+"""Where MLflow keeps the runs, and what to make of it when it cannot be used."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+from filelock import FileLock
+
+from pipeline import lineage
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before that
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+EXPERIMENTS = ROWS, DATA = "mendline", "mendline-data"
+PATIENCE = 5.0  # seconds in which a server must answer before work begins
+
+
+@dataclass(frozen=True)
+class Store:
+    """MLflow, reached. `rows` is the id of the experiment with a run for each of ours, `data` of the data stages'."""
+
+    client: "MlflowClient"
+    rows: str
+    data: str
+
+    def search(self, experiment: str, **tags: str) -> list["Run"]:
+        """The runs of an experiment, by id, that have all these tags, the newest first."""
+        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        return list(self.client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))
+
+
+def check(required: bool) -> None:
+    """Before any work: ask an MLflow server whether it is there. A store in a file is always there.
+
+    Raises:
+        UserError: it is not, and `required`; otherwise a warning says so.
+    """
+    if not uri().startswith("http"):
+        return
+    try:
+        requests.get(f"{uri()}/health", timeout=PATIENCE)
+    except requests.RequestException as error:
+        reason = "no answer" if isinstance(error, requests.Timeout) else "no connection"
+        absent(UserError(f"MLflow at {uri()}: {reason}; start it, or check MLFLOW_TRACKING_URI"), required)
+
+
+def absent(error: UserError, required: bool) -> None:
+    """MLflow cannot be used: raise the error where it is `required`, otherwise warn."""
+    if required:
+        raise UserError(f"{error} (tracking.required: false goes on without it)")
+    print(f"warning: not tracked: {error}; make sync-mlflow adds what is missing later", file=sys.stderr)
+
+
+def connect() -> Store:
+    """Reach the store; a fresh one is set up first.
+
+    It is at `MLFLOW_TRACKING_URI`, else in the repository's `mlflow.db`, with its files in `mlartifacts/`.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # below, MLflow logs tracebacks of what it raises
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with usable():
+        from mlflow import MlflowClient
+
+        with alone():  # a fresh store is migrated by whoever comes first; two at once break it for good
+            client = MlflowClient(uri())
+            return Store(client, *(_experiment(client, name) for name in EXPERIMENTS))
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    experiment = client.get_experiment_by_name(name)
+    return experiment.experiment_id if experiment else client.create_experiment(name, _artifacts())
+
+
+def alone() -> FileLock:
+    """To hold while no other process of this repository may use the store."""
+    lock = lineage.root() / ".cache" / "mlflow.lock"
+    lock.parent.mkdir(exist_ok=True)
+    return FileLock(lock)
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Turn what MLflow raises into a `UserError`."""
+    try:
+        yield
+    except failures() as error:
+        raise UserError(f"MLflow at {uri()}: {first_line(error)}; check MLFLOW_TRACKING_URI") from None
+
+
+def first_line(error: Exception) -> str:
+    """Of its text, or its name where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What a store, a server, a full disk or a missing database driver makes MLflow raise."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, OSError, ImportError
+
+
+def uri() -> str:
+    """Of the tracking server or store."""
+    return os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/") or f"sqlite:///{lineage.root() / 'mlflow.db'}"
+
+
+def _artifacts() -> str | None:
+    """Beside the embedded store; where there is a server, it decides."""
+    return None if uri().startswith("http") else (lineage.root() / "mlartifacts").as_uri()

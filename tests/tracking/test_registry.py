@@ -1,0 +1,36 @@
+import pytest
+
+from pipeline.params import Champion
+from pipeline.tracking import registry
+
+
+@pytest.fixture
+def champion(store) -> str:
+    store.client.create_registered_model(registry.NAME)
+    run_id = scored(store, 30.0)
+    store.client.create_model_version(registry.NAME, store.client.get_run(run_id).info.artifact_uri, run_id)
+    store.client.set_registered_model_alias(registry.NAME, registry.ALIAS, "1")
+    return run_id
+
+
+def scored(store, psnr, pairs="c0ffee.dir"):
+    run_id = store.client.create_run(store.rows, tags={"digest.data/pairs": pairs}).info.run_id
+    store.client.log_metric(run_id, "evaluate/psnr", psnr)
+    return run_id
+
+
+@pytest.mark.parametrize(("psnr", "margin", "expected"), [(30.1, 0.0, True), (30.0, 0.0, False), (30.1, 0.2, False)])
+def test_a_model_becomes_the_champion_when_it_is_better_by_the_margin(psnr, margin, expected, store, champion):
+    better, why = registry.improves(store, scored(store, psnr), Champion(metric="psnr", margin=margin))
+    assert better == expected
+    assert why == f"psnr {psnr:.4f} against 30.0000 of version 1"
+
+
+def test_on_other_test_pairs_nothing_can_be_said(store, champion):
+    better, why = registry.improves(store, scored(store, 40.0, "decaf.dir"), Champion(metric="psnr", margin=0.0))
+    assert not better
+    assert "other test pairs" in why
+
+
+def test_where_there_is_no_champion_the_first_model_is(store):
+    assert registry.improves(store, scored(store, 5.0), Champion(metric="psnr", margin=0.0))[0]
