@@ -41,7 +41,7 @@ class Job:
 def main() -> None:
     """Read `data/coco`; write the pairs, their numbers and a contact sheet."""
     params = load()
-    store.check(params.tracking.required)
+    store.prepare(params.tracking.required)
     counts = make(params.corrupt).groupby("split").pairs.sum()
     numbers = ", ".join(f"{counts[part]} {part}" for part in PARTS)
     print(f"{counts.sum()} pairs in data/pairs: {numbers}")

@@ -21,7 +21,7 @@ CACHE = Path(os.environ.get("MENDLINE_CACHE") or lineage.root() / ".cache", "coc
 def main() -> None:
     """Run the stage."""
     params = load()
-    store.check(params.tracking.required)
+    store.prepare(params.tracking.required)
     with complete(OUT) as (folder_out,):
         splits = _read(params.download)
         manifest = pd.concat([photos.write(folder_out, *split) for split in splits])

@@ -28,7 +28,7 @@ OUTS = (
 def main() -> None:
     """Read `data/pairs` and `data/model`; write the scores, their tables and figures."""
     params = load()
-    store.check(params.tracking.required)
+    store.prepare(params.tracking.required)
     manifest = pd.read_csv("data/coco/manifest.csv")
     config = json.loads(Path("data/model/config.json").read_text())
     methods = contest(params.evaluate)

@@ -69,7 +69,7 @@ def before(stage: str) -> Stages:
 
 
 def _entry(stage: str) -> dict[str, Any]:
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
@@ -77,10 +77,10 @@ def _entry(stage: str) -> dict[str, Any]:
             (found,) = repo.stage.collect(stage)
             return _parameters(stage) | {
                 "cmd": found.cmd,
-                "deps": [_hashed(dep) for dep in found.deps if dep not in found.params],
+                "deps": [_hashed(dep) for dep in found.deps if dep not in found.params and dep.exists],
                 "outs": [_hashed(out) for out in found.outs if out.exists],
             }
-    except NotDvcRepoError:
+    except DvcException:  # there is no DVC repository, or it does not know the stage
         return _parameters(stage)
 
 
@@ -139,12 +139,14 @@ def flat(tree: dict[str, Any], separator: str) -> dict[str, Any]:
 
 
 def code_state() -> dict[str, str]:
-    """The git commit, whether tracked files differ from it, and DVC's name of the experiment, where they exist."""
+    """The git commit, whether tracked files other than `dvc.lock` differ from it, and DVC's name of the experiment."""
     state = {}
     commit = _git("rev-parse", "HEAD")
     if commit:
         state["git.commit"] = commit
-        state["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
+        state["git.dirty"] = str(
+            bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock"))
+        ).lower()
     if os.environ.get("DVC_EXP_NAME"):
         state["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
     return state

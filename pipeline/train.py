@@ -27,7 +27,7 @@ OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/valid
 def main() -> None:
     """Read `data/pairs`; write the model, its curves and the restored val pictures."""
     params = load()
-    store.check(params.tracking.required)
+    store.prepare(params.tracking.required)
     place = device.pick(params.train.deterministic)
     training, validation = Pairs(PAIRS, "train"), Pairs(PAIRS, "val")
     arithmetic = device.arithmetic(place)
@@ -167,17 +167,20 @@ def examine(curves: Curves, training: Pairs, train: Train, folder: Path) -> None
 def validate(
     generator: Generator, curves: Curves, pairs: Pairs, params: Params, folder: Path, run: Run | Untracked
 ) -> None:
-    """Add the PSNR over all val pairs to the scores, and show the first of them side by side as a picture.
+    """Add the PSNR over all val pairs to the scores, and show some of them side by side as a picture.
 
     At step 0 this is the prior.
     """
     ratios: list[np.ndarray] = []
     rows: list[list[np.ndarray]] = []
-    for targets, images, masks in pairs.batches(params.train.batch):
+    shown = set(sheet.spread(range(len(pairs)), params.train.samples))
+    for number, (targets, images, masks) in enumerate(pairs.batches(params.train.batch)):
         stop.check()
         restored = model.restore(generator, images, masks)
         ratios.append(psnr(restored, targets))
-        rows += [list(row) for row in zip(images, restored, targets, strict=True)][: params.train.samples - len(rows)]
+        sides = zip(images, restored, targets, strict=True)
+        first = number * params.train.batch
+        rows += [list(row) for index, row in enumerate(sides, first) if index in shown]
     score = {"step": curves.step, "psnr": float(np.concatenate(ratios).mean())}
     figure = sheet.grid(rows, ["corrupted", "restored", "original"])
     with checkpoint.whole(picture(folder, curves.step)) as path:

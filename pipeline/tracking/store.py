@@ -1,7 +1,9 @@
 """Where MLflow keeps the runs, and what to make of it when it cannot be used."""
 
+import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,12 +37,14 @@ class Store:
         return list(self.client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))
 
 
-def check(required: bool) -> None:
-    """Before any work: ask an MLflow server whether it is there. A store in a file is always there.
+def prepare(required: bool) -> None:
+    """Before any work: ask an MLflow server whether it is there, and begin to import MLflow beside the work.
 
     Raises:
-        UserError: it is not, and `required`; otherwise a warning says so.
+        UserError: the server is not there, and it is `required`; otherwise a warning says so.
     """
+    _settle()
+    threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
     if not uri().startswith("http"):
         return
     try:
@@ -65,15 +69,20 @@ def connect() -> Store:
     Raises:
         UserError: it cannot be used.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # below, MLflow logs tracebacks of what it raises
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    _settle()
     with usable():
         from mlflow import MlflowClient
 
         with alone():  # a fresh store is migrated by whoever comes first; two at once break it for good
             client = MlflowClient(uri())
             return Store(client, *(_experiment(client, name) for name in EXPERIMENTS))
+
+
+def _settle() -> None:
+    """MLflow looks at these when it is imported."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # below, MLflow logs tracebacks of what it raises
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 
 def _experiment(client: "MlflowClient", name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.tracking import live
-from pipeline.tracking.store import ROWS, check, connect
+from pipeline.tracking.store import ROWS, connect, prepare
 from tests.mlflow_server import server_at
 
 BLACK = np.zeros((8, 8, 3), np.uint8)
@@ -109,8 +109,8 @@ def test_where_mlflow_cannot_be_used_a_training_ends_with_one_line_or_goes_on(ur
 def test_a_server_that_is_down_is_noticed_before_any_work(monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(UserError, match="MLflow at http://127.0.0.1:9: no connection; start it"):
-        check(required=True)
-    check(required=False)
+        prepare(required=True)
+    prepare(required=False)
     assert capsys.readouterr().err.startswith("warning: not tracked: MLflow at http://127.0.0.1:9")
 
 
