@@ -3,7 +3,6 @@
 python -m pipeline.compare
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dvc.api
@@ -27,27 +26,32 @@ def main() -> None:
         UserError: MLflow lacks an experiment, or has another value somewhere.
     """
     table = pd.DataFrame(dvc.api.exp_show())
+    table = table[~table.State.isin(["Queued", "Running", "Failed"])]
     table.index = pd.Index(table.Experiment.fillna(table.rev), name="experiment")
     store = connect()
     with usable():
         rows = {run.data.tags["result"]: run for run in store.search(store.rows, complete="true")}
     views = pd.Series([view(row, rows.get(key(row.rev))) for _, row in table.iterrows()], table.index)
     parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
-    print(table[[*METRICS, *parameters]].assign(MLflow=views).to_markdown(tablefmt="simple", floatfmt=".4f"))
+    print(
+        table.reindex(columns=[*METRICS, *parameters])
+        .assign(MLflow=views)
+        .to_markdown(tablefmt="simple", floatfmt=".4f")
+    )
     if not views.isin({"the same", ""}).all():
         raise UserError("MLflow differs from DVC; make sync-mlflow adds what it lacks")
 
 
 def key(rev: str) -> str:
     """The name of the result at a commit, or in the workspace; empty where stages have not run."""
-    stages = lineage.recorded(Path("dvc.lock").read_text()) if rev == "workspace" else lineage.committed(rev)
+    stages = lineage.current() if rev == "workspace" else lineage.committed(rev)
     return lineage.result_key(stages) if stages.keys() >= set(lineage.STAGES) else ""
 
 
 def view(row: pd.Series, run: "Run | None") -> str:
     """What MLflow says of a line of `dvc exp show`: the same, no row, or the first values that differ."""
     if run is None:
-        return "no row" if pd.notna(row.psnr) else ""
+        return "no row" if pd.notna(row.get("psnr")) else ""
     metrics = run.data.metrics
     scores = {name.removeprefix(PREFIX).replace("/", "."): metrics[name] for name in metrics if name.startswith(PREFIX)}
     differ = [name for name, value in (run.data.params | scores).items() if not same(value, row.get(name))]

@@ -48,6 +48,12 @@ def recorded(lock: str) -> Stages:
     return YAML(typ="safe", pure=True).load(lock).get("stages", {}) if lock.strip() else {}
 
 
+def current() -> Stages:
+    """The stages in the workspace's `dvc.lock`; none where there is no such file."""
+    lock = Path("dvc.lock")
+    return recorded(lock.read_text()) if lock.exists() else {}
+
+
 def committed(rev: str) -> Stages:
     """The stages in the `dvc.lock` of a commit; none where it has no such file."""
     return recorded(_git("show", f"{rev}:dvc.lock"))
@@ -63,8 +69,7 @@ def here(stage: str) -> Stages:
 
 def before(stage: str) -> Stages:
     """The stages before `stage`, which runs: their entries in `dvc.lock` are already the current ones."""
-    lock = Path("dvc.lock")
-    stages = recorded(lock.read_text()) if lock.exists() else {}
+    stages = current()
     return {name: stages.get(name) or _parameters(name) for name in STAGES[: STAGES.index(stage)]}
 
 

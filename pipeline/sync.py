@@ -30,7 +30,7 @@ def main() -> None:
         added = [name for name, rev in experiments if add_experiment(store, name, rev, champion)]
         if add_workspace(store, repo, champion):
             added.append("workspace")
-    print(f"MLflow: added {', '.join(added)}" if added else "MLflow is up to date")
+    print(f"MLflow: added {', '.join(added)}" if added else "MLflow: nothing to add")
 
 
 def add_experiment(store: Store, name: str, rev: str, champion: Champion) -> bool:
@@ -45,12 +45,10 @@ def add_workspace(store: Store, repo: Repo, champion: Champion) -> bool:
     Raises:
         UserError: outs are not those of `dvc.lock`.
     """
-    lock = Path("dvc.lock")
     changed = [str(out) for out in repo.index.outs if "modified" in out.status().values()]
     if changed:
         raise UserError(f"{', '.join(changed)}: not as dvc.lock has it; run dvc checkout or dvc repro first")
-    stages = lineage.recorded(lock.read_text()) if lock.exists() else {}
-    return add(store, stages, lineage.code_state(), None, champion)
+    return add(store, lineage.current(), lineage.code_state(), None, champion)
 
 
 def add(store: Store, stages: lineage.Stages, code: dict[str, str], rev: str | None, champion: Champion) -> bool:

@@ -38,12 +38,13 @@ def main() -> None:
         run_file = folder / "mlflow-run"
         earlier = run_file.read_text() if run_file.exists() else ""
         with live.start(folder.name, arithmetic, earlier, params.tracking.required) as run:
-            run_file.write_text(run.run_id)
+            if run.run_id:
+                run_file.write_text(run.run_id)
             log_so_far(run, curves, folder)
             fit(trainer, curves, training, validation, params, folder, run)
             write_outs(trainer, curves, params, folder)
         if params.train.schedule == "constant":
-            run_file.unlink()  # what goes on from here is another experiment
+            run_file.unlink(missing_ok=True)  # what goes on from here is another experiment
         else:
             checkpoint.discard(folder)
     last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]

@@ -136,7 +136,7 @@ def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(collea
     printed = colleague.run("python", "-m", "pipeline.compare")
     assert printed.count("the same") == 5  # the workspace, the commit, three experiments
     assert "evaluate.radius" in printed
-    assert colleague.run("python", "-m", "pipeline.sync") == "MLflow is up to date\n"
+    assert colleague.run("python", "-m", "pipeline.sync") == "MLflow: nothing to add\n"
 
 
 def test_what_is_pulled_is_a_row_as_complete_as_any_other(colleague, tmp_path):
@@ -165,7 +165,7 @@ def test_what_is_pulled_is_a_row_as_complete_as_any_other(colleague, tmp_path):
     scratch.run("dvc", "exp", "pull", "--quiet", "origin", "wider")
     assert "MLflow: added wider" in scratch.run("python", "-m", "pipeline.sync")
     assert_complete(scratch, runs(scratch)[-1], "wider")
-    assert scratch.run("python", "-m", "pipeline.sync") == "MLflow is up to date\n"
+    assert scratch.run("python", "-m", "pipeline.sync") == "MLflow: nothing to add\n"
 
 
 def test_outs_that_were_changed_by_hand_are_not_taken_for_the_locks(colleague):

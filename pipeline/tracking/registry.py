@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.params import Champion
-from pipeline.tracking.store import Store, uri
+from pipeline.tracking.store import Store, alone, uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -40,10 +40,11 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
     """
     if store.client.search_model_versions(f"run_id = '{run_id}'"):
         return
-    made = _log(store, run_id, folder)
-    better, why = improves(store, run_id, champion)
-    if better:
-        store.client.set_registered_model_alias(NAME, ALIAS, made.version)
+    with alone():
+        made = _log(store, run_id, folder)
+        better, why = improves(store, run_id, champion)
+        if better:
+            store.client.set_registered_model_alias(NAME, ALIAS, made.version)
     print(f"model {NAME} version {made.version} {'is' if better else 'is not'} the {ALIAS}: {why}")
 
 

@@ -34,14 +34,18 @@ FILES = [
 
 
 def is_complete(store: Store, stages: Stages, code: dict[str, str]) -> bool:
-    """Whether there is nothing to add to the experiment's row, its name included.
+    """Whether the experiment has a complete row, which then gets the name that DVC has given it since.
 
     Raises:
         UserError: MLflow cannot be used.
     """
     with usable():
         rows = store.search(store.rows, result=lineage.result_key(stages), complete="true")
-        return bool(rows) and not _named(store, rows[-1], code)
+        name = code.get("dvc.experiment")
+        if name and rows and "dvc.experiment" not in rows[-1].data.tags:
+            store.client.set_tag(rows[-1].info.run_id, "dvc.experiment", name)
+            store.client.update_run(rows[-1].info.run_id, name=name)
+        return bool(rows)
 
 
 def complete(
@@ -71,7 +75,7 @@ def complete(
         with alone():
             run = _claim(store, key, training, code)
         if run.data.tags.get("complete") == "true":
-            return _named(store, run, code)
+            return False
         origins = _origins(store, run, stages, code, evaluated)
         weights = {"model.sha256": sha256((folder / WEIGHTS).read_bytes()).hexdigest()}
         contents.describe(store, run.info.run_id, stages, code, origins | weights)
@@ -100,15 +104,6 @@ def _claim(store: Store, key: str, training: str, code: dict[str, str]) -> "Run"
         return rows[-1]
     tags = {"result": key, "training": training}
     return store.client.create_run(store.rows, run_name=lineage.name(code), tags=tags)
-
-
-def _named(store: Store, run: "Run", code: dict[str, str]) -> bool:
-    """Give a row the name that DVC has given its experiment since."""
-    if "dvc.experiment" in run.data.tags or "dvc.experiment" not in code:
-        return False
-    store.client.set_tag(run.info.run_id, "dvc.experiment", code["dvc.experiment"])
-    store.client.update_run(run.info.run_id, name=code["dvc.experiment"])
-    return True
 
 
 def _origins(store: Store, run: "Run", stages: Stages, code: dict[str, str], evaluated: bool) -> dict[str, str]:
