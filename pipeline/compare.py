@@ -3,15 +3,16 @@
 python -m pipeline.compare
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dvc.api
 import pandas as pd
+from dvc.exceptions import DvcException
 
 from pipeline import lineage
 from pipeline.errors import UserError, one_line_errors
 from pipeline.quality.report import METRICS
-from pipeline.tracking.store import connect, usable
+from pipeline.tracking.store import connect, first_line, usable
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -25,13 +26,16 @@ def main() -> None:
     Raises:
         UserError: MLflow lacks an experiment, or has another value somewhere.
     """
-    table = pd.DataFrame(dvc.api.exp_show())
+    try:
+        table = pd.DataFrame(dvc.api.exp_show())
+    except DvcException as error:
+        raise UserError(f"DVC: {first_line(error)}") from None
     table = table[~table.State.isin(["Queued", "Running", "Failed"])]
     table.index = pd.Index(table.Experiment.fillna(table.rev), name="experiment")
     store = connect()
     with usable():
         rows = {run.data.tags["result"]: run for run in store.search(store.rows, complete="true")}
-    views = pd.Series([view(row, rows.get(key(row.rev))) for _, row in table.iterrows()], table.index)
+    views = pd.Series([view(row, stages_of(row.rev), rows) for _, row in table.iterrows()], table.index)
     parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
     print(
         table.reindex(columns=[*METRICS, *parameters])
@@ -42,28 +46,32 @@ def main() -> None:
         raise UserError("MLflow differs from DVC; make sync-mlflow adds what it lacks")
 
 
-def key(rev: str) -> str:
-    """The name of the result at a commit, or in the workspace; empty where stages have not run."""
+def stages_of(rev: str) -> lineage.Stages:
+    """The stages in the lock of a commit, or of the workspace; none where not all of them have run."""
     stages = lineage.current() if rev == "workspace" else lineage.committed(rev)
-    return lineage.result_key(stages) if stages.keys() >= set(lineage.STAGES) else ""
+    return stages if stages.keys() >= set(lineage.STAGES) else {}
 
 
-def view(row: pd.Series, run: "Run | None") -> str:
-    """What MLflow says of a line of `dvc exp show`: the same, no row, or the first values that differ."""
+def view(row: pd.Series, stages: lineage.Stages, runs: dict[str, "Run"]) -> str:
+    """What MLflow says of a line of `dvc exp show` with this lock: the same, no row, or the first values that differ.
+
+    The parameters are those that made the result, which in the workspace may have been edited since.
+    """
+    if not stages or pd.isna(row.get("psnr")):
+        return ""
+    run = runs.get(lineage.result_key(stages))
     if run is None:
-        return "no row" if pd.notna(row.get("psnr")) else ""
+        return "no row"
     metrics = run.data.metrics
     scores = {name.removeprefix(PREFIX).replace("/", "."): metrics[name] for name in metrics if name.startswith(PREFIX)}
-    differ = [name for name, value in (run.data.params | scores).items() if not same(value, row.get(name))]
+    differ = [name for name, value in scores.items() if not same(value, row.get(name))]
+    differ += [name for name, value in lineage.parameters(stages).items() if run.data.params.get(name) != value]
     return f"differs: {', '.join(differ[:3])}" if differ else "the same"
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are one number, or one text."""
-    try:
-        return float(one) == float(other)
-    except (TypeError, ValueError):
-        return str(one) == str(other)
+def same(one: float, other: float | None) -> bool:
+    """Whether two scores are equal; where there is none, both are none."""
+    return one == other or (pd.isna(one) and pd.isna(other))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def before(stage: str) -> Stages:
 
 
 def _entry(stage: str) -> dict[str, Any]:
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
     try:
@@ -85,7 +85,7 @@ def _entry(stage: str) -> dict[str, Any]:
                 "deps": [_hashed(dep) for dep in found.deps if dep not in found.params and dep.exists],
                 "outs": [_hashed(out) for out in found.outs if out.exists],
             }
-    except DvcException:  # there is no DVC repository, or it does not know the stage
+    except NotDvcRepoError:
         return _parameters(stage)
 
 
@@ -123,9 +123,8 @@ def result_key(stages: Stages) -> str:
 
 def code_digests(stages: Stages) -> dict[str, str]:
     """A digest of the code that each stage depends on, by stage."""
-    made = digests(stages)
     return {
-        name: _digest({dep["path"]: dep["md5"] for dep in entry.get("deps", []) if dep["path"] not in made})
+        name: _digest({dep["path"]: dep["md5"] for dep in entry.get("deps", []) if dep["path"].startswith("pipeline/")})
         for name, entry in stages.items()
     }
 

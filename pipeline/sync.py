@@ -13,23 +13,35 @@ from pathlib import Path
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc_data.index import DataIndexDirError
 
 from pipeline import lineage
 from pipeline.errors import UserError, one_line_errors
 from pipeline.params import Champion, load
 from pipeline.tracking import row
-from pipeline.tracking.store import Store, connect
+from pipeline.tracking.store import Store, absent, connect, first_line
 
 
 def main() -> None:
-    """Add what is missing, and say what that was."""
-    champion = load().tracking.champion
-    store = connect()
-    with Repo() as repo:
-        experiments = [pair for pairs in repo.experiments.ls(all_commits=True).values() for pair in pairs]
-        added = [name for name, rev in experiments if add_experiment(store, name, rev, champion)]
-        if add_workspace(store, repo, champion):
-            added.append("workspace")
+    """Add what is missing, and say what that was.
+
+    Raises:
+        UserError: MLflow or the repository cannot be used.
+    """
+    tracking = load().tracking
+    try:
+        store = connect()
+    except UserError as error:
+        absent(error, tracking.required)
+        return
+    try:
+        with Repo() as repo:
+            experiments = [pair for pairs in repo.experiments.ls(all_commits=True).values() for pair in pairs]
+            added = [name for name, rev in experiments if add_experiment(store, name, rev, tracking.champion)]
+            if add_workspace(store, repo, tracking.champion):
+                added.append("workspace")
+    except DvcException as error:
+        raise UserError(f"DVC: {first_line(error)}") from None
     print(f"MLflow: added {', '.join(added)}" if added else "MLflow: nothing to add")
 
 
@@ -53,9 +65,8 @@ def add_workspace(store: Store, repo: Repo, champion: Champion) -> bool:
 
 def add(store: Store, stages: lineage.Stages, code: dict[str, str], rev: str | None, champion: Champion) -> bool:
     """Complete the row of a result, with its files as they are at `rev`, in the workspace where that is None."""
-    if stages.keys() < set(lineage.STAGES):
-        return False
-    if row.is_complete(store, stages, code):
+    ended = stages.keys() >= set(lineage.STAGES) and "metrics/model_card.md" in lineage.digests(stages)
+    if not ended or row.is_complete(store, stages, code):
         return False
     with tempfile.TemporaryDirectory() as temporary:
         try:
@@ -63,9 +74,9 @@ def add(store: Store, stages: lineage.Stages, code: dict[str, str], rev: str | N
             for path in row.FILES:
                 Path(temporary, path).parent.mkdir(parents=True, exist_ok=True)
                 files.get(path, str(Path(temporary, path)), recursive=True)
-        except (FileNotFoundError, DvcException) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            print(f"warning: {lineage.name(code)} is not added: {reason}; dvc fetch may have it", file=sys.stderr)
+        except (OSError, ImportError, DvcException, DataIndexDirError) as error:
+            reason = f"{first_line(error)}; dvc pull or dvc exp pull may have it"
+            print(f"warning: {lineage.name(code)} is not added: {reason}", file=sys.stderr)
             return False
         return row.complete(store, stages, code, Path(temporary), champion)
 

@@ -43,6 +43,7 @@ def main() -> None:
             log_so_far(run, curves, folder)
             fit(trainer, curves, training, validation, params, folder, run)
             write_outs(trainer, curves, params, folder)
+            run.tag(live.MADE, lineage.digests(lineage.here("train")).get("data/model", ""))
         if params.train.schedule == "constant":
             run_file.unlink(missing_ok=True)  # what goes on from here is another experiment
         else:

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline import lineage
@@ -11,6 +12,7 @@ from pipeline.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 Held = frozenset[tuple[str, int]]
 PICTURE = r"images/(\w+)\Wstep\W(\d+)\W"  # how log_image names the file of a key and a step
@@ -20,7 +22,7 @@ DATA = {"download": "data/coco", "corrupt": "data/pairs"}  # the data stages, an
 
 def held(client: "MlflowClient", run_id: str) -> Held:
     """The points and pictures of a run, by name and step."""
-    names = client.get_run(run_id).data.metrics
+    names = [name for name in client.get_run(run_id).data.metrics if not name.startswith("system/")]
     points = {(name, point.step) for name in names for point in client.get_metric_history(run_id, name)}
     images = [re.match(PICTURE, file.path) for file in client.list_artifacts(run_id, "images")]
     return frozenset(points | {(image[1], int(image[2])) for image in images if image})
@@ -68,15 +70,19 @@ def _inputs(store: Store, stages: lineage.Stages, code: dict[str, str]) -> list[
     for stage, path in DATA.items():
         if path in made and stage != list(stages)[-1]:
             worker = data_run(store, stage, made, code)
-            source = {"path": path, "md5": made[path], "stage": stage, "run_id": worker}
+            run_id = worker.info.run_id if worker else ""
+            source = {"path": path, "md5": made[path], "stage": stage, "run_id": run_id}
             dataset = Dataset(name=path, digest=made[path][:36], source_type="dvc", source=json.dumps(source))
             inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", stage)]))
     return inputs
 
 
-def data_run(store: Store, stage: str, made: dict[str, str], code: dict[str, str]) -> str:
-    """The id of the run that made this data: of this experiment, else the last; empty where the store has none."""
+def data_run(store: Store, stage: str, made: dict[str, str], code: dict[str, str]) -> "Run | None":
+    """The run that made this data: of this experiment, else the last; None where the store has none."""
     runs = store.search(store.data, stage=stage, out=made.get(DATA[stage], ""))
-    name = "dvc.experiment"
-    own = [run for run in runs if run.data.tags.get(name) == code.get(name)]
-    return next((run.info.run_id for run in own + runs), "")
+    return next((run for run in [*filter(partial(is_own, code=code), runs), *runs]), None)
+
+
+def is_own(run: "Run", code: dict[str, str]) -> bool:
+    """Whether a run is of the experiment with this commit and name in DVC."""
+    return all(run.data.tags.get(name) == code.get(name) for name in ("dvc.experiment", "git.commit"))

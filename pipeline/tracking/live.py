@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +13,14 @@ import numpy as np
 from pipeline import lineage
 from pipeline.errors import UserError
 from pipeline.tracking import contents
-from pipeline.tracking.store import Store, absent, connect, failures, first_line, uri, usable
+from pipeline.tracking.store import Store, absent, connect, first_line, is_missing, uri, usable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as LoggedRun
 
 SAMPLING = 10.0  # seconds between two looks at the processor, the memory and the GPU
+MADE = "digest.data/model"  # the tag with DVC's digest of what a training has made
 LAST_WORDS = {"FINISHED": 60.0, "FAILED": 10.0, "KILLED": 3.0}  # seconds that MLflow is waited for at the end
 
 
@@ -31,9 +33,10 @@ class Run:
 
     def __init__(self, client: "MlflowClient", run_id: str, held: contents.Held = frozenset()) -> None:
         self.client, self.run_id, self.held = client, run_id, held
+        self._tags: dict[str, str] = {}
         self._points: list[Any] = []
         self._pictures: list[tuple[str, int, np.ndarray]] = []
-        self._away = False
+        self._away = self._ended = False
         self._calls: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._sender = threading.Thread(target=self._send_all, daemon=True)
         self._monitor = self._watched()
@@ -50,24 +53,41 @@ class Run:
             self._pictures.append((name, step, picture))
             self._calls.put("")
 
+    def tag(self, name: str, value: str) -> None:
+        """Say something of the run."""
+        self._tags[name] = value
+        self._calls.put("")
+
     def end(self, status: str) -> None:
         """The run is FINISHED, KILLED or FAILED."""
         self._calls.put(status)
         self._sender.join(LAST_WORDS[status])
-        if self._sender.is_alive() or self._away:
+        if not self._ended:
             print(f"warning: run {self.run_id} at {uri()} is not complete; make sync-mlflow", file=sys.stderr)
 
     def _send_all(self) -> None:
-        while not (status := self._calls.get()):
+        while not (status := self._next_call()):
             self._send()
         self._monitor.finish()
         self._send()
         if not self._away:
-            with suppress(*failures()):
+            with suppress(Exception):
                 self.client.set_terminated(self.run_id, status)
+                self._ended = True
+
+    def _next_call(self) -> str:
+        """Wait for a call; of those that have come meanwhile the last: one sending is enough for all."""
+        call = self._calls.get()
+        while not self._calls.empty():
+            call = self._calls.get()
+        return call
 
     def _send(self) -> None:
         try:
+            while self._tags:
+                name, value = next(iter(self._tags.items()))
+                self.client.set_tag(self.run_id, name, value)
+                del self._tags[name]
             while self._points:
                 batch = self._points[: contents.BATCH]
                 self.client.log_batch(self.run_id, batch)
@@ -76,12 +96,13 @@ class Run:
                 name, step, picture = self._pictures[0]
                 self.client.log_image(self.run_id, picture, key=name, step=step)
                 del self._pictures[0]
-        except failures() as error:
+        except Exception as error:
             if not self._away:
                 print(f"warning: MLflow at {uri()}: {first_line(error)}; the work goes on", file=sys.stderr)
             self._away = True
         else:
-            if self._away:  # the monitor has given up meanwhile
+            if self._away:  # the monitor may have given up meanwhile
+                self._monitor.finish()
                 self._monitor = self._watched()
             self._away = False
 
@@ -102,6 +123,9 @@ class Untracked:
         """Nothing is logged."""
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
+        """Nothing is logged."""
+
+    def tag(self, name: str, value: str) -> None:
         """Nothing is logged."""
 
     def end(self, status: str) -> None:
@@ -140,11 +164,12 @@ def start(fingerprint: str, facts: dict[str, str], earlier: str, required: bool)
 def _open(facts: dict[str, str], earlier: str) -> Run:
     store = connect()
     stages = lineage.here("train")
+    stages["train"] |= {"outs": []}  # what lies there is an earlier training's
     code = lineage.code_state()
     key = lineage.training_key(stages)
     with usable():
         if earlier and _goes_on(store, earlier, key):
-            store.client.update_run(earlier, "RUNNING")
+            store.client.update_run(earlier, "RUNNING", lineage.name(code))
             held = contents.held(store.client, earlier)
         else:
             earlier = store.client.create_run(store.rows, run_name=lineage.name(code)).info.run_id
@@ -158,12 +183,20 @@ def trained(run: "LoggedRun") -> bool:
     return "fingerprint" in run.data.tags
 
 
+def ended_here(run: "LoggedRun") -> bool:
+    """Whether the training of a run has ended well in this repository: it has left its lock, but no checkpoints."""
+    folder = lineage.root() / ".cache/checkpoints" / run.data.tags.get("fingerprint", "none")
+    return Path(f"{folder}.lock").exists() and not folder.exists()
+
+
 def _goes_on(store: Store, run_id: str, key: str) -> bool:
     from mlflow.exceptions import MlflowException
 
     try:
         run = store.client.get_run(run_id)
-    except MlflowException:  # the store has no such run
-        return False
+    except MlflowException as error:
+        if is_missing(error):
+            return False
+        raise
     unfinished = run.info.status != "FINISHED" and run.info.lifecycle_stage != "deleted"
     return unfinished and run.data.tags.get("training") == key

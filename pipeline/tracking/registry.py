@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.params import Champion
-from pipeline.tracking.store import Store, alone, uri
+from pipeline.tracking.store import Store, alone, is_missing, uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "mendline"
 ALIAS = "champion"
+LONGEST = 5000  # characters of a description that every MLflow store takes
 CODE = [  # what a process that loads the model runs
     "pipeline/__init__.py",
     "pipeline/errors.py",
@@ -33,15 +34,14 @@ PACKAGES = ["mlflow", "numpy", "safetensors", "torch"]
 
 
 def register(store: Store, run_id: str, folder: Path, champion: Champion) -> None:
-    """Make the generator of a run a version of the registered model, unless it is one.
+    """Make the generator of a run a version of the registered model, unless it is one, and perhaps the champion.
 
     MLflow keeps no pickle: weights, `config.json`, the code that runs them, signature, example, requirements and the
     model card. stdout says what became of the alias.
     """
-    if store.client.search_model_versions(f"run_id = '{run_id}'"):
-        return
+    made = next(iter(store.client.search_model_versions(f"run_id = '{run_id}'")), None)
+    made = made or _log(store, run_id, folder)
     with alone():
-        made = _log(store, run_id, folder)
         better, why = improves(store, run_id, champion)
         if better:
             store.client.set_registered_model_alias(NAME, ALIAS, made.version)
@@ -75,10 +75,11 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
             input_example=_example(),
             pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
         )
-    client = store.client
-    if not client.search_registered_models(f"name = '{NAME}'"):
-        client.create_registered_model(NAME, description="Restores pictures: inpainting and super-resolution.")
-    return client.create_model_version(NAME, logged.model_uri, run_id, description=card, model_id=logged.model_id)
+    client, model_id = store.client, logged.model_id
+    with alone():
+        if not client.search_registered_models(f"name = '{NAME}'"):
+            client.create_registered_model(NAME, description="Restores pictures: inpainting and super-resolution.")
+    return client.create_model_version(NAME, logged.model_uri, run_id, description=card[:LONGEST], model_id=model_id)
 
 
 def _signature() -> "ModelSignature":
@@ -109,9 +110,11 @@ def improves(store: Store, run_id: str, rule: Champion) -> tuple[bool, str]:
     challenger = store.client.get_run(run_id).data
     try:
         holder = store.client.get_model_version_by_alias(NAME, ALIAS)
-        champion = store.client.get_run(holder.run_id or "").data
-    except MlflowException:  # there is none, or its run has been deleted
-        return True, "there was none"
+    except MlflowException as error:
+        if is_missing(error):
+            return True, "there was none"
+        raise
+    champion = store.client.get_run(holder.run_id or "").data
     pairs = "digest.data/pairs"
     if challenger.tags.get(pairs) != champion.tags.get(pairs):
         return False, f"version {holder.version} was scored on other test pairs; to prefer the new one, move the alias"

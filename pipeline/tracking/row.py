@@ -45,7 +45,7 @@ def is_complete(store: Store, stages: Stages, code: dict[str, str]) -> bool:
         if name and rows and "dvc.experiment" not in rows[-1].data.tags:
             store.client.set_tag(rows[-1].info.run_id, "dvc.experiment", name)
             store.client.update_run(rows[-1].info.run_id, name=name)
-        return bool(rows)
+        return bool(rows) and not _unclaimed(store, stages)
 
 
 def complete(
@@ -70,15 +70,15 @@ def complete(
     Raises:
         UserError: MLflow cannot be used, now or halfway; the next call adds what is missing.
     """
-    key, training = lineage.result_key(stages), lineage.training_key(stages)
     with usable():
         with alone():
-            run = _claim(store, key, training, code)
+            run = _claim(store, stages, code)
         if run.data.tags.get("complete") == "true":
             return False
         origins = _origins(store, run, stages, code, evaluated)
         weights = {"model.sha256": sha256((folder / WEIGHTS).read_bytes()).hexdigest()}
         contents.describe(store, run.info.run_id, stages, code, origins | weights)
+        store.client.update_run(run.info.run_id, name=lineage.name(code))
         _fill(store, run, stages, folder)
         registry.register(store, run.info.run_id, folder, champion)
         if run.info.status != "FINISHED":
@@ -87,45 +87,57 @@ def complete(
     return True
 
 
-def _claim(store: Store, key: str, training: str, code: dict[str, str]) -> "Run":
+def _claim(store: Store, stages: Stages, code: dict[str, str]) -> "Run":
     """The run that is this experiment's row, marked as such.
 
-    That is a training no experiment has claimed; else the row that is there already; else a new one.
+    That is the training that made its model, if no experiment has claimed it; else the row that is there already; else
+    a new one.
     """
-    trainings = [run for run in store.search(store.rows, training=training) if "result" not in run.data.tags]
-    by_status = {run.info.status: run for run in reversed(trainings)}
+    key = lineage.result_key(stages)
     rows = store.search(store.rows, result=key)
-    # a training whose end could not be logged is RUNNING still
-    run = by_status.get("FINISHED") or (None if rows else by_status.get("RUNNING"))
-    if run:
+    for run in [*_unclaimed(store, stages), *reversed(rows)]:
         store.client.set_tag(run.info.run_id, "result", key)
         return run
-    if rows:
-        return rows[-1]
-    tags = {"result": key, "training": training}
+    tags = {"result": key, "training": lineage.training_key(stages)}
     return store.client.create_run(store.rows, run_name=lineage.name(code), tags=tags)
+
+
+def _unclaimed(store: Store, stages: Stages) -> list["Run"]:
+    """The trainings that made this model and are no experiment's row yet, the last first.
+
+    One whose end could not be logged does not say what it made; it counts if it has ended well here.
+    """
+    trainings = store.search(store.rows, training=lineage.training_key(stages))
+    free = [run for run in trainings if "result" not in run.data.tags]
+    return [run for run in free if _made(run, stages)] + [
+        run for run in free if live.MADE not in run.data.tags and live.ended_here(run)
+    ]
+
+
+def _made(run: "Run", stages: Stages) -> bool:
+    return run.data.tags.get(live.MADE) == lineage.digests(stages)["data/model"]
 
 
 def _origins(store: Store, run: "Run", stages: Stages, code: dict[str, str], evaluated: bool) -> dict[str, str]:
     """Tags: the stages that ran for this row, those that were reused, and the runs that did the work."""
-    run_id, made = run.info.run_id, lineage.digests(stages)
-    runs = {stage: contents.data_run(store, stage, made, code) for stage in contents.DATA}
-    ran = [stage for stage, worker in runs.items() if worker and _first_use(store, worker, run_id)]
-    trainings = [run, *reversed(store.search(store.rows, training=lineage.training_key(stages)))]
-    runs["train"] = next((found.info.run_id for found in trainings if live.trained(found)), "")
-    runs["evaluate"] = run_id if evaluated else ""
-    ran += [stage for stage in ("train", "evaluate") if runs[stage] == run_id]
+    workers = {stage: contents.data_run(store, stage, lineage.digests(stages), code) for stage in contents.DATA}
+    ran = [stage for stage, worker in workers.items() if worker and _is_first_use(store, worker, run, code)]
+    trainings = reversed(store.search(store.rows, training=lineage.training_key(stages)))
+    workers["train"] = run if live.trained(run) else next((other for other in trainings if _made(other, stages)), None)
+    workers["evaluate"] = run if evaluated else None
+    ran += [stage for stage in ("train", "evaluate") if workers[stage] is run]
     reused = [stage for stage in lineage.STAGES if stage not in ran]
-    tags = {f"run.{stage}": worker or "not in this store" for stage, worker in runs.items()}
+    tags = {f"run.{stage}": worker.info.run_id if worker else "not in this store" for stage, worker in workers.items()}
     return tags | {"stages.ran": ", ".join(ran) or "none", "stages.reused": ", ".join(reused) or "none"}
 
 
-def _first_use(store: Store, data_run: str, row: str) -> bool:
-    """Whether the row is the first that is made from this data; it is from now on."""
-    first = store.client.get_run(data_run).data.tags.get("row")
-    if not first:
-        store.client.set_tag(data_run, "row", row)
-    return first in {None, row}
+def _is_first_use(store: Store, data_run: "Run", row: "Run", code: dict[str, str]) -> bool:
+    """Whether the data was made for this experiment, and the row is the first made from it; it is from now on."""
+    if not contents.is_own(data_run, code):
+        return False
+    if "row" not in data_run.data.tags:
+        store.client.set_tag(data_run.info.run_id, "row", row.info.run_id)
+    return data_run.data.tags.get("row") in {None, row.info.run_id}
 
 
 def _fill(store: Store, run: "Run", stages: Stages, folder: Path) -> None:

@@ -18,6 +18,7 @@ from pipeline.errors import UserError
 if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before that
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.exceptions import MlflowException
 
 EXPERIMENTS = ROWS, DATA = "mendline", "mendline-data"
 PATIENCE = 5.0  # seconds in which a server must answer before work begins
@@ -34,7 +35,13 @@ class Store:
     def search(self, experiment: str, **tags: str) -> list["Run"]:
         """The runs of an experiment, by id, that have all these tags, the newest first."""
         wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        return list(self.client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))
+        newest_first = ["attributes.start_time DESC"]
+        page = self.client.search_runs([experiment], wanted, order_by=newest_first)
+        runs = list(page)
+        while page.token:
+            page = self.client.search_runs([experiment], wanted, order_by=newest_first, page_token=page.token)
+            runs += page
+        return runs
 
 
 def prepare(required: bool) -> None:
@@ -47,10 +54,14 @@ def prepare(required: bool) -> None:
     threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
     if not uri().startswith("http"):
         return
+    trusted = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS") != "true"
+    certificate = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
     try:
-        requests.get(f"{uri()}/health", timeout=PATIENCE)
+        status = requests.get(f"{uri()}/health", timeout=PATIENCE, verify=certificate or trusted).status_code
+        reason = f"status {status}" if status >= 500 else ""
     except requests.RequestException as error:
         reason = "no answer" if isinstance(error, requests.Timeout) else "no connection"
+    if reason:
         absent(UserError(f"MLflow at {uri()}: {reason}; start it, or check MLFLOW_TRACKING_URI"), required)
 
 
@@ -83,6 +94,7 @@ def _settle() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # below, MLflow logs tracebacks of what it raises
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
 
 
 def _experiment(client: "MlflowClient", name: str) -> str:
@@ -99,10 +111,12 @@ def alone() -> FileLock:
 
 @contextmanager
 def usable() -> Iterator[None]:
-    """Turn what MLflow raises into a `UserError`."""
+    """Turn what MLflow and the stores behind it raise into a `UserError`: it must not cost finished work."""
     try:
         yield
-    except failures() as error:
+    except UserError:
+        raise
+    except Exception as error:
         raise UserError(f"MLflow at {uri()}: {first_line(error)}; check MLFLOW_TRACKING_URI") from None
 
 
@@ -111,17 +125,16 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """What a store, a server, a full disk or a missing database driver makes MLflow raise."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return MlflowException, SQLAlchemyError, OSError, ImportError
+def is_missing(error: "MlflowException") -> bool:
+    """Whether MLflow says that there is no such thing, and not that it cannot be reached."""
+    return error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
 def uri() -> str:
-    """Of the tracking server or store."""
-    return os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/") or f"sqlite:///{lineage.root() / 'mlflow.db'}"
+    """Of the tracking server or store; a relative path of a database is taken from the main checkout."""
+    given = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/") or "sqlite:///mlflow.db"
+    scheme, _, path = given.partition("sqlite:///")
+    return given if scheme else f"sqlite:///{lineage.root() / path}"
 
 
 def _artifacts() -> str | None:
