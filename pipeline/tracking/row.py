@@ -72,7 +72,7 @@ def complete(
     """
     with usable():
         with alone():
-            run = _claim(store, stages, code)
+            run = claim(store, stages, code)
         if run.data.tags.get("complete") == "true":
             return False
         origins = _origins(store, run, stages, code, evaluated)
@@ -87,7 +87,7 @@ def complete(
     return True
 
 
-def _claim(store: Store, stages: Stages, code: dict[str, str]) -> "Run":
+def claim(store: Store, stages: Stages, code: dict[str, str]) -> "Run":
     """The run that is this experiment's row, marked as such.
 
     That is the training that made its model, if no experiment has claimed it; else the row that is there already; else

@@ -73,6 +73,16 @@ def test_a_training_that_was_stopped_goes_on_in_its_row_and_logs_no_point_twice(
     assert len(pictures(store, earlier)) == 3
 
 
+def test_a_row_that_goes_on_under_another_experiment_has_its_name(store, monkeypatch):
+    monkeypatch.setattr(live.lineage, "code_state", lambda: {"dvc.experiment": "killed"})
+    earlier = stopped_training()
+    monkeypatch.setattr(live.lineage, "code_state", lambda: {"dvc.experiment": "resumed"})
+    with start(earlier):
+        pass
+    (run,) = rows(store)
+    assert run.info.run_name == run.data.tags["dvc.experiment"] == "resumed"
+
+
 def test_a_row_that_is_gone_or_finished_or_of_another_training_is_begun_anew(store, tmp_path):
     gone = stopped_training()
     store.client.delete_run(gone)

@@ -34,3 +34,10 @@ def test_on_other_test_pairs_nothing_can_be_said(store, champion):
 
 def test_where_there_is_no_champion_the_first_model_is(store):
     assert registry.improves(store, scored(store, 5.0), Champion(metric="psnr", margin=0.0))[0]
+
+
+def test_a_registration_that_was_cut_off_is_finished(store, champion, tmp_path):
+    better = scored(store, 31.0)
+    store.client.create_model_version(registry.NAME, store.client.get_run(better).info.artifact_uri, better)
+    registry.register(store, better, tmp_path, Champion(metric="psnr", margin=0.0))
+    assert int(store.client.get_model_version_by_alias(registry.NAME, registry.ALIAS).version) == 2
