@@ -31,7 +31,7 @@ def test_the_sample_needs_nothing_and_is_tracked(stage, tmp_path):
     assert sorted(path.name for path in store.iterdir()) == ["annotations", "manifest.csv", "sample-00000.zip"]
     assert {photos.read(store, photo).shape for photo in photos.index(store)} == {(32, 32, 3)}
     tracked = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    (run,) = tracked.search_runs([tracked.get_experiment_by_name("mendline").experiment_id])
+    (run,) = tracked.search_runs([tracked.get_experiment_by_name("mendline-data").experiment_id])
     assert run.data.metrics["download/photos"] == 17
     assert run.data.metrics["download/bytes"] == pd.read_csv(store / "manifest.csv")["bytes"].sum()
 
