@@ -28,7 +28,8 @@ CODE = [  # what a process that loads the model runs
     "pipeline/gan/generator.py",
     "pipeline/gan/model.py",
     "pipeline/gan/prior.py",
-    "pipeline/gan/served.py",
+    "pipeline/tracking/__init__.py",
+    "pipeline/tracking/served.py",
 ]
 PACKAGES = ["mlflow", "numpy", "safetensors", "torch"]
 
@@ -68,7 +69,7 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
             name=NAME,
             run_id=run_id,
             step=-1,  # MLflow would log the metrics of this step a second time
-            loader_module="pipeline.gan.served",
+            loader_module="pipeline.tracking.served",
             data_path=str(data),
             code_paths=[str(Path(temporary, "pipeline"))],
             signature=_signature(),
