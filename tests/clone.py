@@ -66,7 +66,8 @@ class Clone:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it does nothing but one system call
+            # unsafe only beside threads that hold locks the child needs: it makes one system call, which needs none
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509
         )
 
     def run(self, *command: str) -> str:

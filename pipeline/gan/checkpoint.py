@@ -114,5 +114,6 @@ def _read(path: Path, training: str) -> tuple[dict[str, Tensor], dict[str, Any]]
         for key, expected in {"format": FORMAT, "training": training}.items():
             if header.get(key) != expected:
                 raise ValueError(f"its {key} is {header.get(key)!r}; expected {expected!r}")
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - it is no dict
+        names = file.keys()
+        tensors = {name: file.get_tensor(name).clone() for name in names}
     return tensors, json.loads(tensors.pop("numbers").numpy().tobytes())

@@ -23,7 +23,8 @@ def pick(deterministic: bool = False) -> torch.device:
     if deterministic and device.type == "cuda":
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # no room reads it
+        # no room reads memory before it has written it; mypy does not see properties of modules, as this is one
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
 
