@@ -14,13 +14,19 @@ TRIES = 1000
 
 
 def weights(params: Corrupt, with_object: bool) -> dict[str, float]:
-    """The weight of each kind that can be drawn, with or without silhouettes. Empty where there is none."""
+    """The weight of each kind that can be drawn, with or without silhouettes. Empty where there is none.
+
+    `lowres` is a kind for each of its factors, such as `lowres_x4`, which share its weight.
+    """
     impossible = set()
     if not with_object:
         impossible.add("object")
     if len(mixed.kinds(params, with_object)) < 2:
         impossible.add("mixed")
-    return {kind: weight for kind, weight in params.weights if weight and kind not in impossible}
+    possible = {kind: weight for kind, weight in params.weights if weight and kind not in impossible}
+    factors = params.lowres.factors
+    share = possible.pop("lowres", 0) / len(factors)
+    return possible | ({f"{lowres.NAME}{factor}": share for factor in factors} if share else {})
 
 
 def kind(rng: np.random.Generator, params: Corrupt, with_object: bool) -> str:
@@ -47,8 +53,8 @@ def damage(
     Raises:
         UserError: no hole was small enough.
     """
-    if kind == "lowres":
-        return lowres.corrupt(image, rng, params.lowres)
+    if kind.startswith(lowres.NAME):
+        return lowres.corrupt(image, lowres.factor_of(kind))
     corrupt = mixed.corrupt if kind == "mixed" else partial(holes.corrupt, cast(HoleCorruption, kind))
     for _ in range(TRIES):
         corrupted, mask = corrupt(image, rng, params, silhouette)

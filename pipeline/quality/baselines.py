@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from PIL import Image
+from skimage.restoration import inpaint_biharmonic
 
+from pipeline.corruptions import lowres
 from pipeline.gan.prior import harmonic_fill
 from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
 
@@ -33,6 +36,12 @@ def navier_stokes(image: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarra
     return cv2.inpaint(image, mask.astype(np.uint8), radius, cv2.INPAINT_NS)
 
 
+def biharmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Damelin and Hoang 2018, a thin plate that bends as little as it can, as scikit-image has it."""
+    restored = inpaint_biharmonic(image, mask, channel_axis=-1)  # float in [0, 1], give or take
+    return np.where(mask[..., None], (255 * restored).clip(0, 255).round().astype(np.uint8), image)
+
+
 def harmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The prior that the generator starts from, alone."""
     restored = to_uint8(harmonic_fill(to_tensor(image[None]), mask_to_tensor(mask[None])))[0]
@@ -46,9 +55,16 @@ def for_holes(radius: int) -> dict[str, Restoration]:
         "mean": mean_fill,
         "telea": lambda image, mask: telea(image, mask, radius),
         "navier_stokes": lambda image, mask: navier_stokes(image, mask, radius),
+        "biharmonic": biharmonic,
         "harmonic": harmonic,
     }
 
 
-# A picture of low resolution has no known pixel. It is stored enlarged by a bicubic filter: that is its baseline.
-FOR_LOWRES: dict[str, Restoration] = {"bicubic": untouched}
+def enlarged(target: np.ndarray, factor: int) -> dict[str, np.ndarray]:
+    """A picture of low resolution brought back to size by the filters of every image program, by name.
+
+    Bicubic is what the pair store has as the damaged picture.
+    """
+    small = lowres.shrink(target, factor)
+    filters = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
+    return {name: lowres.enlarge(small, target.shape, resampling) for name, resampling in filters.items()}

@@ -18,8 +18,10 @@ LABELS = {
     "mean": "mean fill",
     "telea": "Telea",
     "navier_stokes": "Navier-Stokes",
+    "biharmonic": "biharmonic",
     "harmonic": "harmonic prior",
     "bicubic": "bicubic",
+    "lanczos": "Lanczos",
     "gan": "GAN",
 }
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline import progress
+from pipeline.corruptions import lowres
 from pipeline.pairs import Pairs
-from pipeline.quality.baselines import FOR_LOWRES, Restoration, for_holes
+from pipeline.quality.baselines import Restoration, enlarged, for_holes
 from pipeline.quality.metrics import scores
 
 METRICS = ["psnr", "ssim", "psnr_hole", "ssim_hole"]
@@ -24,15 +25,18 @@ class Contest:
     """
 
     def __init__(self, pairs: Pairs, gan: Restoration, radius: int) -> None:
-        self.pairs = pairs
-        self.hole_methods = for_holes(radius) | {"gan": gan}
-        self.lowres_methods = FOR_LOWRES | {"gan": gan}
+        self.pairs, self.gan = pairs, gan
+        self.kinds = pairs.column("corruption")
+        self.hole_methods = for_holes(radius)
 
     def restorations(self, row: int) -> dict[str, np.ndarray]:
         """What each method makes of a pair, by name: uint8 HWC."""
-        _, image, mask = self.pairs.pictures(row)
-        methods = self.lowres_methods if mask.all() else self.hole_methods
-        return {name: restore(image, mask) for name, restore in methods.items()}
+        target, image, mask = self.pairs.pictures(row)
+        if self.kinds[row].startswith(lowres.NAME):
+            classical = enlarged(target, lowres.factor_of(self.kinds[row]))
+        else:
+            classical = {name: restore(image, mask) for name, restore in self.hole_methods.items()}
+        return classical | {"gan": self.gan(image, mask)}
 
     def scores(self) -> pd.DataFrame:
         """A line for each pair and method: image_id, variant, corruption, hole_area, method and the metrics."""
@@ -62,7 +66,7 @@ def side_by_side(means: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def by_area(table: pd.DataFrame) -> pd.DataFrame:
     """The same by share of the picture that is missing; `lowres`, where nothing is, left out."""
-    holes = table[table.corruption != "lowres"]
+    holes = table[~table.corruption.str.startswith(lowres.NAME)]
     percent = [f"{100 * low:.0f}-{100 * high:.0f} %" for low, high in pairwise(AREAS)]
     area = pd.cut(holes.hole_area, AREAS, labels=percent)
     return _means(holes.assign(hole_area=area), ["hole_area", "method"])

@@ -17,10 +17,12 @@ def weighted(**weights):
 
 def test_kinds_come_as_often_as_they_weigh():
     params = weighted(scratch=1.0, lowres=3.0)
+    assert params.lowres.factors == [2, 4]
     rng = np.random.default_rng(0)
     counts = Counter(draw.kind(rng, params, with_object=True) for _ in range(2000))
-    assert set(counts) == {"scratch", "lowres"}
-    assert counts["lowres"] / counts["scratch"] == pytest.approx(3, rel=0.2)
+    assert set(counts) == {"scratch", "lowres_x2", "lowres_x4"}
+    for kind in ("lowres_x2", "lowres_x4"):
+        assert counts[kind] / counts["scratch"] == pytest.approx(1.5, rel=0.2)
 
 
 def test_without_silhouettes_there_is_no_object():

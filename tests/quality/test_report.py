@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline import pairs
+from pipeline.corruptions import lowres
 from pipeline.quality import figures, report
 from pipeline.quality.baselines import mean_fill, untouched
 
@@ -13,13 +14,14 @@ def contest(tmp_path) -> report.Contest:
     """Two pairs with a hole of a quarter and one of low resolution; the "GAN" is mean fill, or does nothing."""
 
     def made():
-        for number, kind in enumerate(["stain", "stain", "lowres"]):
+        for number, kind in enumerate(["stain", "stain", "lowres_x2"]):
             rng = np.random.default_rng(number)
             target = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
             mask = np.zeros((32, 32), bool)
             mask[:16, :16] = True
-            mask |= kind == "lowres"
             corrupted = np.where(mask[..., None], target // 2, target)
+            if kind == "lowres_x2":
+                corrupted, mask = lowres.corrupt(target, 2)
             encoded = [pairs.encode(picture) for picture in (target, corrupted, mask.astype(np.uint8) * 255)]
             yield pairs.Pair(number, 0, kind, number, float(mask.mean()), *encoded)
 
@@ -30,8 +32,8 @@ def contest(tmp_path) -> report.Contest:
 
 def test_every_method_is_scored_on_every_pair_it_can_restore(contest):
     methods = contest.scores().groupby("image_id").method.apply(set)
-    assert methods[0] == methods[1] == {"untouched", "mean", "telea", "navier_stokes", "harmonic", "gan"}
-    assert methods[2] == {"bicubic", "gan"}
+    assert methods[0] == methods[1] == {"untouched", "mean", "telea", "navier_stokes", "biharmonic", "harmonic", "gan"}
+    assert methods[2] == {"bicubic", "lanczos", "gan"}
 
 
 def test_the_tables_agree_with_the_scores(contest):
