@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 64  # results that may wait for their turn: they lie in memory
+AHEAD = 64  # results that may wait for their turn, unless told: they lie in memory
 
 
 def workers() -> int:
@@ -39,18 +39,22 @@ def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> I
     return _in_order(pool, function, items)
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def in_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int = AHEAD
+) -> Iterator[Result]:
     """`map`, for what waits for a disk or a network, or works outside Python's lock as decoders do."""
-    return _in_order(ThreadPoolExecutor(threads), function, items)
+    return _in_order(ThreadPoolExecutor(threads), function, items, ahead)
 
 
-def _in_order(pool: Executor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def _in_order(
+    pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int = AHEAD
+) -> Iterator[Result]:
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
             with _signals_for_parent():
                 waiting.append(pool.submit(function, item))
-            if len(waiting) > AHEAD:
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

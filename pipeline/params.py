@@ -145,30 +145,41 @@ class Losses(Section):
 
 
 class Generator(Section):
+    design: Literal["residual", "textbook"]
     channels: int = Field(ge=4, le=1024)
     blocks: int = Field(ge=1, le=64)
     scales: int = Field(ge=1, le=6)
     patch: Literal[1, 2, 4, 8]
+    block: Literal["plain", "gated", "dilated", "large"]
+    attention: bool
+    prior: Literal["harmonic", "pushpull", "none"]
+    see_through: bool
 
     @property
     def stride(self) -> int:
         """Pixels, each way, that one position of the coarsest scale stands for."""
-        return self.patch * 2 ** (self.scales - 1)
+        return 2**self.scales if self.design == "textbook" else self.patch * 2 ** (self.scales - 1)
 
 
 class Discriminator(Section):
     channels: int = Field(ge=4, le=1024)
+    norm: Literal["none", "batch"]
+    lr: float = Field(gt=0, le=0.1)
 
 
 class Train(Section):
     seed: Seed
+    init: str
     steps: int = Field(ge=1, le=10_000_000)
     batch: int = Field(ge=1, le=4096)
+    crop: int = Field(ge=0, le=1024)
     lr: float = Field(gt=0, le=0.1)
+    muon: float = Field(ge=0, le=1)
     schedule: Literal["cosine", "constant"]
     clip: float = Field(ge=0, le=1_000_000)
     warmup: int = Field(ge=0, le=1_000_000)
     ema: float = Field(ge=0, le=0.99999)
+    precision: Literal["float32", "bfloat16"]
     objective: Literal["minimax", "nonsaturating", "hinge", "lsgan", "relativistic"]
     losses: Losses
     generator: Generator
@@ -211,6 +222,12 @@ class Params(Section):
             raise ValueError(
                 f"corrupt.image_size is {size}; expected a multiple of {stride}, the generator's stride "
                 "(train.generator.patch x 2^(train.generator.scales - 1))"
+            )
+        crop = self.train.crop
+        if crop and (crop % stride or not 16 <= crop <= size):
+            raise ValueError(
+                f"train.crop is {crop}; expected 0, or a multiple of {stride}, the generator's stride, from 16 to "
+                f"corrupt.image_size ({size})"
             )
         return self
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
+from torch import nn
 
 from pipeline import lineage, outs, progress, sheet, stop
 from pipeline.errors import UserError, one_line_errors
-from pipeline.gan import checkpoint, device, diagnosis, model
+from pipeline.gan import checkpoint, device, diagnosis, model, ranks
 from pipeline.gan.batches import draws_of, training_batches
 from pipeline.gan.curves import Curves
-from pipeline.gan.generator import Generator
 from pipeline.gan.trainer import Trainer
 from pipeline.pairs import Pairs
 from pipeline.params import Params, Train, load
@@ -21,19 +22,54 @@ from pipeline.tracking import live, store
 from pipeline.tracking.live import Run, Untracked
 
 PAIRS = Path("data/pairs")
+SCRATCH = Path("models/scratch")
+VALIDATED = 16  # val pairs at once
 OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/validation.csv", "metrics/restored")
 
 
 def main() -> None:
     """Read `data/pairs`; write the model, its curves and the restored val pictures."""
+    load()  # it is refused here once, not by each process
+    processes = ranks.asked_for()
+    if processes > 1:
+        ranks.start(processes, work)
+    else:
+        work()
+
+
+def work() -> None:
+    """The training, or this process's share of it."""
     params = load()
-    store.prepare(params.tracking.required)
     place = device.pick(params.train.deterministic)
+    with ranks.joined(place):
+        if ranks.rank() == 0:
+            lead(params, place)
+        else:
+            follow(params.train, place)
+
+
+def follow(train: Train, place: torch.device) -> None:
+    """Take every step on this process's share of the batches; rank 0 does all else."""
+    trainer, training = beginning(train, place), Pairs(PAIRS, "train")
+    step, tensors = ranks.from_first(None)
+    if tensors:
+        trainer.restore(tensors)
+    for batch in training_batches(
+        training, train.batch, train.crop, train.seed, range(step, train.steps), ranks.share(train.batch)
+    ):
+        trainer.step(step, batch)
+        step += 1
+        stop.check()
+
+
+def lead(params: Params, place: torch.device) -> None:
+    """Train, validate, keep checkpoints, log, and write the outs."""
+    store.prepare(params.tracking.required)
     training, validation = Pairs(PAIRS, "train"), Pairs(PAIRS, "val")
-    arithmetic = device.arithmetic(place)
+    arithmetic = device.arithmetic(place) | {"processes": str(ranks.count())}
     folder = lineage.root() / ".cache/checkpoints" / lineage.fingerprint("train", deciding(params) | arithmetic)
     with checkpoint.alone(folder):
-        trainer = Trainer(params.train, place)
+        trainer = beginning(params.train, place)
         curves = resume(trainer, folder)
         run_file = folder / "mlflow-run"
         earlier = run_file.read_text() if run_file.exists() else ""
@@ -52,6 +88,18 @@ def main() -> None:
     print(f"val PSNR {last:.2f} dB, the prior's {first:.2f} dB; model in data/model")
 
 
+def beginning(train: Train, place: torch.device) -> Trainer:
+    """The networks at step 0: random, or the generator of `train.init`.
+
+    Raises:
+        UserError: that generator has another shape than `train.generator`.
+    """
+    trainer = Trainer(train, place)
+    if Path(train.init) != SCRATCH:
+        trainer.start_from(model.load(Path(train.init), place, train.generator.model_dump()))
+    return trainer
+
+
 def deciding(params: Params) -> dict:
     """The parameters that decide what a checkpoint holds. Under a constant schedule the length does not."""
     free = {"checkpoint_every"} | ({"steps"} if params.train.schedule == "constant" else set())
@@ -64,9 +112,11 @@ def resume(trainer: Trainer, folder: Path) -> Curves:
     found = checkpoint.newest(folder, steps)
     if not found:
         print(f"starts at step 0 of {steps}", flush=True)
+        ranks.from_first((0, None))
         return Curves()
     path, tensors, numbers = found
     recent = tensors.pop("recent").to(trainer.device)
+    ranks.from_first((numbers["step"], tensors))
     trainer.restore(tensors)
     curves = Curves.unpack(numbers, recent)
     print(f"continues at step {curves.step} of {steps}, from {path}", flush=True)
@@ -106,7 +156,8 @@ def fit(
         Stopped: the stage was told to stop.
     """
     train = params.train
-    batches = training_batches(training, train.batch, train.seed, range(curves.step, train.steps))
+    share = ranks.share(train.batch)
+    batches = training_batches(training, train.batch, train.crop, train.seed, range(curves.step, train.steps), share)
     steps = progress.bar(batches, "train", train.steps, "step")
     steps.n = steps.initial = curves.step
     with stop.at_safe_points():
@@ -167,7 +218,7 @@ def examine(curves: Curves, training: Pairs, train: Train, folder: Path) -> None
 
 
 def validate(
-    generator: Generator, curves: Curves, pairs: Pairs, params: Params, folder: Path, run: Run | Untracked
+    generator: nn.Module, curves: Curves, pairs: Pairs, params: Params, folder: Path, run: Run | Untracked
 ) -> None:
     """Add the PSNR over all val pairs to the scores, and show some of them side by side as a picture.
 
@@ -176,12 +227,12 @@ def validate(
     ratios: list[np.ndarray] = []
     rows: list[list[np.ndarray]] = []
     shown = set(sheet.spread(range(len(pairs)), params.train.samples))
-    for number, (targets, images, masks) in enumerate(pairs.batches(params.train.batch)):
+    for number, (targets, images, masks) in enumerate(pairs.batches(VALIDATED)):
         stop.check()
         restored = model.restore(generator, images, masks)
         ratios.append(psnr(restored, targets))
         sides = zip(images, restored, targets, strict=True)
-        first = number * params.train.batch
+        first = number * VALIDATED
         rows += [list(row) for index, row in enumerate(sides, first) if index in shown]
     score = {"step": curves.step, "psnr": float(np.concatenate(ratios).mean())}
     figure = sheet.grid(rows, ["corrupted", "restored", "original"])

@@ -19,6 +19,7 @@ SMALL = {
     "train.steps": 40,
     "train.warmup": 10,
     "train.batch": 2,
+    "train.crop": 16,
     "train.generator.channels": 4,
     "train.generator.scales": 2,
     "train.discriminator.channels": 4,

@@ -103,6 +103,7 @@ def train_params() -> Train:
             "steps": 6,
             "warmup": 2,
             "batch": 4,
+            "crop": 16,
             "generator": params.generator.model_copy(update=tiny),
             "discriminator": params.discriminator.model_copy(update={"channels": 4}),
         }

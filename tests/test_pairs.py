@@ -46,7 +46,7 @@ def test_pandas_reads_a_shard(tmp_path):
     table = pd.read_feather(shard)
     assert shard.name == "test-00000.feather"
     assert table.columns.tolist() == pairs.SCHEMA.names
-    assert table.target[0].startswith(b"\x89PNG")
+    assert table.target[0].startswith(b"BM")
 
 
 def test_many_pairs_fill_several_shards_in_order(tmp_path, monkeypatch):

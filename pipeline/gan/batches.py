@@ -1,62 +1,84 @@
 """Batches of pairs: their order is a pure function of the seed, their contents of the seed and the step."""
 
 from collections.abc import Iterator
+from functools import partial
 
+import cv2
 import numpy as np
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from pipeline.pairs import Pairs
+from pipeline.parallel import in_threads, workers
 from pipeline.pixels import mask_to_tensor, to_tensor
 
 Batch = tuple[Tensor, Tensor, Tensor]
+Draws = list[tuple[int, int]]
+
+AHEAD = 4  # batches that are ready before they are asked for
 
 
-class _Draws(Dataset):
-    """Pairs by (row, turn): each is decoded, and turned one of the square's eight ways."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs = pairs
-
-    def __getitem__(self, draw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        row, turn = draw
-        target, corrupted, mask = self.pairs.pictures(row)
-        return _turned(target, turn), _turned(corrupted, turn), _turned(mask, turn)
-
-
-def _turned(picture: np.ndarray, turn: int) -> np.ndarray:
-    return np.rot90(picture.swapaxes(0, 1) if turn >= 4 else picture, turn % 4)
-
-
-def _stacked(draws: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Batch:
-    targets, images, masks = (np.stack(pictures) for pictures in zip(*draws, strict=True))
-    return to_tensor(targets), to_tensor(images), mask_to_tensor(masks)
-
-
-def training_batches(pairs: Pairs, batch: int, seed: int, steps: range) -> Iterator[Batch]:
-    """One shuffled, augmented batch for each step.
+def training_batches(
+    pairs: Pairs, batch: int, crop: int, seed: int, steps: range, share: slice = slice(None)
+) -> Iterator[Batch]:
+    """One shuffled, augmented batch for each step, made beside the training.
 
     Args:
         pairs: what to draw from; every pair is drawn once before any is drawn again.
         batch: pairs a step.
-        seed: of the order and of the turns.
+        crop: side of the square that is cut from each pair, in px; 0 takes the whole picture.
+        seed: of the order, the turns and the crops.
         steps: the steps to yield, counted from 0 at the beginning of the training.
+        share: the part of each batch to yield; the others are for other processes.
 
     Yields:
         Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore).
     """
-    draws = (draws_of(step, len(pairs), batch, seed) for step in steps)
-    yield from DataLoader(_Draws(pairs), batch_sampler=draws, collate_fn=_stacked)
+    draws = (draws_of(step, len(pairs), batch, seed)[share] for step in steps)
+    yield from in_threads(partial(_drawn, pairs, crop), draws, workers(), AHEAD)
 
 
-def draws_of(step: int, count: int, batch: int, seed: int) -> list[tuple[int, int]]:
-    """The row, of `count`, and the turn (0 to 7) of each pair in the batch of a step."""
-    turns = np.random.default_rng([seed, step]).integers(8, size=batch)
+def draws_of(step: int, count: int, batch: int, seed: int) -> Draws:
+    """The row, of `count`, and a number below 2**32, from which all other chance comes, of each pair of a step."""
+    chances = np.random.default_rng([seed, step]).integers(2**32, size=batch)
     positions = range(step * batch, (step + 1) * batch)
     orders = {epoch: _order(epoch, count, seed) for epoch in {position // count for position in positions}}
     rows = [orders[position // count][position % count] for position in positions]
-    return list(zip(rows, turns.tolist(), strict=True))
+    return list(zip(rows, chances.tolist(), strict=True))
 
 
 def _order(epoch: int, count: int, seed: int) -> list[int]:
     return np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
+
+
+def _drawn(pairs: Pairs, crop: int, draws: Draws) -> Batch:
+    """The pairs, each decoded, cut, and turned one of the square's eight ways."""
+    drawn = [_cut_and_turned(*pairs.pictures(row), crop, np.random.default_rng(chance)) for row, chance in draws]
+    targets, images, masks = (np.stack(pictures) for pictures in zip(*drawn, strict=True))
+    return to_tensor(targets), to_tensor(images), mask_to_tensor(masks)
+
+
+def _cut_and_turned(
+    target: np.ndarray, image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    turn = int(rng.integers(8))
+    window = window_at_edge(mask, crop, rng) if crop else ...
+    return [_turned(picture[window], turn) for picture in (target, image, mask)]
+
+
+def window_at_edge(mask: np.ndarray, side: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """A square of `side` px with some of the edge of the hole inside it, so that it has both of known and unknown.
+
+    Args:
+        mask: bool HW, both sides at least `side`. Where it is true everywhere, any square will do.
+        side: of the square, 3 or more.
+        rng: draws the point of the edge, and where in the square it comes to lie.
+    """
+    edge = mask & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    points = np.argwhere(edge) if edge.any() else np.argwhere(mask)
+    corner = points[rng.integers(len(points))] - rng.integers(1, side - 1, 2)
+    top, left = np.clip(corner, 0, np.subtract(mask.shape, side)).tolist()
+    return slice(top, top + side), slice(left, left + side)
+
+
+def _turned(picture: np.ndarray, turn: int) -> np.ndarray:
+    return np.rot90(picture.swapaxes(0, 1) if turn >= 4 else picture, turn % 4)

@@ -13,17 +13,14 @@ class Discriminator(nn.Module):
     2022, section III-D, but as weights).
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(4, channels, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(4 * channels, 1, 3, padding=1),
-        )
+        layers: list[nn.Module] = [nn.Conv2d(4, channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for width in (channels, 2 * channels):
+            layers += [nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)]
+            layers += [nn.BatchNorm2d(2 * width)] if norm == "batch" else []
+            layers += [nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(4 * channels, 1, 3, padding=1))
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Score each picture.

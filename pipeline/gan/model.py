@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from pipeline.errors import UserError
-from pipeline.gan.generator import Generator
+from pipeline.gan.generator import make
 from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
 
 
-def save(folder: Path, generator: Generator, config: dict[str, Any]) -> None:
+def save(folder: Path, generator: nn.Module, config: dict[str, Any]) -> None:
     """Write the two files; `config["generator"]` holds the arguments of `Generator`.
 
     Raises:
@@ -29,15 +30,20 @@ def save(folder: Path, generator: Generator, config: dict[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def load(folder: Path, device: torch.device) -> Generator:
+def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = None) -> nn.Module:
     """The generator, ready to restore.
 
     Raises:
-        UserError: a file is missing, or the weights are not those of the configured generator.
+        UserError: a file is missing, the weights are not those of the configured generator, or the generator is not
+            configured as `expected`.
     """
     try:
         config = json.loads((folder / "config.json").read_text())
-        generator = Generator(**config["generator"])
+        differ = [key for key, value in (expected or {}).items() if config["generator"].get(key) != value]
+        if differ:
+            wanted = ", ".join(f"{key}: {config['generator'].get(key)}" for key in differ)
+            raise UserError(f"{folder}: its generator differs from train.generator; set there {wanted}")
+        generator = make(**config["generator"])
         generator.load_state_dict(load_file(folder / "generator.safetensors"))
     except FileNotFoundError as error:
         raise UserError(f"{folder}: no model ({error.filename} is missing); run dvc repro train") from None
@@ -48,7 +54,7 @@ def load(folder: Path, device: torch.device) -> Generator:
 
 
 @torch.no_grad()
-def restore(generator: Generator, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def restore(generator: nn.Module, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Restore a batch of pictures, uint8 NHWC, where the masks, bool NHW, are true; uint8 NHWC."""
     device = next(generator.parameters()).device
     restored = generator(to_tensor(images).to(device), mask_to_tensor(masks).to(device))

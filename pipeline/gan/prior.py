@@ -1,4 +1,4 @@
-"""The harmonic prior: a smooth fill of the hole, the start from which the generator learns the residual."""
+"""The prior: a smooth fill of the hole, the start from which the generator learns the residual."""
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +23,23 @@ def harmonic_fill(image: Tensor, mask: Tensor) -> Tensor:
     """
     blind = mask.amin(dim=(2, 3), keepdim=True)
     mask = mask * (1 - blind)
-    return _fill(image, 1 - mask)
+    return _fill(image, 1 - mask, SWEEPS)
 
 
-def _fill(image: Tensor, known: Tensor) -> Tensor:
+@torch.no_grad()
+def fill(prior: str, image: Tensor, mask: Tensor) -> Tensor:
+    """The hole filled by `harmonic_fill`, by its push-pull pyramid alone (`pushpull`), or with grey (`none`)."""
+    known = 1 - mask * (1 - mask.amin(dim=(2, 3), keepdim=True))
+    match prior:
+        case "harmonic":
+            return harmonic_fill(image, mask)
+        case "pushpull":
+            return _fill(image, known, 0)
+        case _:
+            return torch.where(known > 0, image, 0.5)
+
+
+def _fill(image: Tensor, known: Tensor, sweeps: int) -> Tensor:
     height, width = image.shape[-2:]
     if known.all():
         return image
@@ -35,10 +48,10 @@ def _fill(image: Tensor, known: Tensor) -> Tensor:
     even = (0, width % 2, 0, height % 2)
     weight = F.avg_pool2d(F.pad(known, even), 2)
     coarse = F.avg_pool2d(F.pad(image * known, even), 2) / weight.clamp(min=1e-6)
-    coarse = _fill(coarse, (weight > 0).to(image.dtype))
+    coarse = _fill(coarse, (weight > 0).to(image.dtype), sweeps)
     start = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
     filled = torch.lerp(start, image, known)
-    for _ in range(SWEEPS):
+    for _ in range(sweeps):
         padded = F.pad(filled, (1, 1, 1, 1), mode="replicate")
         around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
         filled = torch.lerp(around / 4, image, known)

@@ -4,12 +4,13 @@ import copy
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from pipeline.gan import generator, ranks
 from pipeline.gan.batches import Batch
 from pipeline.gan.discriminator import Discriminator
-from pipeline.gan.generator import Generator
+from pipeline.gan.muon import Muon
 from pipeline.gan.objective import discriminator_loss, generator_loss, gradient_penalty
 from pipeline.params import Train
 
@@ -18,7 +19,7 @@ CONSTANT_RAMP = 100  # the steps it takes under the constant schedule, whatever 
 PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
 FAINT = 1 / 255  # added to both contrasts, so that flat pictures count as restored well
 NETWORKS = ("generator", "discriminator", "average")
-ADAMS = ("generator_adam", "discriminator_adam")
+OPTIMIZERS = ("generator_muon", "generator_adam", "discriminator_adam")
 
 
 class Trainer:
@@ -33,13 +34,18 @@ class Trainer:
         """Networks and optimizers as `params` has them; the initial weights depend on `params.seed` alone."""
         self.params, self.device = params, device
         torch.manual_seed(params.seed)
-        self.generator = Generator(**params.generator.model_dump()).to(device).to(memory_format=torch.channels_last)
-        self.discriminator = (
-            Discriminator(params.discriminator.channels).to(device).to(memory_format=torch.channels_last)
-        )
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.generator_adam = torch.optim.Adam(self.generator.parameters(), betas=(0.9, 0.99))
+        self.generator = self._placed(generator.make(**params.generator.model_dump()))
+        self.discriminator = self._placed(Discriminator(params.discriminator.channels, params.discriminator.norm))
+        self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        hidden, rest = _sorted_out(self.generator, bool(params.muon))
+        self.generator_muon = Muon(hidden, params.muon)
+        self.generator_adam = torch.optim.Adam(rest, betas=(0.9, 0.99))
         self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), betas=(0.5, 0.99))
+
+    def start_from(self, generator: nn.Module) -> None:
+        """Take the weights of a generator of the same shape."""
+        for network in (self.generator, self.average):
+            network.load_state_dict(generator.state_dict())
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Update both networks on one batch; during `params.warmup` only the generator, on L1 alone.
@@ -50,51 +56,86 @@ class Trainer:
             and `score_restored` (mean logits), `discriminator_gradient`, and `penalty` in the steps that have it.
         """
         target, image, mask = (x.to(self.device, non_blocking=True) for x in batch)
-        for adam in (self.generator_adam, self.discriminator_adam):
-            for group in adam.param_groups:
-                group["lr"] = self.params.lr * schedule(self.params.schedule, step, self.params.steps)
-        restored = self.generator(image, mask)
+        self._set_step_sizes(step)
+        with self._precision():
+            restored = self.generator(image, mask).float()
         l1 = l1_in_hole(restored, target, mask)
         losses = {"l1": l1, "contrast": contrast(restored.detach(), target, mask)}
-        if step < self.params.warmup:
-            losses["generator_gradient"] = self._descend(self.generator_adam, self.params.losses.l1 * l1)
+        if step < self.params.warmup or not self.params.losses.adversarial:
+            losses["generator_gradient"] = self._descend(self.params.losses.l1 * l1, *self._of_generator)
         else:
             losses |= self._adversarial_step(step, target, restored, mask, l1)
-        for average, weight in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            average.lerp_(weight, 1 - min(self.params.ema, (1 + step) / (10 + step)))
-        return {name: loss.detach() for name, loss in losses.items()}
+        self._follow(1 - min(self.params.ema, (1 + step) / (10 + step)))
+        detached = {name: loss.detach() for name, loss in losses.items()}
+        ranks.average(list(detached.values()))
+        return detached
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    def _set_step_sizes(self, step: int) -> None:
+        """Each network's as its own schedule has it: the discriminator's begins when it joins."""
+        params = self.params
+        joined, left = step - params.warmup, params.steps - params.warmup
+        for optimizer, peak in ((self.generator_muon, params.muon), (self.generator_adam, params.lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * schedule(params.schedule, step, params.steps)
+        for group in self.discriminator_adam.param_groups:
+            group["lr"] = params.discriminator.lr * schedule(params.schedule, max(0, joined), left)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16")
+
+    def _judge(self, image: Tensor, mask: Tensor) -> Tensor:
+        with self._precision():
+            return self.discriminator(image, mask).float()
+
+    @torch.no_grad()
+    def _follow(self, weight: float) -> None:
+        """Move the average towards the generator."""
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+        for average, buffer in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            average.copy_(buffer)
 
     def _adversarial_step(
         self, step: int, target: Tensor, restored: Tensor, mask: Tensor, l1: Tensor
     ) -> dict[str, Tensor]:
         objective, weights = self.params.objective, self.params.losses
 
-        score_real = self.discriminator(target, mask)
-        score_restored = self.discriminator(restored.detach(), mask)
+        score_real = self._judge(target, mask)
+        score_restored = self._judge(restored.detach(), mask)
         judging = discriminator_loss(objective, score_real, score_restored)
         losses = {"discriminator": judging, "score_real": score_real.mean(), "score_restored": score_restored.mean()}
         if weights.penalty and step % PENALTY_EVERY == 0:
             penalized = [target, restored] if objective == "relativistic" else [target]
-            penalty = sum(gradient_penalty(lambda x: self.discriminator(x, mask), x) for x in penalized)
+            penalty = torch.stack([gradient_penalty(lambda x: self._judge(x, mask), x) for x in penalized]).sum()
             losses["penalty"] = penalty
             judging = judging + PENALTY_EVERY * weights.penalty * penalty
-        losses["discriminator_gradient"] = self._descend(self.discriminator_adam, judging)
+        losses["discriminator_gradient"] = self._descend(judging, self.discriminator_adam)
 
         self.discriminator.requires_grad_(False)
-        score_real_now = self.discriminator(target, mask) if objective == "relativistic" else score_real
-        adversarial = generator_loss(objective, score_real_now.detach(), self.discriminator(restored, mask))
-        norm = self._descend(self.generator_adam, weights.l1 * l1 + weights.adversarial * adversarial)
+        score_real_now = self._judge(target, mask) if objective == "relativistic" else score_real
+        adversarial = generator_loss(objective, score_real_now.detach(), self._judge(restored, mask))
+        norm = self._descend(weights.l1 * l1 + weights.adversarial * adversarial, *self._of_generator)
         self.discriminator.requires_grad_(True)
         return losses | {"adversarial": adversarial, "generator_gradient": norm}
 
-    def _descend(self, adam: torch.optim.Adam, loss: Tensor) -> Tensor:
-        adam.zero_grad(set_to_none=True)
+    @property
+    def _of_generator(self) -> tuple[torch.optim.Optimizer, ...]:
+        return self.generator_muon, self.generator_adam
+
+    def _descend(self, loss: Tensor, *optimizers: torch.optim.Optimizer) -> Tensor:
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        parameters = adam.param_groups[0]["params"]
-        norm = get_total_norm([parameter.grad for parameter in parameters])
+        parameters = [parameter for optimizer in optimizers for parameter in optimizer.param_groups[0]["params"]]
+        gradients = [parameter.grad for parameter in parameters]
+        ranks.average(gradients)
+        norm = get_total_norm(gradients)
         if self.params.clip:
             clip_grads_with_norm_(parameters, self.params.clip, norm)
-        adam.step()
+        for optimizer in optimizers:
+            optimizer.step()
         return norm
 
     def state(self) -> dict[str, Tensor]:
@@ -104,7 +145,7 @@ class Trainer:
             state["rng_cuda"] = torch.cuda.get_rng_state(self.device)
         for name in NETWORKS:
             state |= {f"{name}/{key}": tensor for key, tensor in getattr(self, name).state_dict().items()}
-        for name in ADAMS:
+        for name in OPTIMIZERS:
             for index, moments in getattr(self, name).state_dict()["state"].items():
                 state |= {f"{name}/{index}/{key}": tensor for key, tensor in moments.items()}
         return state
@@ -116,12 +157,24 @@ class Trainer:
             torch.cuda.set_rng_state(state["rng_cuda"], self.device)
         for name in NETWORKS:
             getattr(self, name).load_state_dict(_below(name, state))
-        for name in ADAMS:
-            adam = getattr(self, name)
-            for index, parameter in enumerate(adam.param_groups[0]["params"]):
+        for name in OPTIMIZERS:
+            optimizer = getattr(self, name)
+            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
                 for key, value in _below(f"{name}/{index}", state).items():
                     like = value if key == "step" else torch.empty_like(parameter)
-                    adam.state[parameter][key] = like.copy_(value)
+                    optimizer.state[parameter][key] = like.copy_(value)
+
+
+def _sorted_out(generator: nn.Module, with_muon: bool) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The weights of the layers between the first and the last, for Muon, and what is left, for Adam."""
+    ends = ("stem", "head")
+    hidden = [
+        parameter
+        for name, parameter in generator.named_parameters()
+        if with_muon and parameter.dim() > 1 and not name.startswith(ends)
+    ]
+    chosen = set(map(id, hidden))
+    return hidden, [parameter for parameter in generator.parameters() if id(parameter) not in chosen]
 
 
 def _below(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -24,10 +24,12 @@ CODE = [  # what a process that loads the model runs
     "pipeline/pixels.py",
     "pipeline/stop.py",
     "pipeline/gan/__init__.py",
+    "pipeline/gan/blocks.py",
     "pipeline/gan/device.py",
     "pipeline/gan/generator.py",
     "pipeline/gan/model.py",
     "pipeline/gan/prior.py",
+    "pipeline/gan/textbook.py",
     "pipeline/tracking/__init__.py",
     "pipeline/tracking/served.py",
 ]

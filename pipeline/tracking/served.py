@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from pipeline.gan import device, model
-from pipeline.gan.generator import Generator
 
 
 class Restoration:
     """What `mlflow.pyfunc.load_model` gives."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: nn.Module) -> None:
         self.generator = generator
 
     def predict(self, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None) -> np.ndarray:

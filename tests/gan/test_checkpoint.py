@@ -21,7 +21,9 @@ TENSORS = {"weight": torch.arange(6.0).reshape(2, 3)}
 
 
 def train(trainer, curves, pairs, steps):
-    batches = training_batches(pairs, trainer.params.batch, trainer.params.seed, range(curves.step, steps))
+    batches = training_batches(
+        pairs, trainer.params.batch, trainer.params.crop, trainer.params.seed, range(curves.step, steps)
+    )
     for batch in batches:
         curves.add(trainer.step(curves.step, batch))
         if curves.step % 3 == 0:

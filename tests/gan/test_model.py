@@ -4,16 +4,16 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.gan import device, model
-from pipeline.gan.generator import Generator
+from pipeline.gan.generator import make
 
 CPU = torch.device("cpu")
-ARGUMENTS = {"channels": 4, "blocks": 1, "scales": 2, "patch": 2}
+ARGUMENTS = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2}
 
 
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    generator = Generator(**ARGUMENTS)
+    generator = make(**ARGUMENTS)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     model.save(tmp_path / "model", generator, {"generator": ARGUMENTS})

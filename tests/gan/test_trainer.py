@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.gan.batches import training_batches
+from pipeline.gan.batches import training_batches, window_at_edge
+from pipeline.gan.muon import Muon
 from pipeline.gan.trainer import Trainer, schedule
 from tests.gan.test_objective import OBJECTIVES
 
@@ -10,7 +14,7 @@ CPU = torch.device("cpu")
 
 def trained(params, pairs):
     trainer = Trainer(params, CPU)
-    batches = training_batches(pairs, params.batch, params.seed, range(params.steps))
+    batches = training_batches(pairs, params.batch, params.crop, params.seed, range(params.steps))
     losses = [trainer.step(step, batch) for step, batch in enumerate(batches)]
     return trainer, losses
 
@@ -78,14 +82,91 @@ def test_clipping_bounds_the_gradient_and_the_norm_before_it_is_told(train_param
         assert norm == pytest.approx(1e-3, rel=1e-3)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(24, 60),
+    width=st.integers(24, 60),
+    side=st.integers(3, 24),
+    share=st.sampled_from([0.002, 0.1, 0.9, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_crop_lies_in_the_picture_with_known_and_unknown_pixels(height, width, side, share, seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((height, width)) < share
+    mask[rng.integers(height), rng.integers(width)] = True
+    part = mask[window_at_edge(mask, side, rng)]
+    assert part.shape == (side, side)
+    assert part.any()
+    assert part.all() == mask.all()
+
+
+def test_only_the_crop_is_trained_on(ten_pairs):
+    (batch,) = training_batches(ten_pairs, 4, 16, 0, range(1))
+    assert [tuple(x.shape) for x in batch] == [(4, 3, 16, 16), (4, 3, 16, 16), (4, 1, 16, 16)]
+
+
+def test_the_shares_of_several_processes_make_the_batch(ten_pairs):
+    (whole,) = training_batches(ten_pairs, 4, 16, 3, range(1))
+    shares = [next(training_batches(ten_pairs, 4, 16, 3, range(1), slice(rank, None, 2))) for rank in range(2)]
+    for together, *parts in zip(whole, *shares, strict=True):
+        assert torch.equal(together, torch.stack(parts, 1).flatten(0, 1))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (5, 40), (40, 5), (6, 3, 3, 3)])
+def test_a_step_of_muon_is_about_orthogonal(shape):
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(shape))
+    weight.grad = torch.randn(shape)
+    Muon([weight], lr=1.0).step()
+    rows, columns = weight.flatten(1).shape
+    strengths = torch.linalg.svdvals(weight.detach().flatten(1)) / max(1, rows / columns) ** 0.5
+    assert strengths.min() > 0.5
+    assert strengths.max() < 1.3
+
+
+def test_muon_is_for_the_inner_layers_alone(train_params):
+    trainer = Trainer(train_params, CPU)
+    weights = trainer.generator.state_dict(keep_vars=True)
+    chosen = set(map(id, trainer.generator_muon.param_groups[0]["params"]))
+    inner = [name for name in weights if name.endswith("weight") and not name.startswith(("stem", "head"))]
+    assert chosen == {id(weights[name]) for name in inner}
+    assert not Trainer(train_params.model_copy(update={"muon": 0.0}), CPU).generator_muon.param_groups[0]["params"]
+
+
+def test_the_discriminators_schedule_begins_when_it_joins(train_params, ten_pairs):
+    trainer, _ = trained(train_params.model_copy(update={"steps": 4, "warmup": 3}), ten_pairs)
+    assert trainer.discriminator_adam.param_groups[0]["lr"] == pytest.approx(train_params.discriminator.lr)
+    assert trainer.generator_adam.param_groups[0]["lr"] < 0.3 * train_params.lr
+
+
+def test_without_an_adversarial_loss_there_is_no_discriminator(train_params, ten_pairs):
+    losses = train_params.losses.model_copy(update={"adversarial": 0.0})
+    params = train_params.model_copy(update={"losses": losses})
+    _, points = trained(params, ten_pairs)
+    assert set(points[-1]) == {"l1", "contrast", "generator_gradient"}
+
+
+@pytest.mark.parametrize("changes", [{"precision": "bfloat16"}, {"generator": {"design": "textbook"}}])
+def test_other_precisions_and_designs_train(train_params, ten_pairs, changes):
+    if "generator" in changes:
+        changes = {
+            "generator": train_params.generator.model_copy(update=changes["generator"]),
+            "discriminator": train_params.discriminator.model_copy(update={"norm": "batch"}),
+            "objective": "minimax",
+        }
+    trainer, points = trained(train_params.model_copy(update=changes), ten_pairs)
+    assert all(value.isfinite() for point in points for value in point.values())
+    assert all(tensor.isfinite().all() for tensor in trainer.average.state_dict().values())
+
+
 def test_every_pair_is_drawn_once_an_epoch(ten_pairs):
-    batches = list(training_batches(ten_pairs, 5, 0, range(2)))
+    batches = list(training_batches(ten_pairs, 5, 0, 0, range(2)))
     targets = torch.cat([target for target, _, _ in batches])
     assert len({tuple(sorted(picture.flatten().tolist())) for picture in targets}) == 10
 
 
 def test_a_batch_depends_on_its_step_alone(ten_pairs):
-    whole = list(training_batches(ten_pairs, 4, 7, range(6)))
-    resumed = list(training_batches(ten_pairs, 4, 7, range(3, 6)))
+    whole = list(training_batches(ten_pairs, 4, 16, 7, range(6)))
+    resumed = list(training_batches(ten_pairs, 4, 16, 7, range(3, 6)))
     for expected, batch in zip(whole[3:], resumed, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(expected, batch, strict=True))

@@ -1,0 +1,92 @@
+"""What a residual generator is built of. Each block is float NCHW to float NCHW, and the identity at the start."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DILATIONS = (1, 2, 4, 8)  # AOT-GAN, Zeng et al. 2022, section IV-A
+
+
+class Plain(nn.Module):
+    """Two 3x3 convolutions (He et al. 2016, pre-activation)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = _still(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+class Gated(nn.Module):
+    """The first convolution gated by another (DeepFillv2, Yu et al. 2019, section 3.1)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, 2 * channels, 3, padding=1)
+        self.second = _still(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        features, gate = self.first(F.silu(x)).chunk(2, 1)
+        return x + self.second(F.silu(features) * gate.sigmoid())
+
+
+class Dilated(nn.Module):
+    """A quarter of the width at each of four dilations, aggregated (AOT-GAN, Zeng et al. 2022, figure 3)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(channels, channels // 4, 3, padding=rate, dilation=rate) for rate in DILATIONS
+        )
+        self.second = _still(nn.Conv2d(4 * (channels // 4), channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        active = F.silu(x)
+        return x + self.second(F.silu(torch.cat([branch(active) for branch in self.branches], 1)))
+
+
+class Large(nn.Module):
+    """A 7x7 depthwise convolution and a wide pointwise pair (ConvNeXt, Liu et al. 2022, without normalization)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.spread = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.first = nn.Conv2d(channels, 4 * channels, 1)
+        self.second = _still(nn.Conv2d(4 * channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        return x + self.second(F.silu(self.first(self.spread(x))))
+
+
+class Attention(nn.Module):
+    """Every position looks at every other (Vaswani et al. 2017; heads of 32 channels at most)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // 32)
+        self.norm = nn.GroupNorm(1, channels)
+        self.project = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = _still(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        batch, channels, height, width = x.shape
+        projected = self.project(self.norm(x)).view(batch, 3, self.heads, channels // self.heads, height * width)
+        query, key, value = projected.transpose(-1, -2).unbind(1)
+        found = F.scaled_dot_product_attention(query, key, value)
+        return x + self.out(found.transpose(-1, -2).reshape(x.shape))
+
+
+BLOCKS = {"plain": Plain, "gated": Gated, "dilated": Dilated, "large": Large}
+
+
+def _still(layer: nn.Conv2d) -> nn.Conv2d:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

@@ -1,0 +1,128 @@
+"""One training in several processes: each restores its share of every batch, and all take the same step.
+
+`MENDLINE_PROCESSES` starts them on this machine; `torchrun` does on several. Rank 0 alone measures, saves and speaks.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pipeline import stop
+from pipeline.errors import UserError, one_line_errors
+
+HOST = "127.0.0.1"
+PATIENCE = timedelta(hours=1)  # rank 0 validates meanwhile
+
+
+def asked_for() -> int:
+    """The environment variable `MENDLINE_PROCESSES`, else 1; 1 in a process that was started as one of several.
+
+    Raises:
+        UserError: the variable is not a number from 1 on.
+    """
+    asked = os.environ.get("MENDLINE_PROCESSES", "1")
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(f"MENDLINE_PROCESSES is {asked!r}; expected a number of processes, 1 or more")
+    return 1 if "RANK" in os.environ else int(asked)
+
+
+def start(count: int, work: Callable[[], None]) -> None:
+    """Run `work` in so many processes at once; end when all have ended, or with the first that fails.
+
+    Raises:
+        SystemExit: a process failed; it has said why.
+    """
+    from torch.multiprocessing import ProcessExitedException, start_processes
+
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+    context = start_processes(_rank, (count, port, work), count, join=False, start_method="spawn")
+    try:
+        while not context.join():
+            pass
+    except ProcessExitedException:
+        sys.exit(1)
+    finally:
+        for process in context.processes:
+            process.terminate()
+        for process in context.processes:
+            process.join()
+
+
+def _rank(rank: int, count: int, port: int, work: Callable[[], None]) -> None:
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
+    os.environ |= {name: str(number) for name, number in numbers.items()} | {"MASTER_ADDR": HOST}
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() // count))
+    stop.listen()
+    with one_line_errors():
+        work()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Work with the other processes, where there are any.
+
+    Raises:
+        UserError: another process has ended.
+    """
+    if "RANK" not in os.environ:
+        yield
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    except RuntimeError as error:
+        stop.check()
+        reason = str(error).splitlines()[0]
+        raise UserError(f"train: rank {rank()}: {reason}; if another rank has ended, run again to go on") from None
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def count() -> int:
+    """How many processes train."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def share(batch: int) -> slice:
+    """Which of the pairs of a batch are for this process.
+
+    Raises:
+        UserError: the batch cannot be shared out evenly.
+    """
+    if batch % count():
+        raise UserError(f"train.batch is {batch}; expected a multiple of {count()}, the number of processes")
+    return slice(rank(), None, count())
+
+
+def average(tensors: list[Tensor]) -> None:
+    """Put the mean over the processes in the place of each tensor."""
+    if count() == 1:
+        return
+    for sent in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+        sent.wait()
+    for tensor in tensors:
+        tensor.div_(count())
+
+
+def from_first(value: Any) -> Any:
+    """What rank 0 has, for all."""
+    if count() == 1:
+        return value
+    held = [value]
+    dist.broadcast_object_list(held, 0)
+    return held[0]
