@@ -1,0 +1,61 @@
+"""Keep the workspace's model in `models/`, with all that tells where it comes from and what it is worth.
+
+python -m pipeline.keep portraits
+
+`train.init: models/portraits` starts from it. Git can hold it: the weights are a few megabytes.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import photos
+from pipeline.errors import UserError, one_line_errors
+from pipeline.params import load
+from pipeline.parts import split
+
+KEPT = {  # where it lies, and its name beside the weights
+    "data/model/generator.safetensors": "generator.safetensors",
+    "data/model/config.json": "config.json",
+    "params.yaml": "params.yaml",
+    "dvc.lock": "dvc.lock",
+    "metrics/model_card.md": "README.md",
+    "metrics/by_corruption.csv": "scores.csv",
+}
+COLUMNS = ["image_id", "split", "file_name", "license", "license_url", "source_url", "sha256"]
+
+
+def main() -> None:
+    """Copy the model, its card, parameters, lock and scores, and list the photos it was trained on.
+
+    Raises:
+        UserError: the pipeline has not run to its end here, or there is such a model already.
+    """
+    parser = argparse.ArgumentParser("python -m pipeline.keep", description=str(__doc__).splitlines()[0])
+    parser.add_argument("name", help="of the new folder in models/")
+    folder = Path("models") / parser.parse_args().name
+    if missing := [path for path in KEPT if not Path(path).exists()]:
+        raise UserError(f"{missing[0]}: not there; run dvc repro first")
+    if folder.exists():
+        raise UserError(f"{folder}: is there already; remove it, or give another name")
+    trained_on = photos_trained_on()
+    folder.mkdir(parents=True)
+    for path, name in KEPT.items():
+        shutil.copy(path, folder / name)
+    trained_on.to_csv(folder / "photos.csv", index=False)
+    print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:.1f} MB")
+
+
+def photos_trained_on() -> pd.DataFrame:
+    """The lines of the manifest that belong to the train part."""
+    params = load().corrupt
+    parts = split(photos.index(Path("data/coco")), params.val, params.test)
+    manifest = pd.read_csv("data/coco/manifest.csv", usecols=COLUMNS)
+    return manifest[manifest.image_id.isin([photo.image_id for photo in parts["train"]])][COLUMNS]
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
