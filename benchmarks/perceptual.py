@@ -1,0 +1,76 @@
+"""What the eye would say of two models: detail, LPIPS and FID beside PSNR and SSIM, on the test pairs with a hole.
+
+    python -m benchmarks.perceptual models/restore data/model
+
+After a run of the pipeline. LPIPS and FID need torchmetrics' image extra (`pip install 'torchmetrics[image]'`
+torchvision) and networks that these load from the internet; without them the columns are left out and it says so.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.errors import one_line_errors
+from pipeline.gan import device, model
+from pipeline.pairs import Pairs
+from pipeline.quality.metrics import scores
+from pipeline.quality.report import METRICS
+
+BATCH = 16
+
+
+def main(folders: list[Path]) -> None:
+    """Print a line for each model."""
+    pairs = Pairs(Path("data/pairs"), "test")
+    rows = [row for row, kind in enumerate(pairs.column("corruption")) if not kind.startswith("lowres")]
+    targets, images, masks = (np.stack(column) for column in zip(*map(pairs.pictures, rows), strict=True))
+    lines = []
+    for folder in folders:
+        generator = model.load(folder, device.pick())
+        restored = np.concatenate(
+            [model.restore(generator, images[i : i + BATCH], masks[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
+        )
+        values = scores(restored, targets, masks)
+        line = {"model": str(folder)} | {name: float(values[name].mean()) for name in METRICS}
+        lines.append(line | {"detail": detail(restored, targets, masks)} | learned(restored, targets))
+    print(f"{len(rows)} test pairs; detail: gradient in the hole over the original's, 1 is as sharp")
+    print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".4f"))
+
+
+def detail(restored: np.ndarray, targets: np.ndarray, masks: np.ndarray) -> float:
+    """Mean length of the brightness's gradient inside the holes, over that of the originals (uint8 NHWC, bool NHW)."""
+    return float(steepness(restored)[masks].mean() / steepness(targets)[masks].mean())
+
+
+def steepness(pictures: np.ndarray) -> np.ndarray:
+    """Length of the gradient of the brightness, float NHW."""
+    down, across = np.gradient(pictures.mean(axis=-1), axis=(1, 2))
+    return np.hypot(down, across)
+
+
+def learned(restored: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """LPIPS (Zhang et al. 2018, AlexNet) and FID (Heusel et al. 2017), lower is better, where they can be had."""
+    tensors = [torch.from_numpy(pictures).permute(0, 3, 1, 2) for pictures in (restored, targets)]
+    try:
+        from torchmetrics.image.fid import FrechetInceptionDistance
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+        distance = LearnedPerceptualImagePatchSimilarity("alex", normalize=True)
+        frechet = FrechetInceptionDistance()
+        for first in range(0, len(restored), BATCH):
+            ours, theirs = (tensor[first : first + BATCH] for tensor in tensors)
+            distance.update(ours.float() / 255, theirs.float() / 255)
+            frechet.update(ours, real=False)
+            frechet.update(theirs, real=True)
+    except (ImportError, OSError, RuntimeError) as error:
+        print(f"without LPIPS and FID: {str(error).splitlines()[0]}", file=sys.stderr)
+        return {}
+    return {"lpips": distance.compute().item(), "fid": frechet.compute().item()}
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main([Path(argument) for argument in sys.argv[1:]])
