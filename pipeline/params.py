@@ -224,11 +224,8 @@ class Params(Section):
                 "(train.generator.patch x 2^(train.generator.scales - 1))"
             )
         crop = self.train.crop
-        if crop and (crop % stride or not 16 <= crop <= size):
-            raise ValueError(
-                f"train.crop is {crop}; expected 0, or a multiple of {stride}, the generator's stride, from 16 to "
-                f"corrupt.image_size ({size})"
-            )
+        if crop % stride:
+            raise ValueError(f"train.crop is {crop}; expected a multiple of {stride}, the generator's stride")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from pipeline import corrupt, photos
 from pipeline.errors import UserError
 from pipeline.pairs import Pairs
-from pipeline.params import load
+from pipeline.params import Weights, load
 
 ROOT = Path(__file__).parent.parent
 SPLIT = "val2017"
@@ -162,7 +162,7 @@ def test_without_annotations_there_is_no_object_and_stderr_says_so(capfd):
 
 def test_object_alone_without_annotations_is_one_line():
     make_store([jpeg(number) for number in range(20)], annotated=False)
-    set_params(weights=dict.fromkeys(EVERY_KIND, 0.0) | {"object": 1.0})
+    set_params(weights=dict.fromkeys(Weights.model_fields, 0.0) | {"object": 1.0})
     with pytest.raises(
         UserError, match=r"no fitting silhouettes in train, val, test; give another of corrupt\.weights"
     ):

@@ -101,6 +101,7 @@ def test_scientific_notation_is_a_number(tmp_path):
         (("corrupt", "mixed", "kinds"), "[stain, lowres]", "corrupt.mixed.kinds.1 is 'lowres'; expected occlusion, "),
         (("corrupt", "lowres", "factors"), "[2, 2]", "expected each value once"),
         (("corrupt", "image_size"), "120", "corrupt.image_size is 120; expected a multiple of 16"),
+        (("train", "crop"), "40", "train.crop is 40; expected a multiple of 16, the generator's stride"),
         (("train", "objective"), "wgan", "train.objective is 'wgan'; expected minimax, nonsaturating, hinge"),
         (("train",), "", "train is None; expected a section"),
         (("train", "warmup"), "800", r"train.warmup is 800; expected less than train.steps \(800\)"),

@@ -25,7 +25,7 @@ def training_batches(
     Args:
         pairs: what to draw from; every pair is drawn once before any is drawn again.
         batch: pairs a step.
-        crop: side of the square that is cut from each pair, in px; 0 takes the whole picture.
+        crop: side of the square that is cut from each pair, in px; 0, or no less than the picture's, takes it whole.
         seed: of the order, the turns and the crops.
         steps: the steps to yield, counted from 0 at the beginning of the training.
         share: the part of each batch to yield; the others are for other processes.
@@ -61,7 +61,7 @@ def _cut_and_turned(
     target: np.ndarray, image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
     turn = int(rng.integers(8))
-    window = window_at_edge(mask, crop, rng) if crop else ...
+    window = window_at_edge(mask, crop, rng) if 0 < crop < min(mask.shape) else ...
     return [_turned(picture[window], turn) for picture in (target, image, mask)]
 
 
