@@ -37,12 +37,21 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix (float RC) with its singular values brought near to 1, into about 0.7 to 1.2 (Newton-Schulz)."""
+    """The matrix (float RC) with its singular values brought near to 1, into about 0.7 to 1.2 (Newton-Schulz).
+
+    The iteration is x <- (a + b g + c g g) x with g = x x', where a prime transposes. All its factors are polynomials
+    of the first g, so they are multiplied among themselves, small and square, and with x only once.
+    """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     a, b, c = QUINTIC
+    gram = x @ x.T
+    one = torch.eye(len(gram), dtype=x.dtype, device=x.device)
+    product = one
     for _ in range(ITERATIONS):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        factor = a * one + b * gram + c * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    x = product @ x
     return x.T if tall else x
