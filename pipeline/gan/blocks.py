@@ -7,17 +7,34 @@ from torch import Tensor, nn
 DILATIONS = (1, 2, 4, 8)  # AOT-GAN, Zeng et al. 2022, section IV-A
 
 
-class Plain(nn.Module):
-    """Two 3x3 convolutions (He et al. 2016, pre-activation)."""
+class Norm(nn.Module):
+    """Layer normalization over the channels of each position, as in NAFNet (Chen et al. 2022, section 3.2).
+
+    It knows neither the batch nor the size of the picture. Without it, training with large steps dies.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        return F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias).permute(0, 3, 1, 2)
+
+
+class Plain(nn.Module):
+    """Two 3x3 convolutions, the activation between them (as in EDSR, Lim et al. 2017), after a normalization."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = Norm(channels)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = _still(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Float NCHW to float NCHW."""
-        return x + self.second(F.silu(self.first(F.silu(x))))
+        return x + self.second(F.silu(self.first(self.norm(x))))
 
 
 class Gated(nn.Module):
@@ -25,12 +42,13 @@ class Gated(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.norm = Norm(channels)
         self.first = nn.Conv2d(channels, 2 * channels, 3, padding=1)
         self.second = _still(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Float NCHW to float NCHW."""
-        features, gate = self.first(F.silu(x)).chunk(2, 1)
+        features, gate = self.first(self.norm(x)).chunk(2, 1)
         return x + self.second(F.silu(features) * gate.sigmoid())
 
 
@@ -39,6 +57,7 @@ class Dilated(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.norm = Norm(channels)
         self.branches = nn.ModuleList(
             nn.Conv2d(channels, channels // 4, 3, padding=rate, dilation=rate) for rate in DILATIONS
         )
@@ -46,22 +65,23 @@ class Dilated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float NCHW to float NCHW."""
-        active = F.silu(x)
-        return x + self.second(F.silu(torch.cat([branch(active) for branch in self.branches], 1)))
+        normed = self.norm(x)
+        return x + self.second(F.silu(torch.cat([branch(normed) for branch in self.branches], 1)))
 
 
 class Large(nn.Module):
-    """A 7x7 depthwise convolution and a wide pointwise pair (ConvNeXt, Liu et al. 2022, without normalization)."""
+    """A 7x7 depthwise convolution and a wide pointwise pair (ConvNeXt, Liu et al. 2022, figure 4)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.spread = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.norm = Norm(channels)
         self.first = nn.Conv2d(channels, 4 * channels, 1)
         self.second = _still(nn.Conv2d(4 * channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Float NCHW to float NCHW."""
-        return x + self.second(F.silu(self.first(self.spread(x))))
+        return x + self.second(F.silu(self.first(self.norm(self.spread(x)))))
 
 
 class Attention(nn.Module):
@@ -70,7 +90,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.heads = max(1, channels // 32)
-        self.norm = nn.GroupNorm(1, channels)
+        self.norm = Norm(channels)
         self.project = nn.Conv2d(channels, 3 * channels, 1)
         self.out = _still(nn.Conv2d(channels, channels, 1))
 

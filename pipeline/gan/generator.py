@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.gan import prior
-from pipeline.gan.blocks import BLOCKS, Attention
+from pipeline.gan.blocks import BLOCKS, Attention, Norm
 from pipeline.gan.textbook import TextbookGenerator
 
 FINE, COARSE = 3, 8  # px: the squares over which `details` takes its means
@@ -17,9 +17,9 @@ class Generator(nn.Module):
     """Restores the hole of a picture, or the whole of it, and keeps every other pixel.
 
     A pixel unshuffle makes `patch` x `patch` pixels one position, so that the convolutions run where they are cheap;
-    each of the `scales` halves the resolution and doubles the width. There is no normalization, which small batches
-    would break, and no transposed convolution, which leaves a checkerboard. The last layer starts at zero, so an
-    untrained generator gives the prior.
+    each of the `scales` halves the resolution and doubles the width. There is no batch normalization, which small
+    batches would break, and no transposed convolution, which leaves a checkerboard. The last layer starts at zero, so
+    an untrained generator gives the prior.
 
     With `see_through`, what lies in the hole is looked at too: stains and scratches let some of the picture through.
     Its `details` are added to the prior, as strongly as the generator finds them to be the picture's.
@@ -54,8 +54,8 @@ class Generator(nn.Module):
         )
         self.decoder = nn.ModuleList(_blocks(block, width, blocks) for width in widths[:-1])
         head = nn.Conv2d(channels, planes_out * patch**2, 3, padding=1)
-        self.head = nn.Sequential(nn.SiLU(), head, nn.PixelShuffle(patch))
-        for parameter in self.head.parameters():
+        self.head = nn.Sequential(Norm(channels), head, nn.PixelShuffle(patch))
+        for parameter in head.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
