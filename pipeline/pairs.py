@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow as pa
 from PIL import Image
@@ -58,7 +59,8 @@ def encode(picture: np.ndarray) -> bytes:
 
 def decode(content: bytes) -> np.ndarray:
     """What `encode` was given."""
-    return np.array(Image.open(io.BytesIO(content)))
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # several times as fast as Pillow
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if picture.ndim == 3 else picture
 
 
 def write(folder: Path, split: str, pairs: Iterable[Pair]) -> None:

@@ -74,9 +74,12 @@ def window_at_edge(mask: np.ndarray, side: int, rng: np.random.Generator) -> tup
         rng: draws the point of the edge, and where in the square it comes to lie.
     """
     edge = mask & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    points = np.argwhere(edge) if edge.any() else np.argwhere(mask)
-    corner = points[rng.integers(len(points))] - rng.integers(1, side - 1, 2)
-    top, left = np.clip(corner, 0, np.subtract(mask.shape, side)).tolist()
+    points = np.flatnonzero(edge if edge.any() else mask)
+    point = divmod(int(points[rng.integers(len(points))]), mask.shape[1])
+    offsets = rng.integers(1, side - 1, 2).tolist()
+    top, left = (
+        min(max(at - offset, 0), length - side) for at, offset, length in zip(point, offsets, mask.shape, strict=True)
+    )
     return slice(top, top + side), slice(left, left + side)
 
 
