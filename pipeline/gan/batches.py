@@ -34,7 +34,8 @@ def training_batches(
         Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore).
     """
     draws = (draws_of(step, len(pairs), batch, seed)[share] for step in steps)
-    yield from in_threads(partial(_drawn, pairs, crop), draws, workers(), AHEAD)
+    for targets, images, masks in in_threads(partial(_drawn, pairs, crop), draws, workers(), AHEAD):
+        yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks)
 
 
 def draws_of(step: int, count: int, batch: int, seed: int) -> Draws:
@@ -50,11 +51,14 @@ def _order(epoch: int, count: int, seed: int) -> list[int]:
     return np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
 
 
-def _drawn(pairs: Pairs, crop: int, draws: Draws) -> Batch:
-    """The pairs, each decoded, cut, and turned one of the square's eight ways."""
+def _drawn(pairs: Pairs, crop: int, draws: Draws) -> list[np.ndarray]:
+    """The pairs, each decoded, cut, and turned one of the square's eight ways: uint8 NHWC twice, and bool NHW.
+
+    A thread that used torch, or OpenCV's own threads, would take the cores from the training.
+    """
+    cv2.setNumThreads(1)
     drawn = [_cut_and_turned(*pairs.pictures(row), crop, np.random.default_rng(chance)) for row, chance in draws]
-    targets, images, masks = (np.stack(pictures) for pictures in zip(*drawn, strict=True))
-    return to_tensor(targets), to_tensor(images), mask_to_tensor(masks)
+    return [np.stack(pictures) for pictures in zip(*drawn, strict=True)]
 
 
 def _cut_and_turned(
