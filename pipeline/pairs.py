@@ -60,6 +60,7 @@ def encode(picture: np.ndarray) -> bytes:
 def decode(content: bytes) -> np.ndarray:
     """What `encode` was given."""
     picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # several times as fast as Pillow
+    assert picture is not None
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if picture.ndim == 3 else picture
 
 

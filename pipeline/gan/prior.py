@@ -21,22 +21,25 @@ def harmonic_fill(image: Tensor, mask: Tensor) -> Tensor:
     Returns:
         float N3HW, equal to `image` where it is known.
     """
-    blind = mask.amin(dim=(2, 3), keepdim=True)
-    mask = mask * (1 - blind)
-    return _fill(image, 1 - mask, SWEEPS)
+    return _fill(image, _known(mask), SWEEPS)
 
 
 @torch.no_grad()
 def fill(prior: str, image: Tensor, mask: Tensor) -> Tensor:
     """The hole filled by `harmonic_fill`, by its push-pull pyramid alone (`pushpull`), or with grey (`none`)."""
-    known = 1 - mask * (1 - mask.amin(dim=(2, 3), keepdim=True))
     match prior:
         case "harmonic":
             return harmonic_fill(image, mask)
         case "pushpull":
-            return _fill(image, known, 0)
+            return _fill(image, _known(mask), 0)
         case _:
-            return torch.where(known > 0, image, 0.5)
+            return torch.where(_known(mask) > 0, image, 0.5)
+
+
+def _known(mask: Tensor) -> Tensor:
+    """1 where a picture is known; all of it, where it is degraded."""
+    blind = mask.amin(dim=(2, 3), keepdim=True)
+    return 1 - mask * (1 - blind)
 
 
 def _fill(image: Tensor, known: Tensor, sweeps: int) -> Tensor:
