@@ -93,7 +93,8 @@ class Trainer:
     @torch.no_grad()
     def _follow(self, weight: float) -> None:
         """Move the average towards the generator."""
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
+        for average, parameter in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            average.lerp_(parameter, weight)
         for average, buffer in zip(self.average.buffers(), self.generator.buffers(), strict=True):
             average.copy_(buffer)
 
