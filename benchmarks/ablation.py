@@ -1,0 +1,66 @@
+"""What each ingredient of the design is worth: the same short training with one of them changed.
+
+    python -m benchmarks.ablation 1000
+
+An experiment for each row of `TRIALS`, run one after the other by DVC on the parameters of the workspace, with so many
+steps. Interrupted, it goes on where it was. The scores are of the test pairs: they tell, they do not choose.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+
+import dvc.api
+import pandas as pd
+
+from pipeline.errors import one_line_errors
+from pipeline.params import HoleCorruption
+
+PREFIX = "ablation-"
+TRIALS = {
+    "design": [],
+    "prior-pushpull": ["train.generator.prior=pushpull"],
+    "prior-none": ["train.generator.prior=none"],
+    "opaque": ["train.generator.see_through=false"],
+    "whole-pictures": ["train.crop=0", "train.batch=8"],
+    "adam": ["train.muon=0", "train.lr=0.0003"],
+    "gated": ["train.generator.block=gated"],
+    "dilated": ["train.generator.block=dilated"],
+    "large": ["train.generator.block=large"],
+    "attention": ["train.generator.attention=true"],
+    "wider": ["train.generator.channels=64"],
+    "deeper": ["train.generator.blocks=2"],
+    "l1-alone": ["train.losses.adversarial=0"],
+    "adversarial-x10": ["train.losses.adversarial=0.02"],
+    "hinge": ["train.objective=hinge"],
+    "relativistic": ["train.objective=relativistic"],
+    "textbook": [
+        "train.generator.design=textbook",
+        "train.generator.scales=5",
+        "train.discriminator.norm=batch",
+        "train.discriminator.lr=0.0002",
+        "train.objective=minimax",
+        "train.lr=0.0002",
+    ],
+}
+
+
+def main(steps: int) -> None:
+    """Run what has not been run, then print the gain over the harmonic prior, and the PSNR by corruption."""
+    done = set(pd.DataFrame(dvc.api.exp_show()).Experiment.dropna())
+    for name, changes in TRIALS.items():
+        if PREFIX + name not in done:
+            length = [f"train.steps={steps}", f"train.warmup={steps * 7 // 8}", f"train.validate_every={steps}"]
+            settings = [argument for change in length + changes for argument in ("-S", change)]
+            subprocess.run(["dvc", "exp", "run", "--temp", "-n", PREFIX + name, *settings], check=True)
+    table = pd.DataFrame(dvc.api.exp_show()).set_index("Experiment")
+    shown = ["gain_psnr.harmonic", "ssim", *(f"{kind}.psnr" for kind in (*HoleCorruption.__args__, "mixed"))]
+    rows = table.reindex(index=[PREFIX + name for name in TRIALS], columns=shown)
+    print(f"{platform.machine()}, {os.cpu_count()} cores; {steps} steps of the workspace's train.batch")
+    print(rows.rename(lambda name: name.removeprefix(PREFIX)).to_markdown(floatfmt=".3f"))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main(int(sys.argv[1]))

@@ -1,0 +1,77 @@
+"""The trained generators that the repository holds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from skimage import data
+
+from pipeline.corruptions import draw
+from pipeline.gan import model
+from pipeline.params import load
+from pipeline.quality.baselines import enlarged, harmonic, telea
+from pipeline.quality.metrics import psnr
+from tests.clone import ROOT
+
+MODELS = {path.name: path for path in sorted((ROOT / "models").iterdir()) if path.name != "scratch"}
+LARGEST = 15e6  # bytes
+
+
+def photo(number: int) -> np.ndarray:
+    """A square of 128 px of a photograph that is not COCO's."""
+    pictures = [data.chelsea(), data.coffee(), data.astronaut()]
+    return pictures[number % 3][60:316:2, 100:356:2]
+
+
+def restorer(name: str):
+    generator = model.load(MODELS[name], torch.device("cpu"))
+    return lambda image, mask: model.restore(generator, image[None], mask[None])[0]
+
+
+def score(restored: np.ndarray, target: np.ndarray) -> float:
+    return psnr(restored[None], target[None]).item()
+
+
+def test_there_is_one_for_holes_and_one_for_size():
+    assert set(MODELS) == {"restore", "superres"}
+
+
+@pytest.mark.parametrize("folder", MODELS.values(), ids=lambda folder: folder.name)
+def test_it_is_small_and_says_where_it_comes_from(folder: Path):
+    assert (folder / "generator.safetensors").stat().st_size < LARGEST
+    trained_on = pd.read_csv(folder / "photos.csv")
+    assert len(trained_on) > 1000
+    assert trained_on.license.notna().all()
+    params = load(folder / "params.yaml")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["generator"] == params.train.generator.model_dump()
+    assert config["image_size"] == params.corrupt.image_size
+    assert "## Limits" in (folder / "README.md").read_text()
+    scores = pd.read_csv(folder / "scores.csv")
+    assert "gan" in set(scores.method)
+
+
+@pytest.mark.parametrize("kind", ["stain", "scratch"])
+def test_damage_on_other_photographs_is_restored_better_than_by_classical_methods(kind):
+    params, restore = load(ROOT / "params.yaml").corrupt, restorer("restore")
+    gains = []
+    for number in range(12):
+        target = photo(number)
+        image, mask = draw.damage(kind, target, np.random.default_rng(number), params, None)
+        best = max(score(telea(image, mask, 3), target), score(harmonic(image, mask), target))
+        gains.append(score(restore(image, mask), target) - best)
+    assert np.mean(gains) > 0.3
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_other_photographs_are_enlarged_better_than_by_filters(factor):
+    restore, gains = restorer("superres"), []
+    for number in range(3):
+        target = photo(number)
+        filtered = enlarged(target, factor)
+        restored = restore(filtered["bicubic"], np.ones(target.shape[:2], bool))
+        gains.append(score(restored, target) - max(score(picture, target) for picture in filtered.values()))
+    assert np.mean(gains) > 0.3
