@@ -17,7 +17,6 @@ import pandas as pd
 from pipeline.errors import one_line_errors
 from pipeline.params import HoleCorruption
 
-PREFIX = "ablation-"
 TRIALS = {
     "design": [],
     "prior-pushpull": ["train.generator.prior=pushpull"],
@@ -41,6 +40,7 @@ TRIALS = {
         "train.discriminator.norm=batch",
         "train.discriminator.lr=0.0002",
         "train.objective=minimax",
+        "train.losses.penalty=0",
         "train.lr=0.0002",
     ],
 }
@@ -48,17 +48,22 @@ TRIALS = {
 
 def main(steps: int) -> None:
     """Run what has not been run, then print the gain over the harmonic prior, and the PSNR by corruption."""
-    done = set(pd.DataFrame(dvc.api.exp_show()).Experiment.dropna())
+    prefix = f"ablation-{steps}-"
+    done = experiments().index
     for name, changes in TRIALS.items():
-        if PREFIX + name not in done:
+        if prefix + name not in done:
             length = [f"train.steps={steps}", f"train.warmup={steps * 7 // 8}", f"train.validate_every={steps}"]
             settings = [argument for change in length + changes for argument in ("-S", change)]
-            subprocess.run(["dvc", "exp", "run", "--temp", "-n", PREFIX + name, *settings], check=True)
-    table = pd.DataFrame(dvc.api.exp_show()).set_index("Experiment")
+            subprocess.run(["dvc", "exp", "run", "--temp", "-n", prefix + name, *settings], check=False)
     shown = ["gain_psnr.harmonic", "ssim", *(f"{kind}.psnr" for kind in (*HoleCorruption.__args__, "mixed"))]
-    rows = table.reindex(index=[PREFIX + name for name in TRIALS], columns=shown)
+    rows = experiments().reindex(index=[prefix + name for name in TRIALS], columns=shown)
     print(f"{platform.machine()}, {os.cpu_count()} cores; {steps} steps of the workspace's train.batch")
-    print(rows.rename(lambda name: name.removeprefix(PREFIX)).to_markdown(floatfmt=".3f"))
+    print(rows.rename(lambda name: name.removeprefix(prefix)).to_markdown(floatfmt=".3f"))
+
+
+def experiments() -> pd.DataFrame:
+    """Those of the workspace's commit, by name."""
+    return pd.DataFrame(dvc.api.exp_show()).dropna(subset=["Experiment"]).set_index("Experiment")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def boxes(setting: Setting, rng: np.random.Generator) -> np.ndarray:
     """Rectangles, each at least `margin` px from the border."""
     mask = np.zeros((SIDE, SIDE), np.uint8)
     for _ in range(rng.integers(*setting.count, endpoint=True)):
-        sides = rng.integers(*setting.side, size=2)
+        sides = rng.integers(*setting.side, size=2, endpoint=True)
         top, left = rng.integers(setting.margin, SIDE - setting.margin - sides + 1)
         mask[top : top + sides[0], left : left + sides[1]] = 1
     return mask

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+from dvc.repo import Repo
 
 from pipeline import photos
 from pipeline.errors import UserError, one_line_errors
@@ -31,7 +32,7 @@ def main() -> None:
     """Copy the model, its card, parameters, lock and scores, and list the photos it was trained on.
 
     Raises:
-        UserError: the pipeline has not run to its end here, or there is such a model already.
+        UserError: the pipeline has not run to its end here, or with other parameters, or there is such a model already.
     """
     parser = argparse.ArgumentParser("python -m pipeline.keep", description=str(__doc__).splitlines()[0])
     parser.add_argument("name", help="of the new folder in models/")
@@ -40,6 +41,9 @@ def main() -> None:
         raise UserError(f"{missing[0]}: not there; run dvc repro first")
     if folder.exists():
         raise UserError(f"{folder}: is there already; remove it, or give another name")
+    with Repo() as repo:
+        if changed := repo.status():
+            raise UserError(f"{', '.join(changed)}: not what params.yaml and the code would make; run dvc repro first")
     trained_on = photos_trained_on()
     folder.mkdir(parents=True)
     for path, name in KEPT.items():
@@ -49,11 +53,13 @@ def main() -> None:
 
 
 def photos_trained_on() -> pd.DataFrame:
-    """The lines of the manifest that belong to the train part."""
-    params = load().corrupt
-    parts = split(photos.index(Path("data/coco")), params.val, params.test)
+    """The lines of the manifest that belong to the train part, after those of the model it started from."""
+    params = load()
+    parts = split(photos.index(Path("data/coco")), params.corrupt.val, params.corrupt.test)
     manifest = pd.read_csv("data/coco/manifest.csv", usecols=COLUMNS)
-    return manifest[manifest.image_id.isin([photo.image_id for photo in parts["train"]])][COLUMNS]
+    own = manifest[manifest.image_id.isin([photo.image_id for photo in parts["train"]])][COLUMNS]
+    earlier = Path(params.train.init) / "photos.csv"
+    return pd.concat([pd.read_csv(earlier), own]).drop_duplicates("sha256") if earlier.exists() else own
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The stages of a lock are a dictionary by name; of each it has the `cmd`, `deps`,
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,10 @@ def fingerprint(stage: str, facts: dict[str, Any]) -> str:
         The first 16 hex digits of a SHA-256.
     """
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for dep in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"][stage]["deps"]:
-        for path in _files(Path(dep)):
+    yaml = YAML(typ="safe", pure=True)
+    parameters = flat(yaml.load(Path("params.yaml")), ".")
+    for dep in yaml.load(Path("dvc.yaml"))["stages"][stage]["deps"]:
+        for path in _files(Path(re.sub(r"\$\{(.+?)\}", lambda named: str(parameters[named[1]]), dep))):
             with path.open("rb") as file:
                 digest.update(f"{path.as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()[:16]

@@ -221,11 +221,13 @@ class Params(Section):
         if size % stride:
             raise ValueError(
                 f"corrupt.image_size is {size}; expected a multiple of {stride}, the generator's stride "
-                "(train.generator.patch x 2^(train.generator.scales - 1))"
+                "(train.generator.scales and patch decide it)"
             )
         crop = self.train.crop
-        if crop % stride:
-            raise ValueError(f"train.crop is {crop}; expected a multiple of {stride}, the generator's stride")
+        if crop % stride or 0 < crop < 16:
+            raise ValueError(
+                f"train.crop is {crop}; expected 0, or from 16 on a multiple of {stride}, the generator's stride"
+            )
         return self
 
     @model_validator(mode="after")

@@ -54,7 +54,7 @@ def apply(profile: Path, params: Path) -> None:
 def _lay(over: dict[str, Any], under: dict[str, Any]) -> None:
     for key, value in over.items():
         if isinstance(value, dict):
-            _lay(value, under[key])
+            _lay(value, under.setdefault(key, {}))
         else:
             under[key] = value
 

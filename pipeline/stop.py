@@ -56,6 +56,16 @@ def at_safe_points() -> Iterator[None]:
     check()
 
 
+def asked() -> bool:
+    """Whether the stage was told to stop."""
+    return bool(_request.cause)
+
+
+def ask(cause: str) -> None:
+    """Tell this process to stop, unless it was told already."""
+    _request.cause = _request.cause or cause
+
+
 def check() -> None:
     """Raise `Stopped` if the stage was told to stop."""
     if _request.cause and not _request.followed:
@@ -64,7 +74,7 @@ def check() -> None:
 
 
 def _on_signal(number: int, _: FrameType | None) -> None:
-    _request.cause = _request.cause or signal.Signals(number).name
+    ask(signal.Signals(number).name)
     if not _request.held:
         last_resort = threading.Timer(GRACE, _give_up)
         last_resort.daemon = True
@@ -80,7 +90,7 @@ def _give_up() -> None:
 def _follow_dvc(line: list[int]) -> None:
     while line == _line_to_dvc() and _in_our_session(line[-1]):
         time.sleep(LOOK)
-    _request.cause = _request.cause or "the end of dvc"
+    ask("the end of dvc")
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 

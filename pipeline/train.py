@@ -38,10 +38,15 @@ def main() -> None:
 
 
 def work() -> None:
-    """The training, or this process's share of it."""
+    """The training, or this process's share of it.
+
+    Raises:
+        UserError: the batch cannot be shared out evenly.
+    """
     params = load()
     place = device.pick(params.train.deterministic)
     with ranks.joined(place):
+        ranks.share(params.train.batch)
         if ranks.rank() == 0:
             lead(params, place)
         else:
@@ -51,15 +56,15 @@ def work() -> None:
 def follow(train: Train, place: torch.device) -> None:
     """Take every step on this process's share of the batches; rank 0 does all else."""
     trainer, training = beginning(train, place), Pairs(PAIRS, "train")
-    step, tensors = ranks.from_first(None)
+    first, tensors = ranks.from_first(None)
     if tensors:
         trainer.restore(tensors)
-    for batch in training_batches(
-        training, train.batch, train.crop, train.seed, range(step, train.steps), ranks.share(train.batch)
-    ):
-        trainer.step(step, batch)
-        step += 1
-        stop.check()
+    steps = range(first, train.steps)
+    batches = training_batches(training, train.batch, train.crop, train.seed, steps, ranks.share(train.batch))
+    with stop.at_safe_points():
+        for step, batch in zip(steps, batches, strict=True):
+            trainer.step(step, batch)
+            ranks.check_stop(place)
 
 
 def lead(params: Params, place: torch.device) -> None:
@@ -85,7 +90,7 @@ def lead(params: Params, place: torch.device) -> None:
         else:
             checkpoint.discard(folder)
     last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]
-    print(f"val PSNR {last:.2f} dB, the prior's {first:.2f} dB; model in data/model")
+    print(f"val PSNR {last:.2f} dB, at the start {first:.2f} dB; model in data/model")
 
 
 def beginning(train: Train, place: torch.device) -> Trainer:
@@ -171,7 +176,7 @@ def fit(
                     end_point(curves, training, train, folder, run)
                 if curves.step % train.checkpoint_every == 0 or curves.step == train.steps:
                     keep(trainer, curves, training, folder)
-                stop.check()
+                ranks.check_stop(trainer.device)
             validate(trainer.average, curves, validation, params, folder, run)
         except (stop.Stopped, OSError):
             keep(trainer, curves, training, folder)
@@ -222,7 +227,7 @@ def validate(
 ) -> None:
     """Add the PSNR over all val pairs to the scores, and show some of them side by side as a picture.
 
-    At step 0 this is the prior.
+    At step 0 that is the prior, or the model of `train.init`.
     """
     ratios: list[np.ndarray] = []
     rows: list[list[np.ndarray]] = []
@@ -254,7 +259,7 @@ def write_outs(trainer: Trainer, curves: Curves, params: Params, folder: Path) -
     with outs.complete(*OUTS) as (model_out, summary_out, losses_out, scores_out, pictures_out):
         losses.to_csv(losses_out, index=False)
         scores.to_csv(scores_out, index=False)
-        pd.Series({"val_psnr": scores.psnr.iloc[-1], "prior_val_psnr": scores.psnr.iloc[0]}).to_json(summary_out)
+        pd.Series({"val_psnr": scores.psnr.iloc[-1], "first_val_psnr": scores.psnr.iloc[0]}).to_json(summary_out)
         pictures_out.mkdir()
         for step in scores.step:
             shutil.copy(picture(folder, step), pictures_out)
@@ -268,6 +273,7 @@ def model_config(params: Params) -> dict:
         "task": "restoration",
         "generator": params.train.generator.model_dump(),
         "image_size": params.corrupt.image_size,
+        "init": params.train.init,
         "trained_on": {path: data[path] for path in ("data/coco", "data/pairs") if path in data},
     }
 

@@ -53,7 +53,7 @@ def test_a_second_repro_runs_nothing_and_imports_neither_torch_nor_mlflow(clone)
     ("key", "value", "stages"),
     [
         ("evaluate.radius", 5, ["evaluate"]),
-        ("train.lr", 1e-4, ["train", "evaluate"]),
+        ("train.lr", 2e-4, ["train", "evaluate"]),
         ("corrupt.stain.opacity", [0.4, 0.9], ["corrupt", "train", "evaluate"]),
         ("download.sample.leaves", 25, ["download", "corrupt", "train", "evaluate"]),
         ("download.coco.limit", 9, ["download"]),

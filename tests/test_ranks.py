@@ -1,6 +1,10 @@
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 
 import pandas as pd
+import psutil
 import pytest
 from safetensors.torch import load_file
 
@@ -49,3 +53,30 @@ def test_a_wrong_number_of_processes_is_refused(monkeypatch, number):
     monkeypatch.setenv("MENDLINE_PROCESSES", number)
     with pytest.raises(ranks.UserError, match="MENDLINE_PROCESSES is"):
         ranks.asked_for()
+
+
+def stopped_at(clone, beginning: str) -> int:
+    """Train in two processes, and stop the first of them a while after it has said how it begins; the step kept."""
+    with clone.start(sys.executable, "-m", "pipeline.train") as process:
+        said = next(line for line in process.stdout if line.startswith(("starts", "continues")))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=3)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+    assert said.startswith(beginning)
+    assert process.returncode == 1
+    assert errors.count("error: stopped by") == 1
+    assert "Traceback" not in errors
+    assert psutil.wait_procs(family, timeout=60)[1] == []
+    (last, *_) = sorted(clone.folder.glob(".cache/checkpoints/*/step-*.safetensors"), reverse=True)
+    return int(last.stem.removeprefix("step-"))
+
+
+def test_two_processes_stop_together_and_go_on(clone):
+    clone.environment["MENDLINE_PROCESSES"] = "2"
+    for key, value in {"train.steps": 100_000, "train.warmup": 90_000, "train.checkpoint_every": 100_000}.items():
+        clone.set(key, value)
+    step = stopped_at(clone, "starts at step 0 of 100000")
+    assert step > 0
+    assert stopped_at(clone, f"continues at step {step} of 100000") > step

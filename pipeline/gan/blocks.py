@@ -8,7 +8,7 @@ DILATIONS = (1, 2, 4, 8)  # AOT-GAN, Zeng et al. 2022, section IV-A
 
 
 class Norm(nn.Module):
-    """Layer normalization over the channels of each position, as in NAFNet (Chen et al. 2022, section 3.2).
+    """Layer normalization over the channels of each position, as in NAFNet (Chen et al. 2022).
 
     It knows neither the batch nor the size of the picture. Without it, training with large steps dies.
     """
@@ -85,11 +85,11 @@ class Large(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every position looks at every other (Vaswani et al. 2017; heads of 32 channels at most)."""
+    """Every position looks at every other (Vaswani et al. 2017), with heads of 32 channels or a few more."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = max(1, channels // 32)
+        self.heads = next(heads for heads in range(max(1, channels // 32), 0, -1) if channels % heads == 0)
         self.norm = Norm(channels)
         self.project = nn.Conv2d(channels, 3 * channels, 1)
         self.out = _still(nn.Conv2d(channels, channels, 1))

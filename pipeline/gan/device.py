@@ -19,13 +19,26 @@ def pick(deterministic: bool = False) -> torch.device:
     """
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS looks when CUDA starts, and it starts here
-    device = _asked_for() or _first_there()
+    device = _own(_asked_for() or _first_there())
     if deterministic and device.type == "cuda":
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
         # no room reads memory before it has written it; mypy does not see properties of modules, as this is one
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
+
+
+def _own(device: torch.device) -> torch.device:
+    """Of the GPUs, the one of this process, where it is one of several that train together."""
+    local = os.environ.get("LOCAL_RANK")
+    if local is None or device.type == "cpu":
+        return device
+    there = torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
+    if int(local) >= there:
+        raise UserError(f"{device}: {there} of them for more processes; set a smaller MENDLINE_PROCESSES")
+    if device.type == "cuda":
+        torch.cuda.set_device(int(local))
+    return torch.device(device.type, int(local))
 
 
 def _first_there() -> torch.device:

@@ -20,6 +20,8 @@ from pipeline.errors import UserError, one_line_errors
 
 HOST = "127.0.0.1"
 PATIENCE = timedelta(hours=1)  # rank 0 validates meanwhile
+LOOK = 0.5  # seconds between two looks at the processes
+LAST_WORDS = 60.0  # seconds that they have to keep a checkpoint
 
 
 def asked_for() -> int:
@@ -35,26 +37,36 @@ def asked_for() -> int:
 
 
 def start(count: int, work: Callable[[], None]) -> None:
-    """Run `work` in so many processes at once; end when all have ended, or with the first that fails.
+    """Run `work` in so many processes at once; end when all have ended.
 
     Raises:
-        SystemExit: a process failed; it has said why.
+        SystemExit: a process failed, or was told to stop; it has said why.
     """
     from torch.multiprocessing import ProcessExitedException, start_processes
 
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
     context = start_processes(_rank, (count, port, work), count, join=False, start_method="spawn")
-    try:
-        while not context.join():
-            pass
-    except ProcessExitedException:
-        sys.exit(1)
-    finally:
-        for process in context.processes:
-            process.terminate()
-        for process in context.processes:
-            process.join()
+    with stop.at_safe_points():
+        try:
+            while not context.join(LOOK):
+                if stop.asked():
+                    sys.exit(1)
+        except ProcessExitedException as error:
+            if error.signal_name not in (None, "SIGTERM"):
+                print(f"error: a process of the training ended by {error.signal_name}", file=sys.stderr)
+            sys.exit(1)
+        finally:
+            _end(context.processes)
+
+
+def _end(processes: list[Any]) -> None:
+    """Tell them to stop, and do not wait for ever."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(LAST_WORDS)
+        process.kill()
 
 
 def _rank(rank: int, count: int, port: int, work: Callable[[], None]) -> None:
@@ -72,20 +84,27 @@ def joined(device: torch.device) -> Iterator[None]:
     """Work with the other processes, where there are any.
 
     Raises:
-        UserError: another process has ended.
+        UserError: they cannot be reached.
     """
     if "RANK" not in os.environ:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    with _together():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
         stop.check()
         reason = str(error).splitlines()[0]
-        raise UserError(f"train: rank {rank()}: {reason}; if another rank has ended, run again to go on") from None
-    finally:
-        dist.destroy_process_group()
+        raise UserError(f"train: rank {rank()}: the other processes are gone; run again to go on ({reason})") from None
 
 
 def rank() -> int:
@@ -110,19 +129,48 @@ def share(batch: int) -> slice:
 
 
 def average(tensors: list[Tensor]) -> None:
-    """Put the mean over the processes in the place of each tensor."""
+    """Put the mean over the processes in the place of each tensor.
+
+    Raises:
+        UserError: another process has ended.
+    """
     if count() == 1:
         return
-    for sent in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
-        sent.wait()
+    with _together():
+        for sent in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+            sent.wait()
     for tensor in tensors:
         tensor.div_(count())
 
 
 def from_first(value: Any) -> Any:
-    """What rank 0 has, for all."""
+    """What rank 0 has, for all.
+
+    Raises:
+        UserError: another process has ended.
+    """
     if count() == 1:
         return value
     held = [value]
-    dist.broadcast_object_list(held, 0)
+    with _together():
+        dist.broadcast_object_list(held, 0)
     return held[0]
+
+
+def check_stop(device: torch.device) -> None:
+    """To be called by all between two steps: when one of them was told to stop, all do, at the same step.
+
+    Raises:
+        Stopped: in rank 0, which keeps a checkpoint and says so.
+        SystemExit: in the others, without a word.
+    """
+    if count() == 1:
+        stop.check()
+        return
+    asked = torch.tensor(float(stop.asked()), device=device)
+    average([asked])
+    if asked:
+        if rank():
+            sys.exit(1)
+        stop.ask("another of its processes")
+        stop.check()

@@ -47,5 +47,5 @@ class TextbookGenerator(nn.Module):
         x = skips.pop()
         for decoder, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
             x = torch.cat([decoder(x), skip], 1)
-        painted = (self.head(x)[..., :height, :width] + 1) / 2
+        painted = (self.head(x).float()[..., :height, :width] + 1) / 2
         return torch.lerp(image, painted, mask)

@@ -37,7 +37,7 @@ class Trainer:
         self.generator = self._placed(generator.make(**params.generator.model_dump()))
         self.discriminator = self._placed(Discriminator(params.discriminator.channels, params.discriminator.norm))
         self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
-        hidden, rest = _sorted_out(self.generator, bool(params.muon))
+        hidden, rest = _sorted_out(self.generator, params)
         self.generator_muon = Muon(hidden, params.muon)
         self.generator_adam = torch.optim.Adam(rest, betas=(0.9, 0.99))
         self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), betas=(0.5, 0.99))
@@ -166,8 +166,12 @@ class Trainer:
                     optimizer.state[parameter][key] = like.copy_(value)
 
 
-def _sorted_out(generator: nn.Module, with_muon: bool) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The weights of the layers between the first and the last, for Muon, and what is left, for Adam."""
+def _sorted_out(generator: nn.Module, params: Train) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The weights of the layers between the first and the last, for Muon, and what is left, for Adam.
+
+    The textbook design, which is there to be compared with, is all Adam's.
+    """
+    with_muon = params.muon and params.generator.design == "residual"
     ends = ("stem", "head")
     hidden = [
         parameter

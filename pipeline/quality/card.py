@@ -10,6 +10,8 @@ USE = """\
 To restore photographs: missing or covered parts, scratches, stains and objects to take out, each marked by a mask,
 and pictures of low resolution. What it paints is plausible, not what was there: it is no evidence of anything."""
 LIMITS = """\
+- It looks at what lies in the hole, for stains let some of the picture through. An object to be taken out must be
+  painted over first, in one colour.
 - It was trained on squares of {size} px; other sizes work, holes much larger than its own are blurred.
 - It knows the pictures of its training data. Faces, text and drawings are restored as badly as they are rare there.
 - The scores hold for the test pictures of the same source, which it has not seen; other pictures score differently.

@@ -50,9 +50,10 @@ def test_every_block_starts_as_the_identity(block):
     assert torch.equal(BLOCKS[block](8)(x), x)
 
 
-def test_attention_starts_as_the_identity():
-    x = torch.rand(2, 8, 5, 7)
-    assert torch.equal(Attention(8)(x), x)
+@pytest.mark.parametrize("channels", [8, 63, 100, 192])
+def test_attention_starts_as_the_identity(channels):
+    x = torch.rand(2, channels, 5, 7)
+    assert torch.equal(Attention(channels)(x), x)
 
 
 @pytest.mark.parametrize("opacity", [0.3, 0.6, 0.9])

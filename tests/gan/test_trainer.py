@@ -146,10 +146,17 @@ def test_without_an_adversarial_loss_there_is_no_discriminator(train_params, ten
     assert set(points[-1]) == {"l1", "contrast", "generator_gradient"}
 
 
-@pytest.mark.parametrize("changes", [{"precision": "bfloat16"}, {"generator": {"design": "textbook"}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision": "bfloat16"},
+        {"generator": {"design": "textbook"}},
+        {"precision": "bfloat16", "generator": {"design": "textbook"}},
+    ],
+)
 def test_other_precisions_and_designs_train(train_params, ten_pairs, changes):
     if "generator" in changes:
-        changes = {
+        changes = changes | {
             "generator": train_params.generator.model_copy(update=changes["generator"]),
             "discriminator": train_params.discriminator.model_copy(update={"norm": "batch"}),
             "objective": "minimax",
