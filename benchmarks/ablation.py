@@ -19,6 +19,7 @@ from pipeline.params import HoleCorruption
 
 TRIALS = {
     "design": [],
+    "prior-harmonic": ["train.generator.prior=harmonic"],
     "prior-pushpull": ["train.generator.prior=pushpull"],
     "prior-none": ["train.generator.prior=none"],
     "opaque": ["train.generator.see_through=false"],

@@ -152,7 +152,7 @@ class Generator(Section):
     patch: Literal[1, 2, 4, 8]
     block: Literal["plain", "gated", "dilated", "large"]
     attention: bool
-    prior: Literal["harmonic", "pushpull", "none"]
+    prior: Literal["plate", "harmonic", "pushpull", "none"]
     see_through: bool
 
     @property

@@ -95,8 +95,8 @@ class Trainer:
         """Move the average towards the generator."""
         for average, parameter in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             average.lerp_(parameter, weight)
-        for average, buffer in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            average.copy_(buffer)
+        for held, buffer in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            held.copy_(buffer)
 
     def _adversarial_step(
         self, step: int, target: Tensor, restored: Tensor, mask: Tensor, l1: Tensor

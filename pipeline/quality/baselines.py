@@ -8,7 +8,7 @@ from PIL import Image
 from skimage.restoration import inpaint_biharmonic
 
 from pipeline.corruptions import lowres
-from pipeline.gan.prior import harmonic_fill
+from pipeline.gan.prior import fill
 from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
 
 Restoration = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -42,9 +42,9 @@ def biharmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask[..., None], (255 * restored).clip(0, 255).round().astype(np.uint8), image)
 
 
-def harmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The prior that the generator starts from, alone."""
-    restored = to_uint8(harmonic_fill(to_tensor(image[None]), mask_to_tensor(mask[None])))[0]
+def prior(name: str, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """One of the priors that a generator can start from, alone."""
+    restored = to_uint8(fill(name, to_tensor(image[None]), mask_to_tensor(mask[None])))[0]
     return np.where(mask[..., None], restored, image)
 
 
@@ -56,7 +56,8 @@ def for_holes(radius: int) -> dict[str, Restoration]:
         "telea": lambda image, mask: telea(image, mask, radius),
         "navier_stokes": lambda image, mask: navier_stokes(image, mask, radius),
         "biharmonic": biharmonic,
-        "harmonic": harmonic,
+        "harmonic": lambda image, mask: prior("harmonic", image, mask),
+        "plate": lambda image, mask: prior("plate", image, mask),
     }
 
 

@@ -20,6 +20,7 @@ LABELS = {
     "navier_stokes": "Navier-Stokes",
     "biharmonic": "biharmonic",
     "harmonic": "harmonic prior",
+    "plate": "plate prior",
     "bicubic": "bicubic",
     "lanczos": "Lanczos",
     "gan": "GAN",

@@ -7,7 +7,7 @@ from torch import nn
 from pipeline.gan.blocks import BLOCKS, Attention
 from pipeline.gan.discriminator import Discriminator
 from pipeline.gan.generator import Generator, details, make
-from pipeline.gan.prior import harmonic_fill
+from pipeline.gan.prior import fill
 
 ARGUMENTS = {"channels": 8, "blocks": 1, "scales": 2, "patch": 4}
 MADE = [
@@ -87,8 +87,9 @@ def test_what_lies_in_the_hole_is_looked_at_only_to_see_through(generator):
 
 def test_an_untrained_generator_gives_the_prior():
     image, mask = torch.rand(2, 3, 32, 32), (torch.rand(2, 1, 32, 32) < 0.5).float()
-    untrained = Generator(channels=4, blocks=2, scales=2, patch=2)
-    assert torch.allclose(untrained(image, mask), harmonic_fill(image, mask), atol=1e-6)
+    for name in ("plate", "harmonic", "pushpull"):
+        untrained = Generator(channels=4, blocks=2, scales=2, patch=2, prior=name)
+        assert torch.allclose(untrained(image, mask), fill(name, image, mask), atol=1e-6)
 
 
 def test_the_discriminator_gives_a_score_a_picture():

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.gan.prior import harmonic_fill
+from pipeline.gan.prior import fill, harmonic_fill
 
 
 def hole(height: int, width: int, top: int, left: int, bottom: int, right: int) -> torch.Tensor:
@@ -50,3 +50,21 @@ def test_tiny_pictures_are_filled(size):
     mask = torch.zeros(1, 1, *size)
     mask[..., -1, -1] = 1
     assert torch.allclose(harmonic_fill(image, mask), image)
+
+
+def test_a_plate_goes_on_where_a_curve_bends():
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    bowl = (((x - 20) ** 2 + (y - 40) ** 2) / 4000).expand(1, 3, 64, 64).clamp(0, 1)
+    thin = hole(64, 64, 10, 30, 54, 32)
+    flat, bent = (fill(name, bowl, thin) for name in ("harmonic", "plate"))
+    assert torch.equal(bent * (1 - thin), bowl * (1 - thin))
+    assert (bent - bowl).abs().max() < 0.5 * (flat - bowl).abs().max()
+
+
+def test_a_plate_over_the_largest_hole_does_not_overshoot():
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[..., :32] = 1
+    filled = fill("plate", picture, hole(64, 64, 4, 4, 60, 60))
+    assert filled.isfinite().all()
+    assert filled.min() >= 0
+    assert filled.max() <= 1

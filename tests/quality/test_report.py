@@ -32,7 +32,11 @@ def contest(tmp_path) -> report.Contest:
 
 def test_every_method_is_scored_on_every_pair_it_can_restore(contest):
     methods = contest.scores().groupby("image_id").method.apply(set)
-    assert methods[0] == methods[1] == {"untouched", "mean", "telea", "navier_stokes", "biharmonic", "harmonic", "gan"}
+    assert (
+        methods[0]
+        == methods[1]
+        == {"untouched", "mean", "telea", "navier_stokes", "biharmonic", "harmonic", "plate", "gan"}
+    )
     assert methods[2] == {"bicubic", "lanczos", "gan"}
 
 
