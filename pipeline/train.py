@@ -94,14 +94,14 @@ def lead(params: Params, place: torch.device) -> None:
 
 
 def beginning(train: Train, place: torch.device) -> Trainer:
-    """The networks at step 0: random, or the generator of `train.init`.
+    """The networks at step 0: random, or the generator of `train.init`, perhaps on another prior.
 
     Raises:
         UserError: that generator has another shape than `train.generator`.
     """
     trainer = Trainer(train, place)
     if Path(train.init) != SCRATCH:
-        trainer.start_from(model.load(Path(train.init), place, train.generator.model_dump()))
+        trainer.start_from(model.load(Path(train.init), place, train.generator.model_dump(exclude={"prior"})))
     return trainer
 
 
