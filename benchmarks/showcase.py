@@ -1,9 +1,9 @@
 """Restorations of COCO test photos that may be shown, with credits.
 
-    python -m benchmarks.showcase docs
+    python -m benchmarks.showcase docs coco
 
 After a run on MS-COCO: of the test pairs it takes those whose photo's license allows altered copies (CC BY,
-no known copyright, US government), and writes `coco-grid.png` and `CREDITS.md`.
+no known copyright, US government), and writes `coco-grid.png` and `coco-credits.md`.
 """
 
 import json
@@ -18,7 +18,7 @@ from pipeline.params import load
 from pipeline.quality import figures
 from pipeline.sheet import spread
 
-EACH = 2
+ROWS = 12
 ANNOTATIONS = sorted(Path("data/coco/annotations").glob("*.json"))
 FREE = [
     "Attribution License",
@@ -27,7 +27,7 @@ FREE = [
 ]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, name: str) -> None:
     """Write the two files into `folder`."""
     manifest = pd.read_csv("data/coco/manifest.csv").set_index("image_id")
     images = [image for path in ANNOTATIONS for image in json.loads(path.read_text())["images"]]
@@ -35,18 +35,19 @@ def main(folder: Path) -> None:
     scores = pd.read_csv("metrics/scores.csv")
     gan = scores[scores.method == "gan"].reset_index(drop=True)
     free = gan[gan.image_id.map(manifest.license).isin(FREE)]
-    rows = [row for _, group in free.groupby("corruption") for row in spread(list(group.index), EACH)]
-    figures.side_by_side(contest(load().evaluate), rows, scores).save(folder / "coco-grid.png")
+    groups = free.groupby("corruption")
+    rows = [row for _, group in groups for row in spread(list(group.index), ROWS // len(groups))]
+    figures.side_by_side(contest(load().evaluate), rows, scores).save(folder / f"{name}-grid.png")
     shown = manifest.loc[sorted(set(gan.image_id[rows]))].itertuples()
     credits_ = [
         f"- {photo.split}/{photo.file_name}, [from Flickr]({flickr[photo.Index]}),"
         f" [{photo.license}]({photo.license_url})"
         for photo in shown
     ]
-    header = "The photos of `coco-grid.png` are from MS-COCO 2017, cut to squares, scaled and altered:\n\n"
-    (folder / "CREDITS.md").write_text(header + "\n".join(credits_) + "\n")
+    header = f"The photos of `{name}-grid.png` are from MS-COCO 2017, cut to squares, scaled and altered:\n\n"
+    (folder / f"{name}-credits.md").write_text(header + "\n".join(credits_) + "\n")
 
 
 if __name__ == "__main__":
     with one_line_errors():
-        main(Path(sys.argv[1]))
+        main(Path(sys.argv[1]), sys.argv[2])
