@@ -69,7 +69,7 @@ def stopped_at(clone, beginning: str) -> int:
     assert errors.count("error: stopped by") == 1
     assert "Traceback" not in errors
     assert psutil.wait_procs(family, timeout=60)[1] == []
-    (last, *_) = sorted(clone.folder.glob(".cache/checkpoints/*/step-*.safetensors"), reverse=True)
+    (last, *_) = sorted(clone.folder.glob(".cache/checkpoints/*/step-????????.safetensors"), reverse=True)
     return int(last.stem.removeprefix("step-"))
 
 

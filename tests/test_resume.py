@@ -19,7 +19,7 @@ def lock(clone):
 
 
 def checkpoints(clone):
-    return set((clone.folder / ".cache/checkpoints").glob("*/step-*.safetensors"))
+    return set((clone.folder / ".cache/checkpoints").glob("*/step-????????.safetensors"))
 
 
 def stop(process, number, whom):
