@@ -69,9 +69,12 @@ class Generator(nn.Module):
         Returns:
             float N3HW, composed: `image` where the mask is 0. It may leave [0, 1] by a little.
         """
+        return self.refine(image, mask, prior.fill(self.prior, image, mask))
+
+    def refine(self, image: Tensor, mask: Tensor, start: Tensor) -> Tensor:
+        """`forward`, from another start than the prior's: float N3HW in [0, 1], `image` where the mask is 0."""
         height, width = image.shape[-2:]
         padding = (0, -width % self.stride, 0, -height % self.stride)
-        start = prior.fill(self.prior, image, mask)
         seen = [start - 0.5, mask]
         if self.see_through:
             fine, coarse = details(image, mask)

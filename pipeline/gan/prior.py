@@ -68,19 +68,16 @@ def _fill(image: Tensor, known: Tensor, sweeps: int, bends: int = 0) -> Tensor:
     coarse = F.avg_pool2d(F.pad(image * known, even), 2) / weight.clamp(min=1e-6)
     coarse = _fill(coarse, (weight > 0).to(image.dtype), sweeps, bends)
     start = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
-    filled = torch.lerp(start, image, known)
+    filled, hole = torch.lerp(start, image, known), 1 - known
     for _ in range(sweeps):
-        filled = torch.lerp(_around(filled) / 4, image, known)
+        filled.addcmul_(hole, _laplacian(filled), value=1 / 4)
     for _ in range(bends):
-        filled = torch.lerp(filled - DAMPING / 20 * _laplacian(_laplacian(filled)), image, known)
+        filled.addcmul_(hole, _laplacian(_laplacian(filled)), value=-DAMPING / 20)
     return filled
 
 
 def _laplacian(x: Tensor) -> Tensor:
-    return _around(x) - 4 * x
-
-
-def _around(x: Tensor) -> Tensor:
-    """The sum of the four neighbours, the border repeated."""
+    """The sum of the four neighbours less four times the pixel, the border repeated; in place, for speed."""
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-    return padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
+    around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
+    return around.add_(padded[..., 1:-1, :-2]).add_(padded[..., 1:-1, 2:]).sub_(x, alpha=4)
