@@ -5,12 +5,10 @@
 """
 
 import hashlib
-import io
 import json
-import struct
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipeline.decode import decode
 from pipeline.errors import UserError
 from pipeline.parallel import in_threads, workers
 
 SHARD_BYTES = 2**30
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # Pillow knows more, but for some of them it starts other programs
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever they are written
 
 
@@ -139,35 +136,3 @@ def read(folder: Path, photo: Photo) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _archive(path: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
-
-
-def decode(content: bytes, where: str) -> np.ndarray:
-    """A JPEG, PNG, WebP, BMP or TIFF, turned upright by its EXIF tag, as uint8 RGB HWC; of 16 bits the upper eight.
-
-    Raises:
-        UserError: not a picture, a truncated one, or one of more pixels than Pillow's bomb limit (179 million).
-    """
-    with _readable(where), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith("I"):  # Pillow would clip these at 255
-            grey = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
-            return np.stack([grey] * 3, axis=-1)
-        return np.array(image.convert("RGB"))
-
-
-def sides(content: bytes, where: str) -> tuple[int, int]:
-    """Width and height of a picture as its header has them, in px.
-
-    Raises:
-        UserError: as `decode` does, but what follows the header is not looked at.
-    """
-    with _readable(where), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        return image.size
-
-
-@contextmanager
-def _readable(where: str) -> Iterator[None]:
-    try:
-        yield
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as e:
-        raise UserError(f"{where}: unreadable picture ({e}); replace or remove it") from None

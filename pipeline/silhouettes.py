@@ -48,7 +48,7 @@ def read(folder: Path) -> dict[int, list[Silhouette]]:
             if annotation.get("iscrowd") or not segmentation or annotation["image_id"] not in sizes:
                 continue
             try:
-                silhouette = _compress(segmentation, *sizes[annotation["image_id"]])
+                silhouette = compress(segmentation, *sizes[annotation["image_id"]])
             except Exception as error:  # what pycocotools raises on bad input has no narrower class
                 raise UserError(
                     f"{path}: annotation {annotation['id']} is not readable ({error}); mend or remove it"
@@ -58,8 +58,8 @@ def read(folder: Path) -> dict[int, list[Silhouette]]:
     return silhouettes
 
 
-def _compress(segmentation: list | dict, height: int, width: int) -> Silhouette:
-    """Polygons, or an uncompressed or compressed run-length encoding, as COCO has them."""
+def compress(segmentation: list | dict, height: int, width: int) -> Silhouette:
+    """From polygons, or an uncompressed or compressed run-length encoding, as COCO has them."""
     if isinstance(segmentation, list):
         rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     elif isinstance(segmentation["counts"], list):

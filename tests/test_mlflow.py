@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from pipeline import lineage
 from pipeline.pairs import Pairs
-from tests.clone import Clone
+from tests.clone import ROOT, Clone
 from tests.mlflow_server import server_at
 
 LOSSES = [*range(3, 40, 3), 40]  # the steps of the curves, with the small parameters
@@ -23,6 +23,7 @@ model = mlflow.pyfunc.load_model("models:/mendline@champion")
 pictures = np.load(sys.argv[2])
 np.savez(sys.argv[3], restored=model.predict({"image": pictures["image"], "mask": pictures["mask"]}))
 assert "pipeline.train" not in sys.modules and "dvc" not in sys.modules
+assert not sys.modules["pipeline"].__file__.startswith(sys.argv[4])
 """
 
 
@@ -102,7 +103,7 @@ def test_the_registered_model_restores_in_a_process_that_has_never_seen_the_pack
     _, image, mask = next(pairs.batches(4))
     np.savez(tmp_path / "given.npz", image=image, mask=mask.astype(np.uint8) * 255)
     uri = f"sqlite:///{undisturbed.folder}/mlflow.db"
-    command = [sys.executable, "-c", LOAD, uri, "given.npz", "made.npz"]
+    command = [sys.executable, "-c", LOAD, uri, "given.npz", "made.npz", str(ROOT)]
     subprocess.run(command, cwd=tmp_path, check=True, env={"PATH": ""}, capture_output=True)
     restored = np.load(tmp_path / "made.npz")["restored"]
     assert np.array_equal(restored[~mask], image[~mask])

@@ -1,27 +1,16 @@
-import io
-import warnings
 import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 from pycocotools.coco import COCO
 
 from pipeline import photos
+from pipeline.decode import decode
 from pipeline.errors import UserError
 from tests.coco.host import dataset, jpeg
 
 DATASET = dataset(range(1, 8))
 CONTENTS = [jpeg(image) for image in DATASET["images"]]
-
-
-def encoded(format_: str, mode: str = "RGB", **options) -> bytes:
-    buffer = io.BytesIO()
-    pixels = np.random.default_rng(0).integers(256, size=(8, 12, 3), dtype=np.uint8)
-    Image.fromarray(pixels).convert(mode).save(buffer, format_, **options)
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -34,7 +23,7 @@ def test_a_store_gives_back_the_photos_it_was_given(store):
     found = photos.index(store)
     assert [photo.image_id for photo in found] == list(range(1, 8))
     for photo, content in zip(found, CONTENTS, strict=True):
-        assert np.array_equal(photos.read(store, photo), photos.decode(content, ""))
+        assert np.array_equal(photos.read(store, photo), decode(content, ""))
 
 
 def test_any_archive_tool_and_pycocotools_read_the_store(store, capsys):
@@ -80,55 +69,3 @@ def test_parts_that_the_source_fixes_are_kept(tmp_path):
 def test_no_store_is_refused(tmp_path):
     with pytest.raises(UserError, match="no photos; run the download stage first"):
         photos.index(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("format_", "mode"),
-    [("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "P"), ("PNG", "RGBA"), ("PNG", "1"), ("TIFF", "F"), ("WEBP", "RGB")],
-)
-def test_any_mode_becomes_rgb(format_, mode):
-    pixels = photos.decode(encoded(format_, mode), "")
-    assert pixels.shape == (8, 12, 3)
-    assert pixels.dtype == np.uint8
-
-
-def test_a_rotated_photo_is_turned_upright():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    assert photos.decode(encoded("JPEG", exif=exif), "").shape == (12, 8, 3)
-
-
-@given(st.sampled_from(["JPEG", "PNG", "WEBP", "BMP"]), st.data())
-def test_a_damaged_picture_is_read_or_refused_in_one_line(format_, data):
-    content = bytearray(encoded(format_))
-    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
-        content[place] ^= 0xFF
-    del content[data.draw(st.integers(0, len(content))) :]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            assert photos.decode(bytes(content), "a.jpg").shape[2] == 3
-        except UserError as error:
-            assert str(error).startswith("a.jpg: unreadable picture")
-            assert "\n" not in str(error)
-
-
-def test_a_decompression_bomb_is_refused():
-    buffer = io.BytesIO()
-    Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
-    with pytest.raises(UserError, match="bomb"):
-        photos.decode(buffer.getvalue(), "bomb.png")
-
-
-def test_of_sixteen_bits_the_upper_eight_are_kept():
-    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
-    buffer = io.BytesIO()
-    Image.fromarray(ramp).save(buffer, "PNG")
-    pixels = photos.decode(buffer.getvalue(), "ramp.png")
-    assert np.array_equal(pixels, np.stack([ramp >> 8] * 3, axis=-1))
-
-
-def test_the_sides_are_read_from_the_header_alone():
-    assert photos.sides(encoded("JPEG")[:-50], "a.jpg") == (12, 8)
-    with pytest.raises(UserError, match="a.jpg: unreadable picture"):
-        photos.sides(b"<html>", "a.jpg")

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pipeline import photos
+from pipeline import decode
 from pipeline.coco import instances, selection, transfer
 from pipeline.coco.fetch import Wanted, fetch
 from pipeline.coco.pool import Pool, Spoilt
@@ -121,7 +121,7 @@ def _photos(cache: Path, split: str, dataset: dict[str, Any], entries: int) -> W
 
     def fault(name: str, content: bytes) -> str:
         try:
-            instances.check_size(images[name], photos.sides(content, "its header"), "its header")
+            instances.check_size(images[name], decode.sides(content, "its header"), "its header")
         except UserError as error:
             return str(error)
         return ""

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline import photos, progress
+from pipeline import decode, progress
 from pipeline.coco import instances
 from pipeline.errors import UserError
 from pipeline.parallel import in_threads, workers
@@ -85,7 +85,7 @@ def _checked(root: Path, image: dict[str, Any]) -> dict[str, Any]:
         content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file, but the annotations list it; add it, or take it off the list") from None
-    pixels = photos.decode(content, str(path))
+    pixels = decode.decode(content, str(path))
     height, width, _ = pixels.shape
     image = {"width": width, "height": height} | image
     instances.check_size(image, (width, height), str(path))

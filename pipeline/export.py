@@ -1,0 +1,105 @@
+"""Write a trained generator as ONNX, for programs without PyTorch.
+
+python -m pipeline.export data/model
+
+The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to restore;
+it gives `restored`, like `image`. H and W are free. `start` is the image with its hole filled smoothly, as
+`pipeline.restore.fill` does; where the mask is 1 everywhere, it is the image.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import UserError, one_line_errors
+from pipeline.gan import model
+from pipeline.gan.generator import Generator
+from pipeline.restore import networks
+
+CLOSE = 1e-4  # the most that a pixel may differ from PyTorch's, of 1
+SIZES = [(64, 64), (75, 130), (161, 48)]  # px: on which that is checked
+EXAMPLE = (2, 96, 80)  # pictures, height, width
+OPSET = 18
+
+
+class Refine(nn.Module):
+    """The generator with `refine` as its `forward`, which is what an export takes."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, image: Tensor, mask: Tensor, start: Tensor) -> Tensor:
+        """As `Generator.refine`."""
+        return self.generator.refine(image, mask, start)
+
+
+def main() -> None:
+    """Write `generator.onnx` into the model's folder, once it gives what PyTorch gives."""
+    parser = argparse.ArgumentParser("python -m pipeline.export", description=str(__doc__).splitlines()[0])
+    parser.add_argument("model", type=Path, help="a model folder")
+    folder = parser.parse_args().model
+    generator = model.load(folder, torch.device("cpu"))
+    if not isinstance(generator, Generator):
+        raise UserError(f"{folder}: the textbook design has no prior to start from; give a model of the other design")
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / networks.ONNX
+        write(generator, json.loads((folder / "config.json").read_text()), path)
+        furthest = difference(folder, path)
+        if furthest > CLOSE:
+            raise UserError(f"{folder}: ONNX differs from PyTorch by {furthest:.1e}; nothing was written")
+        path.replace(folder / networks.ONNX)
+    print(f"{folder / networks.ONNX}: differs from PyTorch by {furthest:.1e} at most")
+
+
+def write(generator: Generator, config: dict, path: Path) -> None:
+    """Export, with the configuration as metadata.
+
+    Raises:
+        UserError: the packages for it are not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  # torch asks for it
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed; pip install onnx onnxscript onnxruntime") from None
+    count, height, width = EXAMPLE
+    image, mask = torch.rand(count, 3, height, width), torch.ones(count, 1, height, width)
+    free = {0: torch.export.Dim("count"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    torch.onnx.export(
+        Refine(generator).eval(),
+        (image, mask, image),
+        path,
+        input_names=["image", "mask", "start"],
+        output_names=["restored"],
+        dynamic_shapes=(free, free, free),
+        opset_version=OPSET,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {"config": json.dumps(config)})
+    onnx.save(graph, path)
+
+
+def difference(folder: Path, path: Path) -> float:
+    """The most that ONNX Runtime and PyTorch differ, over a few sizes."""
+    (ours, _), (theirs, _) = networks.load(folder), networks.load(path)
+    rng = np.random.default_rng(0)
+    furthest = 0.0
+    for size in SIZES:
+        image, start = (rng.random((*size, 3), np.float32) for _ in range(2))
+        hole = rng.random(size) < 0.5
+        furthest = max(furthest, float(np.abs(ours(image, hole, start) - theirs(image, hole, start)).max()))
+    return furthest
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,228 @@
+"""Restore pictures with a trained generator: the command `mend`.
+
+mend photo.jpg --mask mask.png -o restored.png
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageColor
+
+from pipeline import progress
+from pipeline.errors import UserError, one_line_errors
+from pipeline.restore import masks, objects, picture, scratches
+from pipeline.restore.picture import Picture
+from pipeline.restore.restorer import MODELS, Restorer
+
+LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture, and the files for it: the restored picture and the used mask to write, the given mask to read."""
+
+    source: Path
+    output: Path | None
+    save_mask: Path | None
+    mask: Path | None
+
+
+def main() -> None:
+    """Restore each picture. Those that cannot be are named, the rest go on, and the exit code is 1."""
+    with one_line_errors():
+        options = parsed()
+        jobs = planned(options)
+        model = options.model or MODELS / ("superres" if options.upscale else "restore")
+        restorer = Restorer.load(model) if options.output else None
+        failed = 0
+        for job in progress.bar(jobs, "mend", len(jobs), "picture"):
+            try:
+                if options.upscale:
+                    upscale(job, options.upscale, restorer)
+                else:
+                    mend(job, options, restorer)
+            except (UserError, OSError) as error:
+                failed += 1
+                named = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
+                print(f"error: {named}", file=sys.stderr)
+        if failed:
+            sys.exit(f"error: {failed} of {len(jobs)} not restored" if len(jobs) > 1 else 1)
+
+
+def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> None:
+    """Restore one picture, and write it, its mask, or both."""
+    before = picture.read(job.source)
+    hole = hole_of(before, job, options)
+    if doubt := masks.doubt(hole):
+        print(f"warning: {job.source}: {doubt}", file=sys.stderr)
+    if job.save_mask:
+        masks.write(hole, job.save_mask)
+    if not (job.output and restorer):
+        return
+    transparent = hole_is_transparency(options)
+    blank = options.opaque or options.remove or transparent
+    restored = restorer(before.pixels(), hole, see_through=not blank)
+    after = before.with_restored(restored, hole, opaque=transparent)
+    picture.write(after, job.output)
+    if picture.format_of(job.output) == "JPEG":
+        print(f"note: {job.output}: JPEG alters pixels outside the mask a little too; .png keeps them", file=sys.stderr)
+
+
+def upscale(job: Job, factor: int, restorer: Restorer | None) -> None:
+    """Enlarge one picture."""
+    before = picture.read(job.source)
+    pixels = before.pixels()
+    height, width = (factor * side for side in pixels.shape[:2])
+    if height * width > LARGEST:
+        raise UserError(f"{job.source}: {factor} times larger it has {width} x {height} px; the limit is {LARGEST} px")
+    if job.output and restorer:
+        picture.write(before.enlarged(restorer.enlarge(pixels, factor)), job.output)
+
+
+def hole_of(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
+    """Where to restore, from whichever option says so; without one, where the picture is transparent.
+
+    Raises:
+        UserError: nothing says so.
+    """
+    if job.mask:
+        return masks.read(job.mask, before)
+    if options.mask_color:
+        return masks.of_colour(before.pixels_in_8_bits(), options.mask_color)
+    if options.detect:
+        return scratches.detect(before.pixels_in_8_bits())
+    if options.remove:
+        return removed(before, options)
+    transparent = before.transparent()
+    if transparent is None:
+        raise UserError("nothing says where to restore; give --mask, --mask-color, --detect, --remove or transparency")
+    return transparent
+
+
+def removed(before: Picture, options: argparse.Namespace) -> np.ndarray:
+    """The mask of what `--remove` points to."""
+    size = before.size[::-1]
+    match options.remove:
+        case (annotation_id,):
+            return objects.of_annotation(options.annotations, annotation_id, size)
+        case (x, y):
+            return objects.at_point(before.pixels_in_8_bits(), (x, y))
+        case box:
+            return objects.in_box(size, box)
+
+
+def hole_is_transparency(options: argparse.Namespace) -> bool:
+    """Whether no option names a mask."""
+    return not (options.mask or options.mask_color or options.detect or options.remove)
+
+
+def parsed() -> argparse.Namespace:
+    """The options.
+
+    Raises:
+        UserError: options that do not go together.
+    """
+    parser = argparse.ArgumentParser("mend", description="Restore pictures with a trained generator.")
+    parser.add_argument("pictures", nargs="+", type=Path, help="files, or folders of them")
+    parser.add_argument("-o", "--output", type=Path, help="a file with the format's suffix; a folder for many pictures")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--mask", type=Path, help="white where to restore, black where to keep; a folder of masks for many pictures"
+    )
+    where.add_argument("--mask-color", type=colour, help="restore what is painted in it, such as '#ff00ff'")
+    where.add_argument("--detect", choices=["scratches"], help="propose the mask: a heuristic; look at it with --save-mask")
+    where.add_argument(
+        "--remove",
+        type=place,
+        help="take an object out: LEFT,TOP,RIGHT,BOTTOM in px; X,Y on it (a guess); or the id of a COCO annotation",
+    )
+    where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
+    parser.add_argument("--annotations", type=Path, help="the COCO instances file for the id of --remove")
+    parser.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
+    parser.add_argument("--save-mask", type=Path, help="write the mask that is used; a folder for many pictures")
+    parser.add_argument("--model", help="a model folder, an ONNX file, or a URI of MLflow; by default one that ships")
+    options = parser.parse_args()
+    if not options.output and not options.save_mask:
+        raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
+    if options.remove and len(options.remove) == 1 and not options.annotations:
+        raise UserError("--remove with an annotation's id needs --annotations, the COCO instances file")
+    return options
+
+
+def colour(text: str) -> tuple[int, ...]:
+    """A colour as Pillow knows them: '#ff00ff', 'magenta', 'rgb(255,0,255)'."""
+    return ImageColor.getrgb(text)
+
+
+def place(text: str) -> tuple[int, ...]:
+    """One, two or four whole numbers."""
+    numbers = tuple(int(number) for number in text.split(","))
+    if len(numbers) not in {1, 2, 4}:
+        raise ValueError
+    return numbers
+
+
+def planned(options: argparse.Namespace) -> list[Job]:
+    """What to do, picture by picture.
+
+    Raises:
+        UserError: no picture in a folder, one file for many, two for the same, or one that would be
+            replaced.
+    """
+    many = len(options.pictures) > 1 or options.pictures[0].is_dir()
+
+    def among(folder: Path | None, inside: Path) -> Path | None:
+        if folder is None or not (many or folder.is_dir()):
+            return folder
+        if folder.suffix.lower() in picture.SUFFIXES:
+            raise UserError(f"{folder}: one file for many pictures; give a folder")
+        return folder / inside
+
+    jobs: list[Job] = []
+    for source, inside in found(options.pictures):
+        output, save_mask = among(options.output, inside), among(options.save_mask, inside.with_suffix(".png"))
+        jobs.append(Job(source, output, save_mask, mask_for(options.mask, inside)))
+    refuse_losses(jobs)
+    return jobs
+
+
+def found(given: list[Path]) -> Iterator[tuple[Path, Path]]:
+    """Each picture, and its path below the folder that was given; hidden files aside."""
+    for path in given:
+        if not path.is_dir():
+            yield path, Path(path.name)
+            continue
+        below = sorted(each.relative_to(path) for each in path.rglob("*") if each.suffix.lower() in picture.SUFFIXES)
+        visible = [each for each in below if not any(part.startswith(".") for part in each.parts)]
+        if not visible:
+            raise UserError(f"{path}: no pictures in it or below it; expected {', '.join(picture.SUFFIXES)}")
+        yield from ((path / inside, inside) for inside in visible)
+
+
+def mask_for(given: Path | None, inside: Path) -> Path | None:
+    """The mask file, or that of the same name in the folder of masks, whatever its suffix."""
+    if given is None or not given.is_dir():
+        return given
+    named = [given / inside.with_suffix(suffix) for suffix in picture.SUFFIXES]
+    return next((path for path in named if path.is_file()), given / inside.with_suffix(".png"))
+
+
+def refuse_losses(jobs: list[Job]) -> None:
+    """Refuse formats that cannot be written, and to write over a picture that is read or written here."""
+    read = {job.source.resolve() for job in jobs} | {job.mask.resolve() for job in jobs if job.mask}
+    written: set[Path] = set()
+    for target in (path for job in jobs for path in (job.output, job.save_mask) if path):
+        picture.format_of(target)
+        if target.resolve() in read:
+            raise UserError(f"{target}: would be written over; name another file or folder")
+        if target.resolve() in written:
+            raise UserError(f"{target}: two pictures would be written to it; restore them one by one")
+        written.add(target.resolve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Where a picture is to be restored: masks from files, colours and transparency. Bool HW, upright, true to restore."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from pipeline.decode import FORMATS, readable
+from pipeline.errors import UserError
+from pipeline.restore.picture import Picture
+
+NEAR = 32  # of 255, a channel: a brush's colour after JPEG
+STRETCHED = 0.02  # the most that the sides' ratios may differ, relatively, for a mask of another size
+INVERTED = 0.5  # share of the picture's rim; above, the mask looks inverted
+
+
+def read(path: Path, picture: Picture) -> np.ndarray:
+    """A mask file: white (above 127) is to be restored, black is kept; what is transparent is kept.
+
+    One of another size is scaled with nearest neighbours.
+
+    Raises:
+        UserError: not there, unreadable, or of other proportions than the picture.
+    """
+    try:
+        content = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    with content, readable(str(path)), Image.open(content, formats=FORMATS) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        layer = image.convert("RGBA" if "transparency" in image.info or "A" in image.mode else "L")
+    if layer.mode == "RGBA":
+        layer = Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L")
+    width, height = picture.size
+    if layer.size == picture.stored.size != picture.size:  # drawn on the picture as it is stored
+        layer = picture.upright(layer)
+    if abs(layer.width * height / (layer.height * width) - 1) > STRETCHED:
+        raise UserError(f"{path}: {layer.width} x {layer.height} px, but the picture has {width} x {height}")
+    return np.asarray(layer.resize((width, height), Image.Resampling.NEAREST)) > 127
+
+
+def write(hole: np.ndarray, path: Path) -> None:
+    """A mask file, in the format that the suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(hole).convert("L").save(path)
+
+
+def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+    """Where a picture (uint8 RGB HW3) is painted over with a colour (RGB, 0 to 255), give or take what JPEG and soft brushes do."""
+    near = (cv2.absdiff(pixels, np.full_like(pixels, colour[:3])).max(axis=-1) <= NEAR).astype(np.uint8)
+    return cv2.dilate(near, np.ones((3, 3), np.uint8)).astype(bool)
+
+
+def doubt(hole: np.ndarray) -> str | None:
+    """What looks wrong about a mask, in a line; None where nothing does."""
+    if not hole.any():
+        return "the mask is black all over, so nothing is restored; white is what to restore"
+    if hole.all():
+        return "the mask is white all over: the whole picture is taken as degraded; white is what to restore"
+    rim = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]])
+    if hole.mean() > INVERTED and rim.mean() > INVERTED:
+        return f"the mask looks inverted: {hole.mean():.0%} of it is white, which is what to restore; black is kept"
+    return None

@@ -1,0 +1,105 @@
+"""A picture of any size: tile by tile, so that memory stays small, on a start that spans it, so that no seam shows."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from pipeline.restore.fill import enlarged, fill, halved, smoothed
+
+Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""(image float32 HW3 in [0, 1], hole bool HW, start as image) -> float32 HW3, as `Generator.refine`."""
+
+WHOLE = 512  # px: up to this side a picture is filled in one piece, above it from its half
+TILE = 512  # px: side of what is restored at once
+MARGIN = 160  # px around it, more than the prior's sweeps (48) and the generator's convolutions (104) reach
+GRID = 16  # px: what the generator sees as one position at its coarsest scale, where tiles must begin
+
+Box = tuple[slice, slice]
+
+
+def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, see_through: bool = True) -> np.ndarray:
+    """Restore the hole.
+
+    Args:
+        network: the generator.
+        prior: what it starts from.
+        image: uint8, uint16 or float32 in [0, 1]; HW3.
+        hole: bool HW, true where to restore. Where it is true everywhere, the picture is taken as degraded.
+        see_through: look at what is in the hole, as stains let some of the picture through. Without it the hole is
+            blank, as it must be for an object that shall go.
+
+    Returns:
+        As `image`, and equal to it outside the hole.
+    """
+    if not hole.any():
+        return image
+    degraded = hole.all()
+    whole = coarse = None
+    if not degraded and max(hole.shape) <= WHOLE:
+        whole = fill(prior, as_float(image), hole)
+    elif not degraded:
+        coarse = fill(prior, *halved(as_float(image), hole))
+    restored = image.copy()
+    for tile, around in tiles(hole):
+        part, gap = as_float(image[around]), hole[around]
+        if whole is not None:
+            start = whole[around]
+        elif coarse is not None:
+            start = smoothed(prior, enlarged(coarse[half(around)], gap.shape), part, gap).clip(0, 1)
+        else:
+            start = part
+        result = as_kind(network(part if see_through else start, gap, start), image.dtype)[within(tile, around)]
+        restored[tile] = np.where(hole[tile][..., None], result, image[tile])
+    return restored
+
+
+def tiles(hole: np.ndarray) -> Iterator[tuple[Box, Box]]:
+    """Boxes that together cover the hole, and each with the margin that it must be seen with.
+
+    All begin on the `GRID`, so that a tile is restored as it would be in the whole picture.
+    """
+    height, width = hole.shape
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            cell = hole[top : top + TILE, left : left + TILE]
+            if cell.any():
+                down, across = extent(cell.any(1), top), extent(cell.any(0), left)
+                yield (down, across), (widened(down, height), widened(across, width))
+
+
+def extent(occupied: np.ndarray, offset: int) -> slice:
+    """From the first that is true to the last, both moved outwards to the grid."""
+    first, last = np.flatnonzero(occupied)[[0, -1]]
+    return slice(offset + first // GRID * GRID, offset + min(len(occupied), -(-(last + 1) // GRID) * GRID))
+
+
+def widened(side: slice, end: int) -> slice:
+    """With the margin, inside the picture."""
+    return slice(max(0, side.start - MARGIN), min(end, side.stop + MARGIN))
+
+
+def within(inner: Box, outer: Box) -> Box:
+    """A box in the coordinates of the one around it."""
+    down, across = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+    return down, across
+
+
+def half(box: Box) -> Box:
+    """The same place at half the size."""
+    down, across = (slice(side.start // 2, -(-side.stop // 2)) for side in box)
+    return down, across
+
+
+def as_float(image: np.ndarray) -> np.ndarray:
+    """Any of the three kinds of pixels as float32 in [0, 1]."""
+    if image.dtype == np.float32:
+        return image
+    return image.astype(np.float32) / np.iinfo(image.dtype).max
+
+
+def as_kind(image: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Back from float32: clipped and rounded for integers, clipped for floats."""
+    clipped = image.clip(0, 1)
+    if kind == np.float32:
+        return clipped
+    return (clipped * np.iinfo(kind).max).round().astype(kind)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.restore import networks, scales
+from tests.clone import ROOT
+
+NETWORK, PRIOR = networks.load(ROOT / "models/restore")
+
+
+def waves(height: int, width: int) -> np.ndarray:
+    """A smooth picture, float32 in [0, 1]."""
+    y, x = np.mgrid[:height, :width] / 30
+    return np.stack([np.sin(x + y), np.cos(x - y), np.sin(2 * x)], axis=-1).astype(np.float32) / 2 + 0.5
+
+
+def hole_in(height: int, width: int, seed: int) -> np.ndarray:
+    """A rectangle that leaves some of the picture, or a single pixel."""
+    rng = np.random.default_rng(seed)
+    hole = np.zeros((height, width), bool)
+    top, left = rng.integers(height), rng.integers(width)
+    hole[top : top + 1 + rng.integers(height), left : left + 1 + rng.integers(width)] = True
+    if height * width > 1:
+        hole[0 if top else -1, 0 if left else -1] = False
+    return hole
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 150), st.integers(1, 150), st.integers(0, 99), st.sampled_from([np.uint8, np.uint16, np.float32]))
+def test_any_size_and_kind_keeps_what_is_known(height, width, seed, kind):
+    image = scales.as_kind(waves(height, width), np.dtype(kind))
+    hole = hole_in(height, width, seed)
+    restored = scales.restore(NETWORK, PRIOR, image, hole)
+    assert restored.dtype == kind
+    assert restored.shape == image.shape
+    assert np.array_equal(restored[~hole], image[~hole])
+
+
+@pytest.mark.parametrize("see_through", [True, False])
+def test_tiles_show_no_seam(see_through, monkeypatch):
+    image, hole = waves(400, 600), np.zeros((400, 600), bool)
+    image += np.random.default_rng(0).normal(0, 0.05, image.shape).astype(np.float32)
+    hole[30:390, 20:580:40] = hole[200:260, 50:550] = True
+    at_once = scales.restore(NETWORK, PRIOR, image, hole, see_through)
+    monkeypatch.setattr(scales, "WHOLE", 128)
+    monkeypatch.setattr(scales, "TILE", 128)
+    in_tiles = scales.restore(NETWORK, PRIOR, image, hole, see_through)
+    assert np.abs(at_once - in_tiles).max() < 2e-3
+
+
+def test_a_degraded_picture_is_restored_in_tiles_too(monkeypatch):
+    network, prior = networks.load(ROOT / "models/superres")
+    image, hole = waves(300, 420), np.ones((300, 420), bool)
+    at_once = scales.restore(network, prior, image, hole)
+    monkeypatch.setattr(scales, "TILE", 64)
+    assert np.abs(at_once - scales.restore(network, prior, image, hole)).max() < 1e-4
+
+
+def test_what_shall_go_leaves_no_trace():
+    image = waves(128, 128)
+    hole = hole_in(128, 128, 3)
+    black, white = (np.where(hole[..., None], np.float32(tone), image) for tone in (0, 1))
+    restored = [scales.restore(NETWORK, PRIOR, picture, hole, see_through=False) for picture in (black, white)]
+    assert np.array_equal(*restored)

@@ -1,0 +1,164 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from pipeline import mend
+from tests.clone import ROOT
+
+PHOTO = data.coffee()[100:228, 150:350]
+HOLE = np.zeros(PHOTO.shape[:2], bool)
+HOLE[50:58, 20:180] = HOLE[20:110, 100:106] = True
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """The working folder, with a photo, its mask, and the photo with the mask painted over and made transparent."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(PHOTO).save("photo.png")
+    Image.fromarray(HOLE).save("mask.png")
+    Image.fromarray(np.where(HOLE[..., None], (255, 0, 255), PHOTO).astype(np.uint8)).save("painted.png")
+    Image.fromarray(np.dstack([np.where(HOLE[..., None], 0, PHOTO), np.where(HOLE, 0, 255)]).astype(np.uint8)).save("cut.png")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys):
+    """Runs the command; its exit code and what it said on stderr."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["mend", *arguments])
+        code = 0
+        try:
+            mend.main()
+        except SystemExit as exit_:
+            text = exit_.code if isinstance(exit_.code, str) else ""
+            code = 1 if text else int(exit_.code or 0)
+            sys.stderr.write(f"{text}\n" if text else "")
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        return code, said
+
+    return run
+
+
+def pixels(name: str) -> np.ndarray:
+    return np.asarray(Image.open(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("photo.png", ["--mask", "mask.png"]),
+        ("photo.png", ["--mask", "mask.png", "--opaque"]),
+        ("painted.png", ["--mask-color", "#ff00ff"]),
+        ("cut.png", []),
+    ],
+)
+def test_the_hole_is_restored_and_nothing_else(name, options, run):
+    assert run(name, *options, "-o", "new/out.png", "--save-mask", "used.png") == (0, "")
+    before, after, hole = pixels(name)[..., :3], pixels("new/out.png"), pixels("used.png") > 0
+    assert hole[HOLE].all()
+    assert hole.sum() < 2 * HOLE.sum()
+    assert np.array_equal(after[..., :3][~hole], before[~hole])
+    assert np.abs(after[..., :3][hole].astype(int) - PHOTO[hole]).mean() < 20
+    if after.shape[2] == 4:
+        assert after[..., 3].min() == 255
+
+
+def test_a_mask_can_be_proposed_for_review_alone(run, folder):
+    scratched = PHOTO.copy()
+    scratched[60:62, 20:180] = 255
+    Image.fromarray(scratched).save("scratched.png")
+    assert run("scratched.png", "--detect", "scratches", "--save-mask", "proposed.png")[0] == 0
+    proposed = pixels("proposed.png") > 0
+    assert proposed[60:62, 20:180].mean() > 0.9
+    assert not (folder / "out.png").exists()
+
+
+def test_an_object_goes_by_box_point_or_annotation(run):
+    segmentation = [[100, 20, 130, 20, 130, 60, 100, 60]]
+    dataset = {
+        "images": [{"id": 1, "file_name": "photo.png", "width": 200, "height": 128}],
+        "annotations": [{"id": 5, "image_id": 1, "segmentation": segmentation}],
+    }
+    Path("instances.json").write_text(json.dumps(dataset))
+    for where in (["100,20,130,60"], ["115,40"], ["5", "--annotations", "instances.json"]):
+        code, said = run("photo.png", "--remove", *where, "-o", "out.png")
+        assert (code, said) == (0, "")
+        assert not np.array_equal(pixels("out.png")[25:55, 105:125], PHOTO[25:55, 105:125])
+    assert run("photo.png", "--remove", "5", "-o", "out.png") == (
+        1,
+        "error: --remove with an annotation's id needs --annotations, the COCO instances file\n",
+    )
+
+
+@pytest.mark.parametrize("name", ["photo.png", "cut.png"])
+def test_a_picture_is_enlarged(name, run):
+    assert run(name, "--upscale", "2", "-o", "large.png")[0] == 0
+    large = Image.open("large.png")
+    assert large.size == (400, 256)
+    assert large.mode == Image.open(name).mode
+
+
+def test_of_many_pictures_the_bad_one_is_named_and_the_rest_go_on(run):
+    for name in ("a", "b", "sub/c"):
+        Path("in", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("masks", name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(PHOTO).save(f"in/{name}.jpg", quality=95)
+        Image.fromarray(HOLE).save(f"masks/{name}.png")
+    Path("in/b.jpg").write_bytes(b"not a picture")
+    code, said = run("in", "--mask", "masks", "-o", "out")
+    assert code == 1
+    assert "error: in/b.jpg: unreadable picture" in said
+    assert "error: 1 of 3 not restored" in said
+    assert sorted(path.name for path in Path("out").rglob("*.jpg")) == ["a.jpg", "c.jpg"]
+    assert "JPEG alters pixels outside the mask" in said
+    Path("masks/sub/c.png").unlink()
+    said = run("in", "--mask", "masks", "-o", "out")[1]
+    assert "error: in/sub/c.jpg: masks/sub/c.png: No such file" in said
+    assert "error: 2 of 3 not restored" in said
+
+
+def test_a_mask_that_looks_wrong_is_warned_of(run):
+    Image.fromarray(~HOLE).save("inverted.png")
+    code, said = run("photo.png", "--mask", "inverted.png", "-o", "out.png")
+    assert code == 0
+    assert "warning: photo.png: the mask looks inverted" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["photo.png", "-o", "out.png"], "nothing says where to restore"),
+        (["photo.png", "--mask", "mask.png"], "where to?"),
+        (["photo.png", "--mask", "mask.png", "-o", "photo.png"], "photo.png: would be written over"),
+        (["photo.png", "--mask", "mask.png", "-o", "mask.png"], "mask.png: would be written over"),
+        (["photo.png", "painted.png", "--mask", "mask.png", "-o", "out.png"], "out.png: one file for many pictures"),
+        (["photo.png", "photo.png", "--mask", "mask.png", "-o", "out"], "two pictures would be written to it"),
+        (["photo.png", "--mask", "mask.png", "-o", "out.gif"], "out.gif: no such format"),
+        (["photo.png", "--mask", "nothing.png", "-o", "out.png"], "photo.png: nothing.png: No such file"),
+        (["nothing.png", "--mask", "mask.png", "-o", "out.png"], "nothing.png: No such file"),
+        (["empty", "--mask", "mask.png", "-o", "out"], "empty: no pictures in it"),
+        (["photo.png", "--mask", "mask.png", "-o", "out.png", "--model", "empty"], "empty: no model"),
+        (["photo.png", "--remove", "500,500,600,600", "-o", "out.png"], "photo.png: the box"),
+    ],
+)
+def test_each_mistake_is_one_line(arguments, said, run, folder):
+    (folder / "empty").mkdir()
+    code, lines = run(*arguments)
+    assert code == 1
+    assert said in lines
+    assert len(lines.strip().splitlines()) == 1
+    assert not (folder / "out.png").exists()
+
+
+def test_the_command_runs_by_itself(folder):
+    command = [sys.executable, "-m", "pipeline.mend", "photo.png", "--mask", "mask.png", "-o", "out.png"]
+    subprocess.run(command, check=True, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+    assert np.array_equal(pixels("out.png")[~HOLE], PHOTO[~HOLE])
