@@ -3,20 +3,21 @@
 import cv2
 import numpy as np
 
-WIDEST = 0.012  # of the picture's shorter side: what is thinner may be a scratch
-SHORTEST = 0.04  # of that side: length of a scratch
-SLENDER = 4  # times as long as wide
-LARGEST_DUST = 0.015  # of that side: across
-SURE, LIKELY = 5.0, 2.5  # contrast over the neighbourhood's mean: a trace has some of the first, all of the second
-FAINTEST = 14  # of 255
+LONGEST = 1024  # px: side at which is looked
+WIDEST = 0.025  # of the picture's shorter side: what is thinner may be a scratch
+STRAIGHT = 0.1  # of that side: over such a length, a scratch is a straight line
+TURNS = 16  # directions that are tried
+FAINTEST = 20  # of 255: contrast of a scratch to both its sides
+STANDS_OUT = 2.5  # times the mean contrast around it
+DUST = 4  # times as strong as a scratch must a speck be
 
 
 def detect(image: np.ndarray) -> np.ndarray:
     """Propose the mask of scratches and dust.
 
-    What is thinner than `WIDEST` and brighter or darker than all around it (the white and the black top-hat, Serra
-    1982) stands out of its neighbourhood's usual contrast, and is either slender or small and round. A wire, a
-    whisker or a star is all that too: it is proposed as well.
+    What is thinner than `WIDEST` and brighter or darker than both its sides (white and black top-hat, Serra 1982) is
+    a scratch where it goes on in a line (opening by segments, Soille 2003, section 4.4), and dust where it is small
+    and strong. A wire or a whisker is all that too: it is proposed as well.
 
     Args:
         image: uint8 RGB HW3.
@@ -24,29 +25,47 @@ def detect(image: np.ndarray) -> np.ndarray:
     Returns:
         bool HW.
     """
-    side = min(image.shape[:2])
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(2, round(WIDEST * side)) + 1,) * 2)
-    proposed = np.zeros(grey.shape, bool)
+    height, width = image.shape[:2]
+    scale = min(1.0, LONGEST / max(height, width))
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    side = min(small.shape[:2])
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    disc = _disc(max(1, round(WIDEST * side / 2)))
+    found = np.zeros(grey.shape, bool)
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
         contrast = cv2.morphologyEx(grey, operation, disc)
-        proposed |= _traces(contrast, side)
-    return cv2.dilate(proposed.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        found |= _lines(contrast, side) | _specks(contrast, disc)
+    found = cv2.dilate(found.astype(np.uint8), _disc(1))
+    return cv2.resize(found, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
-def _traces(contrast: np.ndarray, side: int) -> np.ndarray:
-    """The connected traces that stand out, and have the shape of a scratch or a speck."""
-    around = max(3, side // 16) | 1
-    usual = cv2.blur(contrast.astype(np.float32), (around, around))
-    likely = contrast > np.maximum(FAINTEST, LIKELY * usual)
-    sure = contrast > np.maximum(2 * FAINTEST, SURE * usual)
-    count, labels = cv2.connectedComponents(likely.astype(np.uint8), connectivity=8)
-    kept = np.zeros(count, bool)
-    for label in np.unique(labels[sure & likely]):
-        rows, columns = np.nonzero(labels == label)
-        _, sides, _ = cv2.minAreaRect(np.stack([columns, rows], axis=1).astype(np.float32))
-        length = max(sides) + 1
-        width = len(rows) / length  # of a curve too, whose rectangle is wide
-        scratch = length >= SHORTEST * side and length >= SLENDER * width
-        kept[label] = scratch or length <= LARGEST_DUST * side
-    return kept[labels]
+def _lines(contrast: np.ndarray, side: int) -> np.ndarray:
+    """Where the contrast goes on in some direction, and all that is connected with it nearby."""
+    straight = np.zeros_like(contrast)
+    for turn in range(TURNS):
+        segment = _segment(max(3, round(STRAIGHT * side)), np.pi * turn / TURNS)
+        straight = np.maximum(straight, cv2.morphologyEx(contrast, cv2.MORPH_OPEN, segment))
+    around = max(3, side // 6) | 1
+    usual = cv2.blur(straight.astype(np.float32), (around, around))
+    sure = straight > np.maximum(FAINTEST, STANDS_OUT * usual)
+    near = cv2.dilate(sure.astype(np.uint8), _disc(max(2, round(WIDEST * side / 2)))) > 0
+    return near & (contrast > FAINTEST / 2)
+
+
+def _specks(contrast: np.ndarray, disc: np.ndarray) -> np.ndarray:
+    """What is strong all by itself."""
+    around = cv2.blur(contrast.astype(np.float32), (4 * disc.shape[0] + 1,) * 2)
+    return contrast > np.maximum(DUST * FAINTEST, 2 * DUST * STANDS_OUT * around)
+
+
+def _disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+
+
+def _segment(length: int, angle: float) -> np.ndarray:
+    """A line through the middle of a square of zeros."""
+    half = length // 2
+    kernel = np.zeros((2 * half + 1,) * 2, np.uint8)
+    end = round(half * np.cos(angle)), round(half * np.sin(angle))
+    cv2.line(kernel, (half - end[0], half - end[1]), (half + end[0], half + end[1]), 1)
+    return kernel
