@@ -10,6 +10,7 @@ from pipeline.errors import UserError
 from pipeline.restore.scales import Network
 
 ONNX = "generator.onnx"
+LEAST = 16  # px: what an exported generator takes
 
 
 def load(source: Path) -> tuple[Network, str]:
@@ -73,8 +74,10 @@ def _with_onnx(path: Path) -> tuple[Network, str]:
         raise UserError(f"{path}: not a generator ({reason}); export one: python -m pipeline.export") from None
 
     def network(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
-        arrays = {"image": image, "mask": hole[..., None], "start": start}
-        planes = {name: array.transpose(2, 0, 1)[None].astype(np.float32) for name, array in arrays.items()}
-        return session.run(["restored"], planes)[0][0].transpose(1, 2, 0)
+        height, width = hole.shape
+        missing = (0, max(0, LEAST - height)), (0, max(0, LEAST - width)), (0, 0)
+        arrays = {"image": image, "mask": hole[..., None].astype(np.float32), "start": start}
+        planes = {name: np.pad(array, missing, "edge").transpose(2, 0, 1)[None] for name, array in arrays.items()}
+        return session.run(["restored"], planes)[0][0].transpose(1, 2, 0)[:height, :width]
 
     return network, prior

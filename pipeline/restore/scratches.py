@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 
 LONGEST = 1024  # px: side at which is looked
-WIDEST = 0.025  # of the picture's shorter side: what is thinner may be a scratch
-STRAIGHT = 0.1  # of that side: over such a length, a scratch is a straight line
+WIDEST = 0.016  # of the picture's shorter side: what is thinner may be a scratch
+STRAIGHT = 0.15  # of that side: over such a length, a scratch is a straight line
 TURNS = 16  # directions that are tried
-FAINTEST = 20  # of 255: contrast of a scratch to both its sides
-STANDS_OUT = 2.5  # times the mean contrast around it
+FAINTEST = 30  # of 255: contrast of a scratch to both its sides
+STANDS_OUT = 4.0  # times the mean contrast around it
 DUST = 4  # times as strong as a scratch must a speck be
 
 
