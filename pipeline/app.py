@@ -32,8 +32,7 @@ SWEEP, AGE = 30, 600  # seconds: how often files are looked at, and how old they
 RADIUS = 3  # px: of the classical methods
 GAN, TELEA, NAVIER_STOKES = "GAN", "Telea", "Navier-Stokes"
 DAMAGE, OBJECT = "damage: what shines through is used", "an object: it goes"
-EXAMPLES = {"Scratches": ("chelsea", "scratch"), "Stains": ("coffee", "stain"), "Paint": ("astronaut", "freeform")}
-NOTHING = {"background": None, "layers": [], "composite": None}
+EXAMPLES = {"scratches": ("chelsea", "scratch"), "stains": ("coffee", "stain"), "paint": ("astronaut", "freeform")}
 
 Editor = dict[str, Any]
 """What Gradio's image editor holds: `background`, `layers` and `composite`, uint8 HWC."""
@@ -97,8 +96,8 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
         with gr.Column(min_width=300):
             photo = gr.File(label="Photo", file_types=list(picture.SUFFIXES), height=110, elem_id="photo")
             with gr.Row():
-                examples = [gr.Button(name, size="sm", min_width=80) for name in EXAMPLES]
-            editor = canvas(gr, "Paint over what is to be restored", "canvas")
+                examples = [gr.Button(f"Example: {name}", size="sm", min_width=80) for name in EXAMPLES]
+            editor = canvas(gr, "Paint over the damage", "canvas")
             propose = gr.Button("Propose scratches (a guess: look at it)", size="sm")
             kind = gr.Radio([DAMAGE, OBJECT], value=DAMAGE, label="What is under the paint")
             method = gr.Radio([GAN, TELEA, NAVIER_STOKES], value=GAN, label="Method")
@@ -109,7 +108,9 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
     for name, chosen in zip(EXAMPLES, examples, strict=True):
         chosen.click(partial(example, name), None, [photo, editor])
     propose.click(told(gr, proposed), photo, editor)
-    button.click(told(gr, partial(restored, restorer)), [photo, editor, kind, method], [slider, download], api_name="restore")
+    button.click(
+        told(gr, partial(restored, restorer)), [photo, editor, kind, method], [slider, download], api_name="restore"
+    )
 
 
 def enlarge_tab(gr: Any, enlarger: Restorer) -> None:
@@ -172,7 +173,7 @@ def told(gr: Any, function: Callable) -> Callable:
 def shown_for_painting(photo: str | None) -> Editor:
     """The photo in the editor."""
     background = preview(opened(photo).pixels_in_8_bits())
-    return {"background": background, "layers": [], "composite": background}
+    return {"background": background, "layers": [], "composite": None}
 
 
 def example(name: str) -> tuple[str, Editor]:
@@ -196,13 +197,15 @@ def proposed(photo: str | None) -> Editor:
 
 
 def painted_over(background: np.ndarray, hole: np.ndarray) -> Editor:
-    """What the editor shows: a layer of paint on the background."""
-    size = background.shape[1::-1]
-    alpha = np.asarray(Image.fromarray(hole).convert("L").resize(size, Image.Resampling.BOX)) > 0
-    layer = np.zeros((*alpha.shape, 4), np.uint8)
-    layer[alpha] = (255, 0, 255, 255)
-    composite = np.where(alpha[..., None], layer[..., :3], background)
-    return {"background": background, "layers": [layer], "composite": composite}
+    """What the editor shows: a layer of paint on the background.
+
+    The layer is as large as the canvas, the picture in its corner: Gradio moves a smaller one to the middle.
+    """
+    height, width = background.shape[:2]
+    layer = np.zeros((SHOWN, SHOWN, 4), np.uint8)
+    shrunk = Image.fromarray(hole).convert("L").resize((width, height), Image.Resampling.BOX)
+    layer[:height, :width][np.asarray(shrunk) > 0] = (255, 0, 255, 255)
+    return {"background": background, "layers": [layer], "composite": None}
 
 
 def restored(restorer: Restorer, photo: str | None, editor: Editor, kind: str, method: str) -> tuple:
@@ -269,8 +272,11 @@ def painted(editor: Editor | None, size: tuple[int, int]) -> np.ndarray:
     Raises:
         UserError: nowhere.
     """
-    layers = [layer[..., 3] > 127 for layer in (editor or NOTHING)["layers"]]
-    hole = np.logical_or.reduce(layers) if layers else np.zeros((1, 1), bool)
+    hole = np.zeros((1, 1), bool)
+    if editor and editor["background"] is not None:
+        height, width = editor["background"].shape[:2]
+        for layer in editor["layers"]:  # one that is untouched comes back as large as `painted_over` made it
+            hole = hole | (layer[:height, :width, 3] > 127)
     if not hole.any():
         raise UserError("nothing is painted; paint over the damage first")
     return np.asarray(Image.fromarray(hole).convert("L").resize(size, Image.Resampling.NEAREST)) > 0

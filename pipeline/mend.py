@@ -134,7 +134,9 @@ def parsed() -> argparse.Namespace:
         "--mask", type=Path, help="white where to restore, black where to keep; a folder of masks for many pictures"
     )
     where.add_argument("--mask-color", type=colour, help="restore what is painted in it, such as '#ff00ff'")
-    where.add_argument("--detect", choices=["scratches"], help="propose the mask: a heuristic; look at it with --save-mask")
+    where.add_argument(
+        "--detect", choices=["scratches"], help="propose the mask: a heuristic; look at it with --save-mask"
+    )
     where.add_argument(
         "--remove",
         type=place,

@@ -44,7 +44,11 @@ def test_export_writes_a_file_that_any_size_fits(tmp_path):
     command = [sys.executable, "-m", "pipeline.export", str(tmp_path)]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert "differs from PyTorch by" in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "generator.onnx", "generator.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json",
+        "generator.onnx",
+        "generator.safetensors",
+    ]
     session = onnxruntime.InferenceSession(tmp_path / "generator.onnx")
     for height, width in [(40, 40), (61, 133)]:
         image, mask = np.full((2, 3, height, width), 0.5, np.float32), np.zeros((2, 1, height, width), np.float32)

@@ -23,7 +23,9 @@ def folder(tmp_path, monkeypatch) -> Path:
     Image.fromarray(PHOTO).save("photo.png")
     Image.fromarray(HOLE).save("mask.png")
     Image.fromarray(np.where(HOLE[..., None], (255, 0, 255), PHOTO).astype(np.uint8)).save("painted.png")
-    Image.fromarray(np.dstack([np.where(HOLE[..., None], 0, PHOTO), np.where(HOLE, 0, 255)]).astype(np.uint8)).save("cut.png")
+    Image.fromarray(np.dstack([np.where(HOLE[..., None], 0, PHOTO), np.where(HOLE, 0, 255)]).astype(np.uint8)).save(
+        "cut.png"
+    )
     return tmp_path
 
 

@@ -15,7 +15,9 @@ def test_a_box_is_cut_to_the_picture():
 
 
 def test_the_object_at_a_point_is_found():
-    image = np.full((200, 300, 3), 200, np.uint8) + np.random.default_rng(0).integers(-20, 20, (200, 300, 3)).astype(np.uint8)
+    image = np.full((200, 300, 3), 200, np.uint8) + np.random.default_rng(0).integers(-20, 20, (200, 300, 3)).astype(
+        np.uint8
+    )
     y, x = np.mgrid[:200, :300]
     disc = (x - 150) ** 2 + (y - 90) ** 2 < 20**2
     image[disc] = (180, 40, 30)

@@ -42,7 +42,9 @@ def test_what_is_outside_the_hole_comes_out_bit_for_bit(suffix, mode, orientatio
     before, after = tmp_path / f"before.{suffix}", tmp_path / f"after.{suffix}"
     exif = Image.Exif()
     exif[0x0112] = orientation
-    drawn(mode).save(before, **({"exif": exif} if suffix != "bmp" else {}), **({"lossless": True} if suffix == "webp" else {}))
+    drawn(mode).save(
+        before, **({"exif": exif} if suffix != "bmp" else {}), **({"lossless": True} if suffix == "webp" else {})
+    )
     opened = picture.read(before)
     hole = half_hole(opened.size)
     restored = np.where(hole[..., None], 77, opened.pixels()).astype(opened.pixels().dtype)

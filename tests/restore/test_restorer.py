@@ -23,7 +23,9 @@ def test_it_restores_as_the_pipeline_evaluates():
     assert not np.array_equal(RESTORED[HOLE], PHOTO[HOLE])
 
 
-@pytest.mark.parametrize("mask", [HOLE, HOLE * 1.0, HOLE.astype(np.uint8) * 255, Image.fromarray(HOLE), torch.from_numpy(HOLE)])
+@pytest.mark.parametrize(
+    "mask", [HOLE, HOLE * 1.0, HOLE.astype(np.uint8) * 255, Image.fromarray(HOLE), torch.from_numpy(HOLE)]
+)
 def test_a_mask_of_any_kind_will_do(mask):
     assert np.array_equal(RESTORER(PHOTO, mask), RESTORED)
 
