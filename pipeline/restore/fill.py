@@ -37,16 +37,16 @@ def _level(prior: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 def halved(image: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The picture at half the size (rounded up): each pixel the mean of its known four, a hole where none is known."""
-    height, width = hole.shape
-    even = (0, height % 2, 0, width % 2)
-    known = cv2.copyMakeBorder((~hole).astype(np.float32), *even, cv2.BORDER_CONSTANT)
-    weighted = cv2.copyMakeBorder(image, *even, cv2.BORDER_CONSTANT) * known[..., None]
-    weight, total = (_mean_of_four(plane) for plane in (known, weighted))
+    known = (~hole).astype(np.float32)
+    weight = mean_of_four(known, cv2.BORDER_CONSTANT)
+    total = mean_of_four(image * known[..., None], cv2.BORDER_CONSTANT)
     return total / np.maximum(weight, 1e-6)[..., None], weight == 0
 
 
-def _mean_of_four(plane: np.ndarray) -> np.ndarray:
-    return (plane[::2, ::2] + plane[::2, 1::2] + plane[1::2, ::2] + plane[1::2, 1::2]) / 4
+def mean_of_four(picture: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    """Half the size, rounded up; the border, as OpenCV has it, fills what is missing to an even side."""
+    even = cv2.copyMakeBorder(picture, 0, picture.shape[0] % 2, 0, picture.shape[1] % 2, border)
+    return (even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]) / 4
 
 
 def enlarged(coarse: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -1,14 +1,26 @@
-"""A picture of any size: tile by tile, so that memory stays small, on a start that spans it, so that no seam shows."""
+"""A picture of any size: tile by tile, so that memory stays small, and at several scales, so that large holes are seen.
+
+At its own scale a picture is restored as the generator was trained: from the prior, which spans the whole of it, so
+that tiles show no seam. But the generator sees 100 px around it. So the same is done at half the size, and at a
+quarter, until the picture is as small as those of the training; and inside holes that are large at the smaller scale,
+what is coarse is taken from there, as in a Laplacian pyramid (Burt and Adelson 1983).
+
+On 11 COCO photos at 640 px that gained, in dB of the hole over one scale alone: stain 2.5, object 0.4, freeform 0.3,
+occlusion 0.2, scratch 0.0.
+"""
 
 from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 
-from pipeline.restore.fill import enlarged, fill, halved, smoothed
+from pipeline.restore.fill import enlarged, fill, halved, mean_of_four, smoothed
 
 Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(image float32 HW3 in [0, 1], hole bool HW, start as image) -> float32 HW3, as `Generator.refine`."""
 
+SMALLEST = 256  # px: up to this side a picture is restored at its own scale alone
+RIM = 4  # px of the smaller scale: within it of a hole's edge the finer scale knows better
 WHOLE = 512  # px: up to this side a picture is filled in one piece, above it from its half
 TILE = 512  # px: side of what is restored at once
 MARGIN = 160  # px around it, more than the prior's sweeps (48) and the generator's convolutions (104) reach
@@ -33,6 +45,32 @@ def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, s
     """
     if not hole.any():
         return image
+    restored = at_one_scale(network, prior, image, hole, see_through)
+    if max(hole.shape) <= SMALLEST or hole.all():
+        return restored
+    known, gone = halved(as_float(image), hole)
+    weight = inside(gone)
+    if not weight.any():
+        return restored
+    small = np.where(gone[..., None], mean_of_four(as_float(image)), known)
+    coarse = restore(network, prior, small, gone, see_through)
+    correction = weight[..., None] * (coarse - mean_of_four(as_float(restored)))
+    for tile, around in tiles(hole):
+        change = enlarged(correction[half(around)], hole[around].shape)[within(tile, around)]
+        corrected = as_kind(as_float(restored[tile]) + change, image.dtype)
+        restored[tile] = np.where(hole[tile][..., None], corrected, image[tile])
+    return restored
+
+
+def inside(hole: np.ndarray) -> np.ndarray:
+    """1 in the hole further than `RIM` from its edge, and down to 0 towards it; float32 HW."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1,) * 2)
+    inner = cv2.erode(hole.astype(np.uint8), disc, borderValue=1).astype(np.float32)
+    return cv2.blur(inner, (2 * RIM + 1,) * 2) * hole
+
+
+def at_one_scale(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, see_through: bool) -> np.ndarray:
+    """As the generator was trained to; arguments and result as of `restore`."""
     degraded = hole.all()
     whole = coarse = None
     if not degraded and max(hole.shape) <= WHOLE:
