@@ -19,6 +19,7 @@ from pipeline.restore.fill import enlarged, fill, halved, mean_of_four, smoothed
 Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(image float32 HW3 in [0, 1], hole bool HW, start as image) -> float32 HW3, as `Generator.refine`."""
 
+GREY = 128 / 255
 SMALLEST = 256  # px: up to this side a picture is restored at its own scale alone
 RIM = 4  # px of the smaller scale: within it of a hole's edge the finer scale knows better
 WHOLE = 512  # px: up to this side a picture is filled in one piece, above it from its half
@@ -38,14 +39,17 @@ def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, s
         image: uint8, uint16 or float32 in [0, 1]; HW3.
         hole: bool HW, true where to restore. Where it is true everywhere, the picture is taken as degraded.
         see_through: look at what is in the hole, as stains let some of the picture through. Without it the hole is
-            blank, as it must be for an object that shall go.
+            painted grey first, as some of the training's are; so an object goes without a trace.
 
     Returns:
         As `image`, and equal to it outside the hole.
     """
     if not hole.any():
         return image
-    restored = at_one_scale(network, prior, image, hole, see_through)
+    if not (see_through or hole.all()):
+        grey = as_kind(np.full(3, GREY, np.float32), image.dtype)
+        image = np.where(hole[..., None], grey, image)
+    restored = at_one_scale(network, prior, image, hole)
     if max(hole.shape) <= SMALLEST or hole.all():
         return restored
     known, gone = halved(as_float(image), hole)
@@ -53,7 +57,7 @@ def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, s
     if not weight.any():
         return restored
     small = np.where(gone[..., None], mean_of_four(as_float(image)), known)
-    coarse = restore(network, prior, small, gone, see_through)
+    coarse = restore(network, prior, small, gone)
     correction = weight[..., None] * (coarse - mean_of_four(as_float(restored)))
     for tile, around in tiles(hole):
         change = enlarged(correction[half(around)], hole[around].shape)[within(tile, around)]
@@ -69,7 +73,7 @@ def inside(hole: np.ndarray) -> np.ndarray:
     return cv2.blur(inner, (2 * RIM + 1,) * 2) * hole
 
 
-def at_one_scale(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, see_through: bool) -> np.ndarray:
+def at_one_scale(network: Network, prior: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """As the generator was trained to; arguments and result as of `restore`."""
     degraded = hole.all()
     whole = coarse = None
@@ -86,7 +90,7 @@ def at_one_scale(network: Network, prior: str, image: np.ndarray, hole: np.ndarr
             start = smoothed(prior, enlarged(coarse[half(around)], gap.shape), part, gap).clip(0, 1)
         else:
             start = part
-        result = as_kind(network(part if see_through else start, gap, start), image.dtype)[within(tile, around)]
+        result = as_kind(network(part, gap, start), image.dtype)[within(tile, around)]
         restored[tile] = np.where(hole[tile][..., None], result, image[tile])
     return restored
 
