@@ -1,11 +1,13 @@
 """What the eye would say of two models: detail, LPIPS and FID beside PSNR and SSIM, on the test pairs with a hole.
 
-    python -m benchmarks.perceptual models/restore data/model
+    python -m benchmarks.perceptual models/restore data/model --figure docs/adversarial.png
 
-After a run of the pipeline. LPIPS and FID need torchmetrics' image extra (`pip install 'torchmetrics[image]'`
+The figure shows some holes of photos that may be shown, at twice their size, and has its credits beside it. All that
+after a run of the pipeline. LPIPS and FID need torchmetrics' image extra (`pip install 'torchmetrics[image]'`
 torchvision) and networks that these load from the internet; without them the columns are left out and it says so.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.showcase import FREE, credits_of
+from pipeline import sheet
 from pipeline.errors import one_line_errors
 from pipeline.gan import device, model
 from pipeline.pairs import Pairs
@@ -20,24 +24,45 @@ from pipeline.quality.metrics import scores
 from pipeline.quality.report import METRICS
 
 BATCH = 16
+SHOWN, SIDE = 8, 64  # holes in the figure, and px of each
 
 
-def main(folders: list[Path]) -> None:
-    """Print a line for each model."""
+def main(folders: list[Path], figure: Path | None) -> None:
+    """Print a line for each model, and write the figure."""
     pairs = Pairs(Path("data/pairs"), "test")
     rows = [row for row, kind in enumerate(pairs.column("corruption")) if not kind.startswith("lowres")]
     targets, images, masks = (np.stack(column) for column in zip(*map(pairs.pictures, rows), strict=True))
-    lines = []
+    lines, columns = [], [images]
     for folder in folders:
         generator = model.load(folder, device.pick())
         restored = np.concatenate(
             [model.restore(generator, images[i : i + BATCH], masks[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
         )
+        columns.append(restored)
         values = scores(restored, targets, masks)
         line = {"model": str(folder)} | {name: float(values[name].mean()) for name in METRICS}
         lines.append(line | {"detail": detail(restored, targets, masks)} | learned(restored, targets))
     print(f"{len(rows)} test pairs; detail: gradient in the hole over the original's, 1 is as sharp")
     print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".4f"))
+    if figure:
+        license_ = pd.read_csv("data/coco/manifest.csv").set_index("image_id").license
+        image_ids = pairs.column("image_id")
+        free = [i for i, row in enumerate(rows) if license_[image_ids[row]] in FREE and masks[i].mean() > 0.1]
+        chosen = sheet.spread(free, SHOWN)
+        titles = ["corrupted", *(folder.name for folder in folders), "original"]
+        shown = [[enlarged(c[i], masks[i]) for c in (*columns, targets)] for i in chosen]
+        sheet.grid(shown, titles).save(figure)
+        credits_ = credits_of([image_ids[rows[i]] for i in chosen], figure.name)
+        figure.with_name(f"{figure.stem}-credits.md").write_text(credits_)
+
+
+def enlarged(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The square at the middle of the hole, at twice its size."""
+    top, left = (
+        int(np.clip(np.flatnonzero(mask.any(axis)).mean() - SIDE / 2, 0, mask.shape[1 - axis] - SIDE))
+        for axis in (1, 0)
+    )
+    return picture[top : top + SIDE, left : left + SIDE].repeat(2, axis=0).repeat(2, axis=1)
 
 
 def detail(restored: np.ndarray, targets: np.ndarray, masks: np.ndarray) -> float:
@@ -72,5 +97,9 @@ def learned(restored: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser("python -m benchmarks.perceptual", description=str(__doc__).splitlines()[0])
+    parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
     with one_line_errors():
-        main([Path(argument) for argument in sys.argv[1:]])
+        main(options.models, options.figure)

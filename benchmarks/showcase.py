@@ -8,6 +8,7 @@ no known copyright, US government), and writes `coco-grid.png` and `coco-credits
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -29,23 +30,27 @@ FREE = [
 
 def main(folder: Path, name: str) -> None:
     """Write the two files into `folder`."""
-    manifest = pd.read_csv("data/coco/manifest.csv").set_index("image_id")
-    images = [image for path in ANNOTATIONS for image in json.loads(path.read_text())["images"]]
-    flickr = {image["id"]: image["flickr_url"] for image in images}
+    license_ = pd.read_csv("data/coco/manifest.csv").set_index("image_id").license
     scores = pd.read_csv("metrics/scores.csv")
     gan = scores[scores.method == "gan"].reset_index(drop=True)
-    free = gan[gan.image_id.map(manifest.license).isin(FREE)]
+    free = gan[gan.image_id.map(license_).isin(FREE)]
     groups = free.groupby("corruption")
     rows = [row for _, group in groups for row in spread(list(group.index), ROWS // len(groups))]
     figures.side_by_side(contest(load().evaluate), rows, scores).save(folder / f"{name}-grid.png")
-    shown = manifest.loc[sorted(set(gan.image_id[rows]))].itertuples()
-    credits_ = [
+    (folder / f"{name}-credits.md").write_text(credits_of(gan.image_id[rows], f"{name}-grid.png"))
+
+
+def credits_of(image_ids: Iterable[int], figure: str) -> str:
+    """Where the photos of a figure come from, and their licenses."""
+    manifest = pd.read_csv("data/coco/manifest.csv").set_index("image_id")
+    images = [image for path in ANNOTATIONS for image in json.loads(path.read_text())["images"]]
+    flickr = {image["id"]: image["flickr_url"] for image in images}
+    lines = [
         f"- {photo.split}/{photo.file_name}, [from Flickr]({flickr[photo.Index]}),"
-        f" [{photo.license}]({photo.license_url})"
-        for photo in shown
+        f" [{photo.license}]({photo.license_url})\n"
+        for photo in manifest.loc[sorted(set(image_ids))].itertuples()
     ]
-    header = f"The photos of `{name}-grid.png` are from MS-COCO 2017, cut to squares, scaled and altered:\n\n"
-    (folder / f"{name}-credits.md").write_text(header + "\n".join(credits_) + "\n")
+    return f"The photos of `{figure}` are from MS-COCO 2017, cut to squares, scaled and altered:\n\n" + "".join(lines)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 python -m pipeline.export data/model
 
-The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to restore;
-it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole filled smoothly, as
-`pipeline.restore.fill` does; where the mask is 1 everywhere, it is the image.
+The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to
+restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole filled
+smoothly, as `pipeline.restore.fill` does; where the mask is 1 everywhere, it is the image.
 """
 
 import argparse

@@ -47,7 +47,7 @@ def write(hole: np.ndarray, path: Path) -> None:
 
 
 def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
-    """Where a picture (uint8 RGB HW3) is painted over with a colour (RGB, 0 to 255), give or take what JPEG and soft brushes do."""
+    """Where a picture (uint8 RGB HW3) is painted over with a colour (RGB, 0 to 255), after JPEG or softly too."""
     near = (cv2.absdiff(pixels, np.full_like(pixels, colour[:3])).max(axis=-1) <= NEAR).astype(np.uint8)
     return cv2.dilate(near, np.ones((3, 3), np.uint8)).astype(bool)
 

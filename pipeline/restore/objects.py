@@ -56,7 +56,7 @@ def at_point(image: np.ndarray, point: tuple[int, int]) -> np.ndarray:
         raise UserError("the picture is too small to find an object at a point; give a box")
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), labels, (0, 0, 1, 1), *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     _, parts = cv2.connectedComponents(found)
     whole = (parts == parts[centre[1], centre[0]]).astype(np.uint8)
@@ -84,14 +84,18 @@ def of_annotation(path: Path, annotation_id: int, size: tuple[int, int]) -> np.n
 
 
 def _silhouette(path: Path, annotation: dict[str, Any], image: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
-    from pycocotools import mask as coco_mask
+    try:
+        from pycocotools import mask as coco_mask
 
-    from pipeline.silhouettes import compress
-
+        from pipeline.silhouettes import compress
+    except ImportError as error:
+        raise UserError(
+            f"{error.name} is not installed; it reads COCO's annotations: pip install {error.name}"
+        ) from None
     if (image["height"], image["width"]) != size:
         raise UserError(
-            f"{path}: annotation {annotation['id']} is of {image['file_name']}, {image['width']} x {image['height']} px;"
-            f" this picture has {size[1]} x {size[0]}"
+            f"{path}: annotation {annotation['id']} is of {image['file_name']}, {image['width']} x {image['height']}"
+            f" px; this picture has {size[1]} x {size[0]}"
         )
     encoded = compress(annotation["segmentation"], *size).rle
     return with_rim(coco_mask.decode(encoded).astype(bool))

@@ -3,10 +3,10 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, JpegImagePlugin
+from PIL import ExifTags, Image, JpegImagePlugin, TiffImagePlugin
 
 from pipeline.decode import FORMATS, readable
 from pipeline.errors import UserError
@@ -48,8 +48,8 @@ class Picture:
     """A picture as it is stored.
 
     `stored` has one of the modes L, LA, RGB, RGBA, CMYK and I;16, and is turned as in the file; `orientation` is its
-    EXIF tag, 1 to 8 (a TIFF comes upright). `settings` are Pillow's arguments that keep the rest: EXIF, ICC profile, resolution, and the
-    quantization tables of a JPEG.
+    EXIF tag, 1 to 8 (a TIFF comes upright). `settings` are Pillow's arguments that keep the rest: EXIF, ICC profile,
+    resolution, and the quantization tables of a JPEG.
     """
 
     stored: Image.Image
@@ -134,22 +134,26 @@ def read(path: Path) -> Picture:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     with content, readable(str(path)), Image.open(content, formats=FORMATS) as image:
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it
-            raise UserError(f"{path}: {image.n_frames} pictures in one file; give a file for each")
-        if _bits(image) > 8 and image.mode not in BITS16:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it
+            raise UserError(f"{path}: {frames} pictures in one file; give a file for each")
+        if _bits(image, content) > 8 and image.mode not in BITS16:
             raise UserError(f"{path}: more than 8 bits a channel in colour, which Pillow cannot keep; convert it to 8")
         image.load()  # Pillow turns a TIFF upright here
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         return Picture(_storable(image, path), orientation, _settings(image))
 
 
-def _bits(image: Image.Image) -> int:
+def _bits(image: Image.Image, content: BinaryIO) -> int:
     """Bits a channel in the file, which Pillow cuts to 8 in silence where there is colour."""
-    if image.format == "PNG":
-        image.fp.seek(24)  # IHDR: width and height, then the depth
-        return image.fp.read(1)[0]
-    if image.format == "TIFF":
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
         return max(image.tag_v2.get(258, (1,)))
+    if image.format == "PNG":
+        place = content.tell()
+        content.seek(24)  # the depth, after width and height
+        depth = content.read(1)[0]
+        content.seek(place)
+        return depth
     return 8
 
 

@@ -1,7 +1,7 @@
 """The Python interface: `Restorer`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -74,8 +74,8 @@ class Restorer:
     def enlarge(self, image: np.ndarray, factor: int) -> np.ndarray:
         """A picture (uint8 or uint16, HW3) with sides `factor` times as long, by a generator trained on `lowres`."""
         size = (image.shape[1] * factor, image.shape[0] * factor)
-        planes = [Image.fromarray(plane) for plane in np.moveaxis(image, -1, 0)]
-        larger = np.stack([plane.resize(size, Image.Resampling.BICUBIC) for plane in planes], axis=-1)
+        planes = [Image.fromarray(np.ascontiguousarray(image[..., channel])) for channel in range(3)]
+        larger = np.dstack([np.asarray(plane.resize(size, Image.Resampling.BICUBIC)) for plane in planes])
         return self._restored(larger, np.ones(larger.shape[:2], bool), see_through=True)
 
     def _tensors(self, image: "torch.Tensor", mask: "Mask", see_through: bool) -> "torch.Tensor":
@@ -143,4 +143,4 @@ def _fetched(uri: str) -> Path:
     found = sorted(logged.rglob("generator.safetensors"))
     if not found:
         raise UserError(f"{uri}: no generator in it; expected a model of this pipeline")
-    return cast(Path, found[0].parent)
+    return found[0].parent

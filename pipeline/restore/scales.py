@@ -105,7 +105,7 @@ def tiles(hole: np.ndarray) -> Iterator[tuple[Box, Box]]:
         for left in range(0, width, TILE):
             cell = hole[top : top + TILE, left : left + TILE]
             if cell.any():
-                down, across = extent(cell.any(1), top), extent(cell.any(0), left)
+                down, across = extent(np.any(cell, 1), top), extent(np.any(cell, 0), left)
                 yield (down, across), (widened(down, height), widened(across, width))
 
 

@@ -26,8 +26,8 @@ def drawn(mode: str, height: int = 21, width: int = 34, seed: int = 0) -> Image.
 def colours(path) -> np.ndarray:
     """All channels of a file, upright; of a palette or a bit, its colours."""
     with path.open("rb") as file, Image.open(file) as image:  # by its name, Pillow turns some TIFFs twice
-        image = ImageOps.exif_transpose(image)
-        return np.array(image.convert({"P": "RGB", "1": "L"}.get(image.mode, image.mode)))
+        upright = ImageOps.exif_transpose(image)
+        return np.array(upright.convert({"P": "RGB", "1": "L"}.get(upright.mode, upright.mode)))
 
 
 def half_hole(size: tuple[int, int]) -> np.ndarray:
