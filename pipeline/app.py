@@ -80,7 +80,7 @@ def built(restorer: Restorer, enlarger: Restorer) -> Any:
     import gradio as gr
 
     with gr.Blocks(title="Mendline") as page:
-        gr.Markdown("# Mendline\nRestore pictures. Nothing leaves this server, and nothing is kept on it.")
+        gr.Markdown("# Mendline\nRestore pictures. They are deleted from this server after ten minutes.")
         with gr.Tab("Restore"):
             restore_tab(gr, restorer)
         with gr.Tab("Enlarge"):

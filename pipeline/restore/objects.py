@@ -107,6 +107,8 @@ def _instances(path: Path) -> tuple[dict[int, dict[str, Any]], dict[int, dict[st
     try:
         dataset = json.loads(path.read_bytes())
         return tuple({entry["id"]: entry for entry in dataset[key]} for key in ("images", "annotations"))  # type: ignore[return-value]
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a COCO instances file ({error}); expected images and annotations") from None
 
