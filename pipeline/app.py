@@ -145,10 +145,12 @@ def insert_tab(gr: Any, restorer: Restorer) -> None:
 
 def canvas(gr: Any, label: str, name: str) -> Any:
     """Where masks are painted."""
+    from pipeline.canvas import Canvas
+
     brush = gr.Brush(colors=[PAINT], color_mode="fixed", default_size=24)
     layers = gr.LayerOptions(allow_additional_layers=False, disabled=True)
     options = {"sources": (), "transforms": (), "layers": layers, "brush": brush, "format": "png", "elem_id": name}
-    return gr.ImageEditor(label=label, canvas_size=(SHOWN, SHOWN), height=420, **options)
+    return Canvas(label=label, canvas_size=(SHOWN, SHOWN), height=420, **options)
 
 
 def results(gr: Any, name: str) -> tuple[Any, Any]:
@@ -214,7 +216,7 @@ def restored(restorer: Restorer, photo: str | None, editor: Editor, kind: str, m
     hole = painted(editor, before.size)
     pixels = before.pixels()
     if method == GAN:
-        result = restorer(pixels, hole, see_through=kind == DAMAGE)
+        result = restorer.restore(pixels, hole, see_through=kind == DAMAGE)
     else:
         from pipeline.quality import baselines
 
@@ -241,11 +243,14 @@ def inserted(
     """Before and after for the slider, and the file with the object."""
     origin, before = opened(source), opened(photo)
     silhouette = painted(editor, origin.size)
+    if origin.size[0] * origin.size[1] * (size / 100) ** 2 > MOST_PIXELS:
+        raise UserError(f"the object would be too large; at most {MOST_PIXELS / 1e6:.0f} million pixels, please")
     at = round(across / 100 * before.size[0]), round(down / 100 * before.size[1])
     pixels = before.pixels_in_8_bits()
     result = editing.insert(restorer, pixels, origin.pixels_in_8_bits(), silhouette, at, size / 100)
-    shown = preview(pixels), preview(result)
-    return shown, saved(Picture(Image.fromarray(result), 1, {}), photo, "with-object")
+    in_depth = scales.as_kind(scales.as_float(result), before.pixels().dtype)
+    after = before.with_restored(in_depth, (result != pixels).any(axis=-1))
+    return (preview(pixels), preview(result)), saved(after, photo, "with-object")
 
 
 def opened(photo: str | None, most: int = MOST_PIXELS) -> Picture:
@@ -257,7 +262,11 @@ def opened(photo: str | None, most: int = MOST_PIXELS) -> Picture:
     if photo is None:
         raise UserError("drop a photo first, or pick an example")
     path = Path(photo)
-    width, height = sides(path.read_bytes(), path.name)
+    try:
+        width, height = sides(path.read_bytes(), path.name)
+        os.utime(path)  # in use
+    except OSError:
+        raise UserError("the photo was deleted after ten minutes; drop it again") from None
     if width * height > most:
         raise UserError(f"{path.name}: {width} x {height} px; at most {most / 1e6:.0f} million pixels, please")
     try:

@@ -1,12 +1,11 @@
 """Pictures from bytes that nobody vouches for."""
 
 import io
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from pipeline.errors import UserError
 
@@ -42,5 +41,7 @@ def readable(where: str) -> Iterator[None]:
     """Turn what Pillow raises on a bad picture into a `UserError`."""
     try:
         yield
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as e:
-        raise UserError(f"{where}: unreadable picture ({e}); replace or remove it") from None
+    except UserError:
+        raise
+    except Exception as error:  # Pillow's plugins raise of all kinds on damaged files
+        raise UserError(f"{where}: unreadable picture ({error}); replace or remove it") from None

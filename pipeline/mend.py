@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageColor
@@ -45,16 +46,18 @@ def main() -> None:
                     upscale(job, options.upscale, restorer)
                 else:
                     mend(job, options, restorer)
-            except (UserError, OSError) as error:
+            except Exception as error:  # whatever is wrong with one picture, the rest go on
                 failed += 1
-                named = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
-                print(f"error: {named}", file=sys.stderr)
+                reason = (str(error).splitlines() or [repr(error)])[0]
+                print(f"error: {reason if str(job.source) in reason else f'{job.source}: {reason}'}", file=sys.stderr)
         if failed:
             sys.exit(f"error: {failed} of {len(jobs)} not restored" if len(jobs) > 1 else 1)
 
 
 def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> None:
     """Restore one picture, and write it, its mask, or both."""
+    for path in filter(None, (job.output, job.save_mask)):
+        picture.format_of(path)
     before = picture.read(job.source)
     hole = hole_of(before, job, options)
     if doubt := masks.doubt(hole):
@@ -65,11 +68,11 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> No
         return
     transparent = hole_is_transparency(options)
     blank = options.opaque or options.remove or transparent
-    restored = restorer(before.pixels(), hole, see_through=not blank)
+    restored = restorer.restore(before.pixels(), hole, see_through=not blank)
     after = before.with_restored(restored, hole, opaque=transparent)
     picture.write(after, job.output)
-    if picture.format_of(job.output) == "JPEG":
-        print(f"note: {job.output}: JPEG alters pixels outside the mask a little too; .png keeps them", file=sys.stderr)
+    if lost := picture.lost(before, job.output):
+        print(f"note: {job.output}: {lost}", file=sys.stderr)
 
 
 def upscale(job: Job, factor: int, restorer: Restorer | None) -> None:
@@ -120,13 +123,21 @@ def hole_is_transparency(options: argparse.Namespace) -> bool:
     return not (options.mask or options.mask_color or options.detect or options.remove)
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UserError`."""
+        raise UserError(f"{message}; see mend --help")
+
+
 def parsed() -> argparse.Namespace:
     """The options.
 
     Raises:
         UserError: options that do not go together.
     """
-    parser = argparse.ArgumentParser("mend", description="Restore pictures with a trained generator.")
+    parser = Parser("mend", description="Restore pictures with a trained generator.")
     parser.add_argument("pictures", nargs="+", type=Path, help="files, or folders of them")
     parser.add_argument("-o", "--output", type=Path, help="a file with the format's suffix; a folder for many pictures")
     where = parser.add_mutually_exclusive_group()
@@ -148,6 +159,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--save-mask", type=Path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument("--model", help="a model folder, an ONNX file, or a URI of MLflow; by default one that ships")
     options = parser.parse_args()
+    if options.upscale and (options.save_mask or not options.output):
+        raise UserError("--upscale has no mask: name the enlarged picture with -o, and leave --save-mask out")
     if not options.output and not options.save_mask:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.remove and len(options.remove) == 1 and not options.annotations:
@@ -209,16 +222,17 @@ def mask_for(given: Path | None, inside: Path) -> Path | None:
     """The mask file, or that of the same name in the folder of masks, whatever its suffix."""
     if given is None or not given.is_dir():
         return given
-    named = [given / inside.with_suffix(suffix) for suffix in picture.SUFFIXES]
-    return next((path for path in named if path.is_file()), given / inside.with_suffix(".png"))
+    beside = (given / inside).parent
+    there = sorted(beside.iterdir()) if beside.is_dir() else []
+    named = (path for path in there if path.stem == inside.stem and path.suffix.lower() in picture.SUFFIXES)
+    return next(named, given / inside.with_suffix(".png"))
 
 
 def refuse_losses(jobs: list[Job]) -> None:
-    """Refuse formats that cannot be written, and to write over a picture that is read or written here."""
+    """Refuse to write over a picture that is read or written here."""
     read = {job.source.resolve() for job in jobs} | {job.mask.resolve() for job in jobs if job.mask}
     written: set[Path] = set()
     for target in (path for job in jobs for path in (job.output, job.save_mask) if path):
-        picture.format_of(target)
         if target.resolve() in read:
             raise UserError(f"{target}: would be written over; name another file or folder")
         if target.resolve() in written:

@@ -17,6 +17,7 @@ from PIL import Image
 from skimage import data
 
 from pipeline import app
+from pipeline.restore.restorer import MODELS, Restorer
 from tests.clone import ROOT
 
 BROWSER = shutil.which("chromium") and shutil.which("chromedriver")
@@ -139,6 +140,35 @@ def test_ten_people_at_once_are_served(server, photo):
     for result in results:
         assert np.array_equal(result, results[0])
         assert np.array_equal(result[~hole], PHOTO[~hole])
+
+
+def test_a_painting_of_too_many_pixels_is_refused(server, photo):
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+
+    Image.new("1", (9000, 9000)).save(photo.with_name("large.png"))
+    files = handle_file(str(photo)), handle_file(str(photo.with_name("large.png")))
+    editor = {"background": files[0], "layers": [files[1]], "composite": files[0]}
+    with pytest.raises(AppError, match="9000 x 9000 px"):
+        Client(server, verbose=False).predict(files[0], editor, app.DAMAGE, app.GAN, api_name="/restore")
+
+
+def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    (_, after), path = app.enlarged(Restorer.load(MODELS / "superres"), str(photo), 2)
+    assert np.asarray(Image.open(path)).shape == (2 * PHOTO.shape[0], 2 * PHOTO.shape[1], 3)
+    assert after.shape[1] == 2 * PHOTO.shape[1]
+    hole = np.zeros(PHOTO.shape[:2], bool)
+    hole[100:200, 150:250] = True
+    editor = app.painted_over(PHOTO, hole)
+    _, path = app.inserted(Restorer.load(), str(photo), editor, str(photo), 10, 10, 50)
+    changed = (np.asarray(Image.open(path)) != PHOTO).any(axis=-1)
+    assert changed[:60, :75].any()
+    assert not changed[90:].any()
+    with pytest.raises(app.UserError, match="nothing is painted"):
+        app.restored(Restorer.load(), str(photo), app.shown_for_painting(str(photo)), app.DAMAGE, app.GAN)
+    with pytest.raises(app.UserError, match="drop a photo first"):
+        app.proposed(None)
 
 
 def test_an_upload_of_too_many_pixels_is_refused(tmp_path):

@@ -122,6 +122,7 @@ def test_of_many_pictures_the_bad_one_is_named_and_the_rest_go_on(run):
     assert sorted(path.name for path in Path("out").rglob("*.jpg")) == ["a.jpg", "c.jpg"]
     assert "JPEG alters pixels outside the mask" in said
     Path("masks/sub/c.png").unlink()
+    Path("masks/a.png").rename("masks/a.PNG")
     said = run("in", "--mask", "masks", "-o", "out")[1]
     assert "error: in/sub/c.jpg: masks/sub/c.png: No such file" in said
     assert "error: 2 of 3 not restored" in said
@@ -144,6 +145,8 @@ def test_a_mask_that_looks_wrong_is_warned_of(run):
         (["photo.png", "painted.png", "--mask", "mask.png", "-o", "out.png"], "out.png: one file for many pictures"),
         (["photo.png", "photo.png", "--mask", "mask.png", "-o", "out"], "two pictures would be written to it"),
         (["photo.png", "--mask", "mask.png", "-o", "out.gif"], "out.gif: no such format"),
+        (["photo.png", "--mask-color", "nocolour", "-o", "out.png"], "invalid colour value"),
+        (["photo.png", "--upscale", "2", "--save-mask", "out.png"], "--upscale has no mask"),
         (["photo.png", "--mask", "nothing.png", "-o", "out.png"], "photo.png: nothing.png: No such file"),
         (["nothing.png", "--mask", "mask.png", "-o", "out.png"], "nothing.png: No such file"),
         (["empty", "--mask", "mask.png", "-o", "out"], "empty: no pictures in it"),

@@ -49,7 +49,8 @@ def insert(
     inside = np.asarray(cover) > 0
     if not inside.any():
         raise UserError(f"the object at {at[0]},{at[1]} lies outside the picture")
-    return restorer(np.array(pasted), seam(inside, max(2, round(SEAM * min(size)))), see_through=False)
+    edge = seam(inside, max(2, round(SEAM * min(size))))
+    return restorer.restore(np.array(pasted), edge, see_through=False)
 
 
 def seam(inside: np.ndarray, width: int) -> np.ndarray:

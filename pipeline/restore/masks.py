@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from pipeline.decode import FORMATS, readable
 from pipeline.errors import UserError
+from pipeline.restore import picture
 from pipeline.restore.picture import Picture
 
 NEAR = 32  # of 255, a channel: a brush's colour after JPEG
@@ -15,7 +16,7 @@ STRETCHED = 0.02  # the most that the sides' ratios may differ, relatively, for 
 INVERTED = 0.5  # share of the picture's rim; above, the mask looks inverted
 
 
-def read(path: Path, picture: Picture) -> np.ndarray:
+def read(path: Path, of: Picture) -> np.ndarray:
     """A mask file: white (above 127) is to be restored, black is kept; what is transparent is kept.
 
     One of another size is scaled with nearest neighbours.
@@ -29,21 +30,28 @@ def read(path: Path, picture: Picture) -> np.ndarray:
         raise UserError(f"{path}: {error.strerror}") from None
     with content, readable(str(path)), Image.open(content, formats=FORMATS) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        layer = image.convert("RGBA" if "transparency" in image.info or "A" in image.mode else "L")
-    if layer.mode == "RGBA":
-        layer = Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L")
-    width, height = picture.size
-    if layer.size == picture.stored.size != picture.size:  # drawn on the picture as it is stored
-        layer = picture.upright(layer)
+        layer = Image.fromarray(of_image(image)).convert("L")
+    width, height = of.size
+    if layer.size == of.stored.size != of.size:  # drawn on the picture as it is stored
+        layer = of.upright(layer)
     if abs(layer.width * height / (layer.height * width) - 1) > STRETCHED:
         raise UserError(f"{path}: {layer.width} x {layer.height} px, but the picture has {width} x {height}")
     return np.asarray(layer.resize((width, height), Image.Resampling.NEAREST)) > 127
 
 
+def of_image(image: Image.Image) -> np.ndarray:
+    """A PIL image of any mode as a mask: true where it is white (above 127), false where black or transparent."""
+    if image.mode in {"1", "L"} and "transparency" not in image.info:
+        return np.asarray(image.convert("L")) > 127
+    if image.mode.startswith("I"):
+        return np.asarray(image) > 2**15
+    layer = image.convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L")) > 127
+
+
 def write(hole: np.ndarray, path: Path) -> None:
     """A mask file, in the format that the suffix says."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(hole).convert("L").save(path)
+    picture.write(Picture(Image.fromarray(hole).convert("L"), 1, {}), path)
 
 
 def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:

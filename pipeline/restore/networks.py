@@ -25,27 +25,23 @@ def load(source: Path) -> tuple[Network, str]:
     """
     if source.suffix == ".onnx":
         return _with_onnx(source)
-    if (source / ONNX).exists() and not _has_torch():
-        return _with_onnx(source / ONNX)
-    if not (source / "generator.safetensors").exists() and (source / ONNX).exists():
-        return _with_onnx(source / ONNX)
-    return _with_torch(source)
-
-
-def _has_torch() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("torch") is not None
+    exported, weights = (source / name for name in (ONNX, "generator.safetensors"))
+    if exported.exists() and not weights.exists():
+        return _with_onnx(exported)
+    try:
+        return _with_torch(source)
+    except ImportError as error:
+        if exported.exists():
+            return _with_onnx(exported)
+        raise UserError(f"{source}: {error.name} is not installed; install it, or give an ONNX file") from None
 
 
 def _with_torch(folder: Path) -> tuple[Network, str]:
-    try:
-        import torch
+    import torch
 
-        from pipeline.gan import device, model
-        from pipeline.gan.generator import Generator
-    except ImportError:
-        raise UserError(f"{folder}: PyTorch is not installed; install it, or give an ONNX file") from None
+    from pipeline.gan import device, model
+    from pipeline.gan.generator import Generator
+
     place = device.pick()
     generator = model.load(folder, place)
     if not isinstance(generator, Generator):

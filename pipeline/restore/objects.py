@@ -46,8 +46,9 @@ def at_point(image: np.ndarray, point: tuple[int, int]) -> np.ndarray:
     if not (0 <= x < width and 0 <= y < height):
         raise UserError(f"the point {x},{y} lies outside the picture of {width} x {height} px")
     scale = min(1.0, LONGEST / max(height, width))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    centre, side = (int(x * scale), int(y * scale)), min(small.shape[:2])
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    centre, side = (min(int(x * scale), size[0] - 1), min(int(y * scale), size[1] - 1)), min(small.shape[:2])
     labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
     cv2.circle(labels, centre, max(2, round(REACH * side)), cv2.GC_PR_BGD, -1)
     cv2.circle(labels, centre, max(2, round(REACH * side / 2)), cv2.GC_PR_FGD, -1)

@@ -1,6 +1,5 @@
 """A picture file: its pixels as they are stored, and all else that must come out as it went in."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,13 +21,14 @@ SUFFIXES = {
 }
 KEPT = {  # of the settings, those that a format has room for
     "JPEG": {"exif", "icc_profile", "dpi", "qtables", "subsampling"},
-    "PNG": {"exif", "icc_profile", "dpi"},
+    "PNG": {"exif", "icc_profile", "dpi", "transparency"},
     "WEBP": {"exif", "icc_profile"},
     "BMP": {"dpi"},
     "TIFF": {"exif", "icc_profile", "dpi", "compression"},
 }
+COMPRESSIONS = {"packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd"}  # TIFF's, without loss
 LAYOUT = {*range(254, 263), 273, *range(277, 285), 296, 317, 320, *range(322, 326), 338, 339, 347, 34675}
-"""TIFF's tags that say how its own pixels lie, among which the EXIF tags are."""
+"""EXIF tags that say how the pixels of the file lie they come from; in a TIFF they would say it of the new one's."""
 LOSSLESS = {"WEBP": {"lossless": True, "exact": True}}
 UPRIGHT = {  # what makes a stored picture upright, by its EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -108,10 +108,21 @@ class Picture:
         colours = self._turned(_in_mode(pixels, self.stored.mode))
         if "A" in self.stored.mode:
             colours.putalpha(self.stored.getchannel("A").resize(colours.size, Image.Resampling.BICUBIC))
-        return Picture(colours, self.orientation, self.settings)
+        return Picture(colours, self.orientation, _without_sides(self.settings))
 
     def _turned(self, image: Image.Image) -> Image.Image:
         return image.transpose(BACK[self.orientation]) if self.orientation in BACK else image
+
+
+def _without_sides(settings: dict[str, Any]) -> dict[str, Any]:
+    """Without the width and height that EXIF repeats."""
+    if "exif" not in settings:
+        return settings
+    exif = Image.Exif()
+    exif.load(settings["exif"])
+    for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
+        exif.get_ifd(ExifTags.IFD.Exif).pop(tag, None)
+    return settings | {"exif": exif.tobytes()}
 
 
 def _in_mode(pixels: np.ndarray, mode: str) -> Image.Image:
@@ -134,14 +145,22 @@ def read(path: Path) -> Picture:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     with content, readable(str(path)), Image.open(content, formats=FORMATS) as image:
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it
-            raise UserError(f"{path}: {frames} pictures in one file; give a file for each")
+        if image.format != "MPO" and _has_second(image):  # a phone's JPEG may have a preview behind it
+            raise UserError(f"{path}: several pictures in one file; give a file for each")
         if _bits(image, content) > 8 and image.mode not in BITS16:
             raise UserError(f"{path}: more than 8 bits a channel in colour, which Pillow cannot keep; convert it to 8")
         image.load()  # Pillow turns a TIFF upright here
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         return Picture(_storable(image, path), orientation, _settings(image))
+
+
+def _has_second(image: Image.Image) -> bool:
+    """Whether another picture follows; counting them all can take minutes."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _bits(image: Image.Image, content: BinaryIO) -> int:
@@ -161,29 +180,33 @@ def _storable(image: Image.Image, path: Path) -> Image.Image:
     if image.mode in {"L", "LA", "RGB", "RGBA", "CMYK"} and "transparency" not in image.info:
         return image.copy()
     if image.mode == "1":
-        return image.convert("L")
+        return image.convert("LA" if "transparency" in image.info else "L")
     if image.mode in {"P", "L", "RGB", "PA"}:
         alpha = "A" if image.mode == "PA" or "transparency" in image.info else ""
         return image.convert(("L" if image.mode == "L" else "RGB") + alpha)
     if image.mode in BITS16:
-        return Image.fromarray(np.asarray(image).clip(0, 2**16 - 1).astype(np.uint16))
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 2**16 - 1:
+            raise UserError(f"{path}: pixels beyond 16 bits without sign; convert it")
+        return Image.fromarray(values.astype(np.uint16))
     raise UserError(f"{path}: pixels of the kind {image.mode}; expected grey, RGB, CMYK or a palette")
 
 
 def _settings(image: Image.Image) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     exif = image.getexif()
-    if image.format == "TIFF":
-        for tag in LAYOUT & exif.keys():
-            del exif[tag]
+    for tag in LAYOUT & exif.keys():
+        del exif[tag]
     if exif:
         settings["exif"] = exif.tobytes()
+    if image.mode in BITS16 and "transparency" in image.info:
+        settings["transparency"] = image.info["transparency"]
     for name in ("icc_profile", "dpi"):
         if image.info.get(name):
             settings[name] = image.info[name]
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         settings |= {"qtables": image.quantization, "subsampling": JpegImagePlugin.get_sampling(image)}
-    if image.format == "TIFF" and image.info.get("compression") not in {None, "jpeg", "raw"}:
+    if image.info.get("compression") in COMPRESSIONS:
         settings["compression"] = image.info["compression"]
     return settings
 
@@ -195,6 +218,8 @@ def write(picture: Picture, path: Path) -> None:
         UserError: no such format, or it cannot hold such pixels.
     """
     kind, image = format_of(path), picture.stored
+    if (image.mode == "I;16" and kind not in {"PNG", "TIFF"}) or (kind == "BMP" and "A" in image.mode):
+        raise UserError(f"{path}: {kind} cannot hold {'alpha' if 'A' in image.mode else '16 bits'}; try .png or .tif")
     settings = LOSSLESS.get(kind, {}) | {name: value for name, value in picture.settings.items() if name in KEPT[kind]}
     if kind == "BMP":  # which has no orientation
         image = picture.upright(image)
@@ -205,15 +230,26 @@ def write(picture: Picture, path: Path) -> None:
         image = image.convert("RGB")
         settings.pop("icc_profile", None)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix, delete=False) as temporary:
-        part = Path(temporary.name)
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         image.save(part, kind, **settings)
-        part.chmod(0o644)
         part.replace(path)
-    except (OSError, ValueError, KeyError) as error:
-        part.unlink(missing_ok=True)
+    except Exception as error:  # Pillow's plugins raise of all kinds
         raise UserError(f"{path}: cannot be written ({error}); try another format, such as .png") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def lost(picture: Picture, path: Path) -> str | None:
+    """What the format of a file cannot keep of a picture, in a line; None where it keeps all."""
+    kind, mode = format_of(path), picture.stored.mode
+    if mode == "CMYK" and kind not in {"JPEG", "TIFF"}:
+        return f"{kind} has no CMYK: the colours become RGB, without the profile; .tif keeps them"
+    if kind == "JPEG" and "A" in mode:
+        return "JPEG has no transparency; .png keeps it"
+    if kind == "JPEG":
+        return "JPEG alters pixels outside the mask a little too; .png keeps them"
+    return None
 
 
 def format_of(path: Path) -> str:

@@ -27,7 +27,8 @@ def detect(image: np.ndarray) -> np.ndarray:
     """
     height, width = image.shape[:2]
     scale = min(1.0, LONGEST / max(height, width))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
     side = min(small.shape[:2])
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     disc = _disc(max(1, round(WIDEST * side / 2)))

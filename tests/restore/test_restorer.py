@@ -24,10 +24,38 @@ def test_it_restores_as_the_pipeline_evaluates():
 
 
 @pytest.mark.parametrize(
-    "mask", [HOLE, HOLE * 1.0, HOLE.astype(np.uint8) * 255, Image.fromarray(HOLE), torch.from_numpy(HOLE)]
+    "mask",
+    [
+        HOLE,
+        HOLE.astype(np.uint8),
+        HOLE * 1.0,
+        HOLE.astype(np.uint8) * 255,
+        Image.fromarray(HOLE),
+        torch.from_numpy(HOLE),
+    ],
 )
 def test_a_mask_of_any_kind_will_do(mask):
     assert np.array_equal(RESTORER(PHOTO, mask), RESTORED)
+
+
+@pytest.mark.parametrize("mode", ["1", "RGB", "P", "RGBA", "LA"])
+def test_a_pil_mask_of_any_mode_will_do(mode):
+    mask = Image.fromarray(HOLE).convert("L").convert(mode)
+    assert np.array_equal(RESTORER(PHOTO, mask), RESTORED)
+    assert np.array_equal(np.asarray(RESTORER(Image.fromarray(PHOTO), mask)), RESTORED)
+
+
+def test_a_mask_that_looks_wrong_is_warned_of():
+    with pytest.warns(UserWarning, match="looks inverted"):
+        RESTORER(PHOTO, ~HOLE)
+
+
+def test_known_values_of_any_floating_tensor_stay():
+    tensor = torch.rand(3, *HOLE.shape, dtype=torch.float64, requires_grad=True)
+    restored = RESTORER(tensor, HOLE)
+    assert torch.equal(restored[:, ~torch.from_numpy(HOLE)], tensor[:, ~torch.from_numpy(HOLE)])
+    with pytest.raises(ValueError):
+        RESTORER(torch.zeros(3, *HOLE.shape, dtype=torch.int32), HOLE)
 
 
 def test_pil_comes_out_as_pil():

@@ -31,6 +31,6 @@ def test_a_sound_picture_gets_no_proposal():
     assert detect(wall()).mean() < 0.002
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 50), (2000, 7)])
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (2000, 7), (1, 3000), (40_000, 3)])
 def test_any_size_will_do(size):
     assert detect(np.zeros((*size, 3), np.uint8)).shape == size
