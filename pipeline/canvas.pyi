@@ -13,8 +13,6 @@ MOST_BYTES = 8_000_000  # of a layer, as the browser sends it
 MOST_LAYERS = 4
 WAITING = 20  # layers' sets that have been sent and not been used
 
-from gradio.events import Dependency
-
 class Canvas(gr.ImageEditor):
     """The editor; a picture or layer of more than `canvas_size` is refused before it is decoded."""
 
@@ -54,7 +52,9 @@ class Canvas(gr.ImageEditor):
         while len(self.blob_storage) >= WAITING and data.data["id"] not in self.blob_storage:
             self.blob_storage.pop(next(iter(self.blob_storage)), None)
         super().accept_blobs(data)
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
 
     if TYPE_CHECKING:
