@@ -53,7 +53,7 @@ def bars(by_corruption: pd.DataFrame) -> plt.Figure:
         axis.set(ylabel=f"{metric.upper()}{unit}", ylim=(lowest - 0.15 * (highest - lowest), None))
         axis.grid(axis="y", alpha=0.3)
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    figure.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // 2))
     figure.supxlabel(PROTOCOL, fontsize=7, wrap=True)
     return figure
 
