@@ -37,6 +37,18 @@ def test_any_size_and_kind_keeps_what_is_known(height, width, seed, kind):
     assert np.array_equal(restored[~hole], image[~hole])
 
 
+@pytest.mark.slow
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from([1, 17, 700, 4000]), st.sampled_from([1, 300, 2049, 6000]), st.integers(0, 99))
+def test_large_sizes_keep_what_is_known(height, width, seed):
+    image = scales.as_kind(waves(height, width), np.dtype(np.uint8))
+    hole = hole_in(height, width, seed)
+    hole[500:] = hole[:, 900:] = False
+    restored = scales.restore(NETWORK, PRIOR, image, hole)
+    assert restored.shape == image.shape
+    assert np.array_equal(restored[~hole], image[~hole])
+
+
 @pytest.mark.parametrize("see_through", [True, False])
 def test_tiles_show_no_seam(see_through, monkeypatch):
     image, hole = waves(400, 600), np.zeros((400, 600), bool)
