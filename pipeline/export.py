@@ -4,14 +4,15 @@ python -m pipeline.export data/model
 
 The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to
 restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole filled
-smoothly, as `pipeline.restore.fill` does; where the mask is 1 everywhere, it is the image.
+smoothly, as `pipeline.restore.fill` does; where the mask is 1 everywhere, it is the image. The weights are not written
+again: the graph points into `generator.safetensors`, which has to lie beside it.
 """
 
 import argparse
 import json
-import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,13 +49,15 @@ def main() -> None:
     generator = model.load(folder, torch.device("cpu"))
     if not isinstance(generator, Generator):
         raise UserError(f"{folder}: the textbook design has no prior to start from; give a model of the other design")
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        path = Path(temporary) / networks.ONNX
-        write(generator, json.loads((folder / "config.json").read_text()), path)
-        furthest = difference(folder, path)
+    part = folder / f".{networks.ONNX}"
+    try:
+        write(generator, json.loads((folder / "config.json").read_text()), part)
+        furthest = difference(folder, part)
         if furthest > CLOSE:
             raise UserError(f"{folder}: ONNX differs from PyTorch by {furthest:.1e}; nothing was written")
-        path.replace(folder / networks.ONNX)
+        part.replace(folder / networks.ONNX)
+    finally:
+        part.unlink(missing_ok=True)
     print(f"{folder / networks.ONNX}: differs from PyTorch by {furthest:.1e} at most")
 
 
@@ -85,7 +88,22 @@ def write(generator: Generator, config: dict, path: Path) -> None:
         )
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, {"config": json.dumps(config)})
+    point_at_weights(graph, path.with_name("generator.safetensors"))
     onnx.save(graph, path)
+
+
+def point_at_weights(graph: Any, weights: Path) -> None:
+    """Replace the tensors of the graph by their places in the safetensors file: 8 bytes of length, a header, data."""
+    from onnx import external_data_helper
+
+    content = weights.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:begin])
+    for tensor in graph.graph.initializer:
+        if entry := header.get(tensor.name.removeprefix("generator.")):
+            first, end = (begin + offset for offset in entry["data_offsets"])
+            external_data_helper.set_external_data(tensor, weights.name, first, end - first)
+            tensor.ClearField("raw_data")
 
 
 def difference(folder: Path, path: Path) -> float:

@@ -17,22 +17,18 @@ def load(source: Path) -> tuple[Network, str]:
     """The network of a model, and the prior it starts from.
 
     Args:
-        source: a folder with `generator.safetensors`, or else with `generator.onnx`; or an ONNX file. Where PyTorch
-            is not installed, the folder's ONNX file is used.
+        source: a model folder, or the ONNX file in it. Where PyTorch is not installed, the folder's ONNX file is used.
 
     Raises:
         UserError: it is none of these, of another version, or what runs it is not installed.
     """
     if source.suffix == ".onnx":
         return _with_onnx(source)
-    exported, weights = (source / name for name in (ONNX, "generator.safetensors"))
-    if exported.exists() and not weights.exists():
-        return _with_onnx(exported)
     try:
         return _with_torch(source)
     except ImportError as error:
-        if exported.exists():
-            return _with_onnx(exported)
+        if (source / ONNX).exists():
+            return _with_onnx(source / ONNX)
         raise UserError(f"{source}: {error.name} is not installed; install it, or give an ONNX file") from None
 
 
