@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.decode import sides
+from pipeline.decode import SUFFIXES, sides
 from pipeline.errors import UserError, one_line_errors
 from pipeline.params import load
 from pipeline.restore import editing, picture, scales, scratches
@@ -94,7 +94,7 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
     """A photo, paint over its damage, before and after."""
     with gr.Row():
         with gr.Column(min_width=300):
-            photo = gr.File(label="Photo", file_types=list(picture.SUFFIXES), height=110, elem_id="photo")
+            photo = gr.File(label="Photo", file_types=list(SUFFIXES), height=110, elem_id="photo")
             with gr.Row():
                 examples = [gr.Button(f"Example: {name}", size="sm", min_width=80) for name in EXAMPLES]
             editor = canvas(gr, "Paint over the damage", "canvas")
@@ -117,7 +117,7 @@ def enlarge_tab(gr: Any, enlarger: Restorer) -> None:
     """A photo, twice or four times the size."""
     with gr.Row():
         with gr.Column(min_width=300):
-            photo = gr.File(label="Photo", file_types=list(picture.SUFFIXES), height=110, elem_id="small-photo")
+            photo = gr.File(label="Photo", file_types=list(SUFFIXES), height=110, elem_id="small-photo")
             factor = gr.Radio([2, 4], value=2, label="Times")
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
@@ -129,10 +129,10 @@ def insert_tab(gr: Any, restorer: Restorer) -> None:
     """An object out of one photo into another."""
     with gr.Row():
         with gr.Column(min_width=300):
-            source = gr.File(label="Photo with the object", file_types=list(picture.SUFFIXES), height=110)
+            source = gr.File(label="Photo with the object", file_types=list(SUFFIXES), height=110)
             editor = canvas(gr, "Paint over the object", "object-canvas")
         with gr.Column(min_width=300):
-            photo = gr.File(label="Photo to put it into", file_types=list(picture.SUFFIXES), height=110)
+            photo = gr.File(label="Photo to put it into", file_types=list(SUFFIXES), height=110)
             across = gr.Slider(0, 100, 50, label="From the left, %")
             down = gr.Slider(0, 100, 50, label="From the top, %")
             size = gr.Slider(5, 400, 100, label="Size, %")

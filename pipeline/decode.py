@@ -1,8 +1,9 @@
-"""Pictures from bytes that nobody vouches for."""
+"""Pictures from files that nobody vouches for."""
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -10,6 +11,36 @@ from PIL import Image, ImageOps
 from pipeline.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # Pillow knows more, but for some of them it starts other programs
+
+SUFFIXES = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+
+
+def below(folder: Path) -> list[Path]:
+    """All pictures in a folder and below it, by their suffix, hidden ones aside; relative to it, by name.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path.relative_to(folder))
+    )
+    if not found:
+        raise UserError(f"{folder}: no pictures in it or below it; expected {', '.join(sorted(SUFFIXES))}")
+    return [Path(name) for name in found]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def decode(content: bytes, where: str) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from pipeline import progress
+from pipeline.decode import SUFFIXES, below
 from pipeline.errors import UserError, one_line_errors
 from pipeline.restore import masks, objects, picture, scratches
 from pipeline.restore.picture import Picture
@@ -66,7 +67,7 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> No
         masks.write(hole, job.save_mask)
     if not (job.output and restorer):
         return
-    transparent = hole_is_transparency(options)
+    transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or transparent
     restored = restorer.restore(before.pixels(), hole, see_through=not blank)
     after = before.with_restored(restored, hole, opaque=transparent)
@@ -116,11 +117,6 @@ def removed(before: Picture, options: argparse.Namespace) -> np.ndarray:
             return objects.at_point(before.pixels_in_8_bits(), (x, y))
         case box:
             return objects.in_box(size, box)
-
-
-def hole_is_transparency(options: argparse.Namespace) -> bool:
-    """Whether no option names a mask."""
-    return not (options.mask or options.mask_color or options.detect or options.remove)
 
 
 class Parser(argparse.ArgumentParser):
@@ -193,7 +189,7 @@ def planned(options: argparse.Namespace) -> list[Job]:
     def among(folder: Path | None, inside: Path) -> Path | None:
         if folder is None or not (many or folder.is_dir()):
             return folder
-        if folder.suffix.lower() in picture.SUFFIXES:
+        if folder.suffix.lower() in SUFFIXES:
             raise UserError(f"{folder}: one file for many pictures; give a folder")
         return folder / inside
 
@@ -208,14 +204,10 @@ def planned(options: argparse.Namespace) -> list[Job]:
 def found(given: list[Path]) -> Iterator[tuple[Path, Path]]:
     """Each picture, and its path below the folder that was given; hidden files aside."""
     for path in given:
-        if not path.is_dir():
+        if path.is_dir():
+            yield from ((path / inside, inside) for inside in below(path))
+        else:
             yield path, Path(path.name)
-            continue
-        below = sorted(each.relative_to(path) for each in path.rglob("*") if each.suffix.lower() in picture.SUFFIXES)
-        visible = [each for each in below if not any(part.startswith(".") for part in each.parts)]
-        if not visible:
-            raise UserError(f"{path}: no pictures in it or below it; expected {', '.join(picture.SUFFIXES)}")
-        yield from ((path / inside, inside) for inside in visible)
 
 
 def mask_for(given: Path | None, inside: Path) -> Path | None:
@@ -224,7 +216,7 @@ def mask_for(given: Path | None, inside: Path) -> Path | None:
         return given
     beside = (given / inside).parent
     there = sorted(beside.iterdir()) if beside.is_dir() else []
-    named = (path for path in there if path.stem == inside.stem and path.suffix.lower() in picture.SUFFIXES)
+    named = (path for path in there if path.stem == inside.stem and path.suffix.lower() in SUFFIXES)
     return next(named, given / inside.with_suffix(".png"))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.decode import decode, sides
+from pipeline.decode import below, decode, sides
 from pipeline.errors import UserError
 
 
@@ -68,3 +68,13 @@ def test_the_sides_are_read_from_the_header_alone():
     assert sides(encoded("JPEG")[:-50], "a.jpg") == (12, 8)
     with pytest.raises(UserError, match="a.jpg: unreadable picture"):
         sides(b"<html>", "a.jpg")
+
+
+def test_the_pictures_below_a_folder_are_files_that_are_not_hidden(tmp_path):
+    for name in ("b.PNG", "a/c.jpg", "a/notes.txt", ".trash/d.png", ".e.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    assert [path.as_posix() for path in below(tmp_path)] == ["a/c.jpg", "b.PNG"]
+    with pytest.raises(UserError, match="no pictures in it"):
+        below(tmp_path / "folder.png")

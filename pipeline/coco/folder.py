@@ -12,8 +12,6 @@ from pipeline.errors import UserError
 from pipeline.parallel import in_threads, workers
 from pipeline.params import Folder
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-
 
 def read(folder: Folder) -> tuple[str, dict[str, Any], Iterator[bytes]]:
     """The split `folder`: its name, its COCO instances dictionary, and its pictures in that order.
@@ -43,15 +41,8 @@ def _annotated(root: Path, annotations: str) -> dict[str, Any]:
 
 def _listed(root: Path) -> dict[str, Any]:
     """A dictionary of all pictures in the folder and below it, hidden ones aside, by name."""
-    names = sorted(
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path.relative_to(root))
-    )
-    if not names:
-        raise UserError(f"{root}: no pictures in it or below it; expected {', '.join(sorted(SUFFIXES))}")
     images: dict[int, dict[str, Any]] = {}
-    for name in names:
+    for name in map(str, decode.below(root)):
         image_id = _id(name)
         if image_id in images:
             raise UserError(f"{root}: {images[image_id]['file_name']} and {name} have the same id; rename one")
@@ -63,10 +54,6 @@ def _listed(root: Path) -> dict[str, Any]:
         "annotations": [],
         "categories": [],
     }
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _id(name: str) -> int:

@@ -7,18 +7,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin, TiffImagePlugin
 
-from pipeline.decode import FORMATS, readable
+from pipeline.decode import FORMATS, SUFFIXES, readable
 from pipeline.errors import UserError
 
-SUFFIXES = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
 KEPT = {  # of the settings, those that a format has room for
     "JPEG": {"exif", "icc_profile", "dpi", "qtables", "subsampling"},
     "PNG": {"exif", "icc_profile", "dpi", "transparency"},
