@@ -22,7 +22,6 @@ Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 GREY = 128 / 255
 SMALLEST = 256  # px: up to this side a picture is restored at its own scale alone
 RIM = 4  # px of the smaller scale: within it of a hole's edge the finer scale knows better
-WHOLE = 512  # px: up to this side a picture is filled in one piece, above it from its half
 TILE = 512  # px: side of what is restored at once
 MARGIN = 160  # px around it, more than the prior's sweeps (48) and the generator's convolutions (104) reach
 GRID = 16  # px: what the generator sees as one position at its coarsest scale, where tiles must begin
@@ -49,10 +48,19 @@ def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, s
     if not (see_through or hole.all()):
         grey = as_kind(np.full(3, GREY, np.float32), image.dtype)
         image = np.where(hole[..., None], grey, image)
-    restored = at_one_scale(network, prior, image, hole)
-    if max(hole.shape) <= SMALLEST or hole.all():
-        return restored
+    if hole.all():
+        return in_tiles(network, image, hole, lambda around: as_float(image[around]))
+    if max(hole.shape) <= SMALLEST:
+        filled = fill(prior, as_float(image), hole)
+        return in_tiles(network, image, hole, lambda around: filled[around])
     known, gone = halved(as_float(image), hole)
+    half_filled = fill(prior, known, gone)
+
+    def start(around: Box) -> np.ndarray:
+        part, gap = as_float(image[around]), hole[around]
+        return smoothed(prior, enlarged(half_filled[half(around)], gap.shape), part, gap).clip(0, 1)
+
+    restored = in_tiles(network, image, hole, start)
     weight = inside(gone)
     if not weight.any():
         return restored
@@ -73,25 +81,13 @@ def inside(hole: np.ndarray) -> np.ndarray:
     return cv2.blur(inner, (2 * RIM + 1,) * 2) * hole
 
 
-def at_one_scale(network: Network, prior: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """As the generator was trained to; arguments and result as of `restore`."""
-    degraded = hole.all()
-    whole = coarse = None
-    if not degraded and max(hole.shape) <= WHOLE:
-        whole = fill(prior, as_float(image), hole)
-    elif not degraded:
-        coarse = fill(prior, *halved(as_float(image), hole))
+def in_tiles(network: Network, image: np.ndarray, hole: np.ndarray, start: Callable[[Box], np.ndarray]) -> np.ndarray:
+    """The hole restored at the picture's own scale; `start` gives what the generator starts from in a box."""
     restored = image.copy()
     for tile, around in tiles(hole):
-        part, gap = as_float(image[around]), hole[around]
-        if whole is not None:
-            start = whole[around]
-        elif coarse is not None:
-            start = smoothed(prior, enlarged(coarse[half(around)], gap.shape), part, gap).clip(0, 1)
-        else:
-            start = part
-        result = as_kind(network(part, gap, start), image.dtype)[within(tile, around)]
-        restored[tile] = np.where(hole[tile][..., None], result, image[tile])
+        result = network(as_float(image[around]), hole[around], start(around))
+        inner = as_kind(result, image.dtype)[within(tile, around)]
+        restored[tile] = np.where(hole[tile][..., None], inner, image[tile])
     return restored
 
 

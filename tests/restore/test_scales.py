@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.restore import networks, scales
+from pipeline.restore.fill import fill
 from tests.clone import ROOT
 
 NETWORK, PRIOR = networks.load(ROOT / "models/restore")
@@ -54,11 +55,18 @@ def test_tiles_show_no_seam(see_through, monkeypatch):
     image, hole = waves(400, 600), np.zeros((400, 600), bool)
     image += np.random.default_rng(0).normal(0, 0.05, image.shape).astype(np.float32)
     hole[30:390, 20:580:40] = hole[200:260, 50:550] = True
+    monkeypatch.setattr(scales, "TILE", 1024)
     at_once = scales.restore(NETWORK, PRIOR, image, hole, see_through)
-    monkeypatch.setattr(scales, "WHOLE", 128)
     monkeypatch.setattr(scales, "TILE", 128)
     in_tiles = scales.restore(NETWORK, PRIOR, image, hole, see_through)
     assert np.abs(at_once - in_tiles).max() < 2e-3
+
+
+def test_a_generator_that_changes_nothing_leaves_the_prior():
+    image, hole = waves(400, 600), np.zeros((400, 600), bool)
+    hole[30:390, 20:580:40] = hole[150:260, 50:550] = True
+    restored = scales.restore(lambda image, hole, start: start, PRIOR, image, hole)
+    assert np.abs(restored - fill(PRIOR, image, hole)).max() < 5e-3
 
 
 def test_a_degraded_picture_is_restored_in_tiles_too(monkeypatch):
