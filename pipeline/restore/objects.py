@@ -75,27 +75,21 @@ def of_annotation(path: Path, annotation_id: int, size: tuple[int, int]) -> np.n
     Raises:
         UserError: no such annotation, or of a picture of another size.
     """
-    images, annotations = _instances(path)
-    try:
-        annotation = annotations[annotation_id]
-        image = images[annotation["image_id"]]
-    except KeyError:
-        raise UserError(f"{path}: no annotation {annotation_id}; see the ids of its annotations") from None
-    return _silhouette(path, annotation, image, size)
-
-
-def _silhouette(path: Path, annotation: dict[str, Any], image: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
     try:
         from pycocotools import mask as coco_mask
 
         from pipeline.silhouettes import compress
     except ImportError as error:
-        raise UserError(
-            f"{error.name} is not installed; it reads COCO's annotations: pip install {error.name}"
-        ) from None
+        raise UserError(f"{error.name} is not installed, and reads COCO's annotations; install it") from None
+    by_id = _instances(path)
+    try:
+        annotation = by_id["annotations"][annotation_id]
+        image = by_id["images"][annotation["image_id"]]
+    except KeyError:
+        raise UserError(f"{path}: no annotation {annotation_id}; see the ids of its annotations") from None
     if (image["height"], image["width"]) != size:
         raise UserError(
-            f"{path}: annotation {annotation['id']} is of {image['file_name']}, {image['width']} x {image['height']}"
+            f"{path}: annotation {annotation_id} is of {image['file_name']}, {image['width']} x {image['height']}"
             f" px; this picture has {size[1]} x {size[0]}"
         )
     encoded = compress(annotation["segmentation"], *size).rle
@@ -103,11 +97,11 @@ def _silhouette(path: Path, annotation: dict[str, Any], image: dict[str, Any], s
 
 
 @lru_cache(maxsize=2)
-def _instances(path: Path) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
-    """Images and annotations by id."""
+def _instances(path: Path) -> dict[str, dict[int, dict[str, Any]]]:
+    """Images and annotations, each by id."""
     try:
         dataset = json.loads(path.read_bytes())
-        return tuple({entry["id"]: entry for entry in dataset[key]} for key in ("images", "annotations"))  # type: ignore[return-value]
+        return {key: {entry["id"]: entry for entry in dataset[key]} for key in ("images", "annotations")}
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
