@@ -29,7 +29,7 @@ PATIENCE = 60  # seconds
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a running page."""
-    environment = os.environ | {"GRADIO_SERVER_PORT": "7871", "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # Gradio takes the first free port
     command = [sys.executable, "-m", "pipeline.app"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():

@@ -100,12 +100,15 @@ def test_an_object_goes_by_box_point_or_annotation(run):
     )
 
 
-@pytest.mark.parametrize("name", ["photo.png", "cut.png"])
+@pytest.mark.parametrize("name", ["photo.png", "cut.png", "deep.png"])
 def test_a_picture_is_enlarged(name, run):
+    Image.fromarray(PHOTO[..., 1].astype(np.uint16) * 257).save("deep.png")
     assert run(name, "--upscale", "2", "-o", "large.png")[0] == 0
     large = Image.open("large.png")
     assert large.size == (400, 256)
     assert large.mode == Image.open(name).mode
+    small = np.asarray(large.resize((200, 128), Image.Resampling.BOX), float)
+    assert np.abs(small - pixels(name)).mean() < 0.02 * pixels(name).max()
 
 
 def test_of_many_pictures_the_bad_one_is_named_and_the_rest_go_on(run):
