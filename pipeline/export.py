@@ -1,6 +1,6 @@
 """Write a trained generator as ONNX, for programs without PyTorch.
 
-python -m pipeline.export data/model
+python -m pipeline.export models/portraits
 
 The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to
 restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole filled
@@ -23,6 +23,7 @@ from pipeline.gan import model
 from pipeline.gan.generator import Generator
 from pipeline.restore import networks
 
+OUT = Path("data/model")
 CLOSE = 1e-4  # the most that a pixel may differ from PyTorch's, of 1
 SIZES = [(64, 64), (75, 130), (161, 48)]  # px: on which that is checked
 EXAMPLE = (2, 91, 83)  # pictures, height, width: no multiples of the stride, or padding would be left out
@@ -42,10 +43,19 @@ class Refine(nn.Module):
 
 
 def main() -> None:
-    """Write `generator.onnx` into the model's folder, once it gives what PyTorch gives."""
+    """Write `generator.onnx` into the model's folder, once it gives what PyTorch gives.
+
+    Raises:
+        UserError: the folder is an out of DVC, to which nothing may be added, or of the textbook design; or the two
+            differ.
+    """
     parser = argparse.ArgumentParser("python -m pipeline.export", description=str(__doc__).splitlines()[0])
     parser.add_argument("model", type=Path, help="a model folder")
     folder = parser.parse_args().model
+    if folder.resolve() == OUT.resolve():
+        raise UserError(
+            f"{folder}: is an out of DVC; keep the model first (python -m pipeline.keep NAME), and export that"
+        )
     generator = model.load(folder, torch.device("cpu"))
     if not isinstance(generator, Generator):
         raise UserError(f"{folder}: the textbook design has no prior to start from; give a model of the other design")

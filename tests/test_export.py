@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from pipeline.errors import UserError
 from pipeline.restore.restorer import MODELS, Restorer
 from tests.clone import ROOT
 
@@ -60,6 +61,25 @@ def test_export_writes_a_file_that_any_size_fits(tmp_path):
     assert json.loads(session.get_modelmeta().custom_metadata_map["config"])["generator"]["prior"]
 
 
+def test_an_out_of_dvc_is_left_as_it_is(tmp_path):
+    out = tmp_path / "data/model"
+    shutil.copytree(MODELS / "restore", out)
+    before = sorted(out.iterdir())
+    command = [sys.executable, "-m", "pipeline.export", "data/model"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: data/model: is an out of DVC; keep the model first")
+    assert sorted(out.iterdir()) == before
+
+
+def test_a_graph_without_its_weights_is_refused_in_one_line(tmp_path):
+    shutil.copy(MODELS / "restore/generator.onnx", tmp_path)
+    with pytest.raises(UserError, match="generator.onnx: not a generator"):
+        Restorer.load(tmp_path / "generator.onnx")
+
+
 def test_the_command_restores_without_pytorch(tmp_path):
     from PIL import Image
 
@@ -72,8 +92,6 @@ def test_the_command_restores_without_pytorch(tmp_path):
 
 
 def test_a_file_that_is_no_generator_is_refused_in_one_line(tmp_path):
-    from pipeline.errors import UserError
-
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     with pytest.raises(UserError, match="a.onnx: not a generator"):
         Restorer.load(tmp_path / "a.onnx")
