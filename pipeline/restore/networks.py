@@ -63,9 +63,7 @@ def _with_onnx(path: Path) -> tuple[Network, str]:
         prior = config["generator"]["prior"]
     except Exception as error:  # onnxruntime's errors have no common class of their own
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: not a generator ({reason}); export one (python -m pipeline.export), and keep its weights beside it"
-        ) from None
+        raise UserError(f"{path}: not a generator ({reason}); export one, and keep its weights beside it") from None
 
     def network(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
         height, width = hole.shape
