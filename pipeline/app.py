@@ -185,7 +185,7 @@ def example(name: str) -> tuple[str, Editor]:
     from pipeline.corruptions import draw
 
     title, kind = EXAMPLES[name]
-    params = load(MODELS.parent / "params.yaml").corrupt
+    params = load(MODELS / "restore/params.yaml").corrupt
     image, hole = draw.damage(kind, getattr(data, title)(), np.random.default_rng(1), params, None)
     path = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"])) / f"{title}.png"
     Image.fromarray(image).save(path)

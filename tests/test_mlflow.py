@@ -110,6 +110,22 @@ def test_the_registered_model_restores_in_a_process_that_has_never_seen_the_pack
     assert not np.array_equal(restored, image)
 
 
+def test_the_restorer_takes_the_champion_from_the_store(undisturbed):
+    compare = """
+import numpy as np
+from pipeline.restore.restorer import Restorer
+image, hole = np.full((40, 50, 3), 90, np.uint8), np.zeros((40, 50), bool)
+image[::3], hole[10:20, 10:30] = 200, True
+ours, theirs = (Restorer.load(source)(image, hole) for source in ("data/model", "models:/mendline@champion"))
+assert np.array_equal(ours, theirs) and not np.array_equal(ours, image)
+"""
+    undisturbed.run("python", "-c", compare)
+    load = 'from pipeline.restore.restorer import Restorer; Restorer.load("models:/nothing@champion")'
+    with undisturbed.start("python", "-c", load) as process:
+        _, errors = process.communicate()
+    assert "UserError: models:/nothing@champion: Registered Model with name=nothing not found" in errors
+
+
 def test_one_command_leads_from_a_model_or_a_lock_to_its_run(undisturbed):
     (run,) = runs(undisturbed)
     for path in ("data/model/generator.safetensors", "data/model", "dvc.lock"):
