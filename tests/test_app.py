@@ -153,6 +153,16 @@ def test_a_painting_of_too_many_pixels_is_refused(server, photo):
         Client(server, verbose=False).predict(files[0], editor, app.DAMAGE, app.GAN, api_name="/restore")
 
 
+@pytest.mark.parametrize("name", app.EXAMPLES)
+def test_each_example_can_be_restored(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    path, editor = app.example(name)
+    (before, after), _ = app.restored(Restorer.load(), path, editor, app.DAMAGE, app.GAN)
+    hole = editor["layers"][0][: before.shape[0], : before.shape[1], 3] > 0
+    assert np.array_equal(before[~hole], after[~hole])
+    assert (before != after).any(axis=-1)[hole].mean() > 0.9
+
+
 def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     (_, after), path = app.enlarged(Restorer.load(MODELS / "superres"), str(photo), 2)
