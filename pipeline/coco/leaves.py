@@ -5,6 +5,9 @@ a scale-invariant dead leaves model", IJCV 41, 2001: radii with a density of r^-
 whose statistics are those of photographs. R. Achddou, Y. Gousseau and S. Ladjal, "Fully synthetic training for image
 restoration tasks", CVIU 233, 2023, colour the leaves after a photograph and train networks on them. Leaves that are
 not disks, the shading and the textures are ours, and so are the constants without a source.
+
+Processors differ in the last digits of sines, sums and filters. In float64 those lie so far below half a grey level
+that the rounded pixels are the same on all of them.
 """
 
 from dataclasses import dataclass
@@ -115,7 +118,7 @@ def _outlines(shape: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _paint(leaves: Leaves, owner: np.ndarray, palette: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Float32 HWC: each leaf in its colour, lit from one side, two of three with a texture."""
+    """Float64 HWC: each leaf in its colour, lit from one side, two of three with a texture."""
     count, side = len(leaves.shape), len(owner)
     slope = rng.normal(0, 0.15, (count, 2)) / leaves.radius[:, None]
     at_origin = 1 - (slope * leaves.centre).sum(axis=1, keepdims=True)
@@ -123,29 +126,27 @@ def _paint(leaves: Leaves, owner: np.ndarray, palette: np.ndarray, rng: np.rando
     look = rng.integers(LOOKS, size=count, dtype=np.int32)
     colour = palette[rng.integers(len(palette), size=count)]
     # one look-up a pixel for all of it: look-ups are what takes the time
-    slope_x, slope_y, light, contrast, *rgb = np.moveaxis(
-        np.hstack([slope, at_origin, contrast, colour]).astype(np.float32)[owner], -1, 0
-    )
+    slope_x, slope_y, light, contrast, *rgb = np.moveaxis(np.hstack([slope, at_origin, contrast, colour])[owner], -1, 0)
     y, x = np.ogrid[:side, :side]
-    light += slope_x * x.astype(np.float32) + slope_y * y.astype(np.float32)
+    light += slope_x * x + slope_y * y
     textures = _textures(side // SUPERSAMPLING, rng)
     light *= 1 + contrast * textures[look[owner], y // SUPERSAMPLING, x // SUPERSAMPLING]
     return np.stack(rgb, axis=-1) * light.clip(0.2, 2)[..., None]
 
 
 def _textures(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Fields of mean 0 and deviation 1, float32 (LOOKS, side, side): waves, and noise with a 1/f^b spectrum."""
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)).astype(np.float32)
+    """Fields of mean 0 and deviation 1, float64 (LOOKS, side, side): waves, and noise with a 1/f^b spectrum."""
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     frequency[0, 0] = np.inf
     y, x = np.ogrid[:side, :side]
-    fields = np.empty((LOOKS, side, side), np.float32)
+    fields = np.empty((LOOKS, side, side))
     for number in range(LOOKS):
         if number % 3 == 0:
             angle, period = rng.uniform(0, np.pi), side * np.exp(rng.uniform(*np.log([0.01, 0.1])))
-            field = np.sin((2 * np.pi / period * (x * np.cos(angle) + y * np.sin(angle))).astype(np.float32))
+            field = np.sin(2 * np.pi / period * (x * np.cos(angle) + y * np.sin(angle)))
         else:
-            white = np.fft.rfft2(rng.standard_normal((side, side), np.float32))
-            field = np.fft.irfft2(white * frequency ** -np.float32(rng.uniform(0.5, 1.5)), (side, side))
+            white = np.fft.rfft2(rng.standard_normal((side, side)))
+            field = np.fft.irfft2(white * frequency ** -rng.uniform(0.5, 1.5), (side, side))
         fields[number] = field / field.std()
     return fields
 

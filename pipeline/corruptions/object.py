@@ -6,6 +6,8 @@ import numpy as np
 from pipeline.params import Object
 from pipeline.silhouettes import Silhouette
 
+DIGITS = 9  # of a pixel's cover: the same on all processors, where exactly a half is common
+
 
 def corrupt(
     image: np.ndarray, rng: np.random.Generator, params: Object, silhouette: Silhouette
@@ -25,8 +27,8 @@ def corrupt(
     height, width = image.shape[:2]
     zoom = rng.uniform(*_zooms(silhouette, params, height, width))
     box_height, box_width = (max(1, int(side * zoom)) for side in silhouette.box)
-    shape = silhouette.shape().astype(np.float32)
-    cover = cv2.resize(shape, (box_width, box_height), interpolation=cv2.INTER_AREA)
+    shape = silhouette.shape().astype(float)
+    cover = cv2.resize(shape, (box_width, box_height), interpolation=cv2.INTER_AREA).round(DIGITS)
     top, left = rng.integers(height - box_height + 1), rng.integers(width - box_width + 1)
     mask = np.zeros((height, width), bool)
     mask[top : top + box_height, left : left + box_width] = cover >= min(0.5, cover.max())

@@ -25,7 +25,7 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Scratch) -> tup
     Returns:
         uint8 RGB HWC, and bool HW, true where a scratch touches a pixel.
     """
-    corrupted = image.astype(np.float32)
+    corrupted = image.astype(float)  # float32 would round to other pixels on other processors
     mask = np.zeros(image.shape[:2], bool)
     for _ in range(count(rng, params.count)):
         cover = _cover(image.shape[:2], rng, params)
@@ -36,7 +36,7 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Scratch) -> tup
 
 
 def _cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> np.ndarray:
-    """How much of each pixel the scratch covers, float32 HW, 0 to 1."""
+    """How much of each pixel the scratch covers, float HW, 0 to 1."""
     side = min(size)
     path = _path(side * amount(rng, params.length), rng)
     path += rng.uniform(0, size[::-1]) - path[rng.integers(len(path))]
@@ -45,7 +45,7 @@ def _cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> 
     points = np.floor(path * FINE).astype(int)
     for start, end, thickness in zip(points[:-1], points[1:], np.maximum(1, width * FINE).round(), strict=True):
         cv2.line(fine, start.tolist(), end.tolist(), 255, int(thickness))
-    return cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA) / 255
 
 
 def _path(length: float, rng: np.random.Generator) -> np.ndarray:

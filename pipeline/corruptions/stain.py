@@ -18,7 +18,7 @@ TINTS = np.array(
         (92, 104, 62),  # mould
         (225, 220, 205),  # bleach
     ],
-    np.float32,
+    float,
 )
 FAINTEST = 0.04  # opacity below which nobody would see a change: there the picture is left alone
 WAVES = 7
@@ -38,7 +38,7 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Stain) -> tuple
     Returns:
         uint8 RGB HWC, and bool HW, true where a blotch has any opacity.
     """
-    corrupted = image.astype(np.float32)
+    corrupted = image.astype(float)  # float32 would round to other pixels on other processors
     mask = np.zeros(image.shape[:2], bool)
     for _ in range(count(rng, params.count)):
         opacity = _opacity(image.shape[:2], rng, params)
@@ -74,5 +74,5 @@ def _waves(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _clouds(size: tuple[int, int], radius: float, rng: np.random.Generator) -> np.ndarray:
     """Soft noise between 0.55 and 1 whose grain is half the blotch's radius."""
     cells = [max(2, round(2 * side / radius)) for side in size]
-    coarse = rng.uniform(0.55, 1, cells).astype(np.float32)
+    coarse = rng.uniform(0.55, 1, cells)
     return np.clip(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC), 0.55, 1)
