@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline import download
+from pipeline.coco import patience
 from tests.coco.host import ANNOTATIONS, Host, needed
 from tests.conftest import TRAIN, VAL, hashes, write_params
 
@@ -100,6 +101,28 @@ def test_archives_that_are_replaced_midway_do_not_mix(run, good_day, coco_host, 
 
     coco_host.cut, coco_host.on_request = 15_000, replaced
     assert run(tmp_path, coco_host.url) == good_day[0]
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 100))])
+def test_a_host_of_many_faults_with_a_better_one_behind_it(run, good_day, coco_host, tmp_path, monkeypatch, seed):
+    monkeypatch.setattr(patience, "PATIENCE", 2.0)
+    draw = random.Random(seed)
+    with Host() as first:
+        first.files = dict(coco_host.files)
+        first.ranges, first.tagged = draw.random() < 0.8, draw.random() < 0.8
+        first.promised = draw.random() < 0.1
+        first.cut = draw.choice([None, None, 700, 5_000, 40_000])
+        first.busy, first.retry_after = draw.choice([0, 0, 2, 7]), draw.choice(["0", "1", "9999"])
+        first.stall, first.silent = draw.choice([None, None, 3_000, 30_000]), draw.choice([None, None, 3, 12])
+        first.pause = draw.choice([0, 0, 0.05])
+        share = draw.choice([0, 0.1, 0.5])
+        first.flip = lambda number, length: draw.randrange(8 * length) if draw.random() < share else None
+        for path in draw.sample(sorted(first.files), draw.choice([0, 1, 5])):
+            first.files[path] = draw.choice([first.files[path][: draw.randrange(2000)], b"", draw.randbytes(999)])
+        for path in draw.sample(sorted(first.files), draw.choice([0, 1, 5])):
+            del first.files[path]
+        assert run(tmp_path, [first.url, coco_host.url]) == good_day[0]
+        first.shutdown()
 
 
 def test_a_disk_that_fills_is_one_line_and_the_next_run_goes_on(run, good_day, coco_host, tmp_path, stage):

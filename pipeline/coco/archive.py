@@ -1,5 +1,6 @@
 """MS-COCO 2017, as its host, a mirror or a share has it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -9,10 +10,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline import decode
-from pipeline.coco import instances, selection, transfer
+from pipeline.coco import instances, patience, selection, transfer
 from pipeline.coco.fetch import Wanted, fetch
+from pipeline.coco.patience import Unavailable
 from pipeline.coco.pool import Pool, Spoilt
-from pipeline.coco.transfer import Host, Unavailable
+from pipeline.coco.transfer import Host
 from pipeline.errors import UserError
 from pipeline.parallel import in_threads, workers
 from pipeline.params import Coco
@@ -34,7 +36,8 @@ def read(coco: Coco, cache: Path) -> Iterator[tuple[str, dict[str, Any], Iterato
     """
     with _alone(cache):
         urls = [coco.base_url] if isinstance(coco.base_url, str) else coco.base_url
-        hosts = [transfer.host(url) for url in urls]
+        limits = [patience.PATIENCE] * (len(urls) - 1) + [math.inf]
+        hosts = [transfer.host(*each) for each in zip(urls, limits, strict=True)]
         # other hosts may have other annotations, but not other photos by the same names
         datasets = _annotations(hosts, cache / "annotations" / _name(urls), SPLITS[coco.split])
         chosen = selection.choose(coco, datasets)
@@ -78,7 +81,7 @@ def _annotations(hosts: list[Host], cache: Path, splits: list[str]) -> dict[str,
         names=[f"instances_{split}.json" for split in splits],
         entries=ANNOTATION_FILES,
         most=2**31,
-        fault=lambda name, content: "",
+        fault=lambda name, content, checked: "",
         pool=Pool(cache),
         directories=Pool(cache / "directory"),
     )
@@ -88,12 +91,27 @@ def _annotations(hosts: list[Host], cache: Path, splits: list[str]) -> dict[str,
 
 
 def _contents(files: Wanted) -> Iterator[bytes]:
-    """All files, in order, out of the pool."""
-    try:
-        yield from in_threads(files.read, files.names, workers())
-    except Spoilt as error:
-        files.pool.remove(error.name)
-        raise
+    """All files, in order, out of the pool.
+
+    Raises:
+        UserError: some are damaged; all of these are removed.
+    """
+
+    def read(name: str) -> bytes | Spoilt:
+        try:
+            return files.read(name)
+        except Spoilt as error:
+            return error
+
+    contents = in_threads(read, files.names, workers())
+    for content in contents:
+        if isinstance(content, Spoilt):
+            spoilt = [content, *(other for other in contents if isinstance(other, Spoilt))]
+            for error in spoilt:
+                if error.name in files.pool:  # another of its run has not taken it along
+                    files.pool.remove(error.name)
+            raise UserError(f"{content}" + (f" ({len(spoilt)} such files in all)" if len(spoilt) > 1 else ""))
+        yield content
 
 
 def _parsed(wanted: Wanted, name: str, content: bytes) -> dict[str, Any]:
@@ -119,9 +137,11 @@ def _name(urls: list[str]) -> str:
 def _photos(cache: Path, split: str, dataset: dict[str, Any], entries: int) -> Wanted:
     images = {image["file_name"]: image for image in dataset["images"]}
 
-    def fault(name: str, content: bytes) -> str:
+    def fault(name: str, content: bytes, checked: bool) -> str:
         try:
             instances.check_size(images[name], decode.sides(content, "its header"), "its header")
+            if not checked:
+                decode.decode(content, "its content")
         except UserError as error:
             return str(error)
         return ""

@@ -11,9 +11,10 @@ from threading import Lock
 from pipeline import progress
 from pipeline.coco import remote_zip
 from pipeline.coco.member import Member
+from pipeline.coco.patience import HALT, Unavailable
 from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.remote_zip import Refused
-from pipeline.coco.transfer import CONNECTIONS, HALT, Damaged, File, Host, Share, Unavailable, stream
+from pipeline.coco.transfer import CONNECTIONS, Damaged, File, Host, Share, stream
 
 TRIES = 8  # of a piece that arrives damaged
 RUN_BYTES = 2**20, 8 * 2**20  # of an archive in one request: least and most
@@ -32,7 +33,8 @@ class Wanted:
         names: of the files.
         entries: files in the archive, about.
         most: bytes of a file, at most.
-        fault: what is wrong with the content of the file of a name; nothing if it is good.
+        fault: what is wrong with the content of the file of a name, which a checksum of the host's may have checked;
+            nothing if it is good.
         pool: where the files go.
         directories: where what is read of the archive's directory goes.
     """
@@ -42,7 +44,7 @@ class Wanted:
     names: list[str]
     entries: int
     most: int
-    fault: Callable[[str, bytes], str]
+    fault: Callable[[str, bytes, bool], str]
     pool: Pool
     directories: Pool
 
@@ -60,7 +62,7 @@ class Wanted:
             Spoilt: it is damaged, or not what is wanted, from another host for instance.
         """
         content = self.pool.read(name)
-        if fault := self.fault(name, content):
+        if fault := self.fault(name, content, self.pool.checked(name)):
             raise Spoilt(name, f"{self.pool.folder}: {name}: {fault}")
         return content
 
@@ -114,6 +116,7 @@ def fetch(host: Host, wanted: list[Wanted]) -> None:
         Unavailable: the host fails, lacks a file, or a file arrives damaged `TRIES` times.
     """
     problem, shown = "", False
+    host.patience.begin()
     for files in wanted:
         if not files.missing():
             print(f"{files}: nothing to fetch, all is in {files.pool.folder}")
@@ -302,5 +305,5 @@ def _keep(
 
 def _fault(wanted: Wanted, member: Member, extent: bytearray) -> str:
     content = member.content(extent)
-    fault = "damaged" if content is None else wanted.fault(member.name, content)
+    fault = "damaged" if content is None else wanted.fault(member.name, content, member.crc is not None)
     return fault and f"{member.name}: {fault}"

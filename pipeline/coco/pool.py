@@ -89,6 +89,10 @@ class Pool:
         except Spoilt:
             return None
 
+    def checked(self, name: str) -> bool:
+        """Whether a member was held to a checksum of the host's when it came."""
+        return self._places[name].member.crc is not None
+
     def has(self, version: File) -> bool:
         """Whether there is anything of this version of a file."""
         return any(place.version == version for place in self._places.values())

@@ -1,53 +1,26 @@
 """Files on a host, over HTTP or on a share: read by byte range, and taken up again where a connection broke off."""
 
+import math
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from urllib.parse import SplitResult, quote, urlsplit
 from urllib.request import url2pathname
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
+from pipeline.coco.patience import REPEATS, RETRY, Patience, Unavailable, reason
 from pipeline.errors import UserError
 
 CONNECTIONS = 8
 TIMEOUT = (10, 60)  # seconds, to connect and between two pieces of an answer
 PIECE = 2**20  # bytes at most
-REPEATS = 8
-HALT = Event()  # set: nobody waits for a host any longer
-
-
-class _Patience(Retry):
-    """Pauses that end when `HALT` is set."""
-
-    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        asked = self.get_retry_after(response) if response else None
-        if HALT.wait(asked or self.get_backoff_time()):
-            raise CancelledError
-
-
-RETRY = _Patience(  # of one request, and of requests in a row that bring nothing; it honours Retry-After
-    total=REPEATS,
-    connect=2,  # a host that is not there soon shows
-    backoff_factor=0.5,  # seconds; doubled each time
-    backoff_jitter=0.5,
-    backoff_max=30,
-    retry_after_max=300,  # what a host may ask for; then the next one is better
-    status_forcelist=(429, 500, 502, 503, 504),
-)
 Pieces = Iterator[bytes]
 DIGITS = 18  # of a length in bytes, at most
 ABSENT = (403, 404, 410)  # S3 says 403 where one may not list
-
-
-class Unavailable(UserError):
-    """What this host cannot give; another may."""
 
 
 class Damaged(Exception):
@@ -78,13 +51,16 @@ class File:
 class Http:
     """A host that speaks HTTP. Threads may share it; proxies come from the environment."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, limit: float = math.inf) -> None:
+        """At this URL; `limit` is that of its `Patience`."""
         self.base = base.rstrip("/")
+        self.patience = Patience(self.base, limit)
+        self.retry = RETRY.of(self.patience)
         self.ranges = True  # until an answer shows otherwise
         self.session = requests.Session()
         self.session.headers["Accept-Encoding"] = "identity"  # lengths and ranges count the file's own bytes
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=RETRY))
+            self.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=self.retry))
 
     def url(self, path: str) -> str:
         """Where a file is."""
@@ -128,12 +104,14 @@ class Http:
 
     @contextmanager
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+        left = self.patience.left()
+        timeout = min(TIMEOUT[0], left), min(TIMEOUT[1], left)
         try:
             answer = self.session.request(
-                method, self.url(path), headers=headers, stream=method == "GET", timeout=TIMEOUT
+                method, self.url(path), headers=headers, stream=method == "GET", timeout=timeout
             )
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: headers that make no sense
-            raise Unavailable(f"{self.url(path)}: no answer ({_reason(error)}); check download.coco.base_url") from None
+            raise Unavailable(f"{self.url(path)}: no answer ({reason(error)}); check download.coco.base_url") from None
         with answer:
             yield answer
 
@@ -159,6 +137,8 @@ class Share:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.patience = Patience(str(folder), math.inf)
+        self.retry = RETRY.of(self.patience)
 
     def url(self, path: str) -> str:
         """Where a file is."""
@@ -202,8 +182,8 @@ class Share:
 Host = Http | Share
 
 
-def host(base_url: str) -> Host:
-    """The host at a URL.
+def host(base_url: str, limit: float = math.inf) -> Host:
+    """The host at a URL; `limit` is that of its `Patience`.
 
     Raises:
         UserError: neither http, https nor file.
@@ -214,7 +194,7 @@ def host(base_url: str) -> Host:
         parts = SplitResult("", "", "", "", "")
     match parts.scheme, parts.netloc:
         case "http" | "https", str(name) if name:
-            return Http(base_url)
+            return Http(base_url, limit)
         case "file", "" | "localhost":
             return Share(Path(url2pathname(parts.path)))
     raise UserError(
@@ -237,7 +217,7 @@ def stream(
         Unavailable: no answer, an error, or a connection that breaks off time and again.
         Changed: the file is not the `version` asked for, or became another one on the way.
     """
-    retry = RETRY
+    retry = host.retry
     while end is None or start < end:
         try:
             with host.get(path, version, start, end) as (found, pieces):
@@ -245,8 +225,9 @@ def stream(
                 for piece in pieces:
                     wanted = piece[: end - start]
                     start += len(wanted)
+                    host.patience.arrived(len(piece), start == end)
                     yield found, wanted
-                    retry = RETRY
+                    retry = host.retry
                     if start == end:
                         break
             if start < end:
@@ -269,9 +250,3 @@ def _pieces(answer: requests.Response, skipped: int) -> Pieces:
         if len(piece) > skipped:
             yield piece[skipped:]
         skipped = max(0, skipped - len(piece))
-
-
-def _reason(error: Exception) -> str:
-    """The cause at the bottom, without the pools and retries around it."""
-    cause = error.args[0] if error.args else error
-    return str(getattr(cause, "reason", None) or cause)

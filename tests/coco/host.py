@@ -29,6 +29,8 @@ class Host(ThreadingHTTPServer):
         busy: one in so many requests is answered 503 with this `retry_after`; 0 for none.
         flip: which bit of a body is flipped on the way, by its number, from 1 on, and its length; None for none.
         pause: seconds between two chunks of a body.
+        silent: requests after which none is answered any more, None for never.
+        stall: bytes after which a body goes no further, while its connection stays open, None for never.
         on_request: called with the number of each request, before it is answered.
         asked: method, path and range of each request.
         sent: bytes of all bodies.
@@ -43,6 +45,8 @@ class Host(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.promised, self.tagged = False, True
         self.ranges, self.cut, self.busy, self.retry_after, self.pause = True, None, 0, "0", 0.0
+        self.silent: int | None = None
+        self.stall: int | None = None
         self.flip: Callable[[int, int], int | None] = lambda number, length: None
         self.on_request: Callable[[int], None] = lambda number: None
         self.lock, self.closed = Lock(), Event()
@@ -65,6 +69,10 @@ class Host(ThreadingHTTPServer):
         self.connections += 1
         super().process_request(*args)
 
+    def shutdown(self) -> None:
+        self.closed.set()
+        super().shutdown()
+
     def handle_error(self, *args: object) -> None:
         """A client that went away is no error."""
 
@@ -83,6 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
             host.asked.append((self.command, self.path, asked))
             number = len(host.asked)
         host.on_request(number)
+        if host.silent is not None and number > host.silent:
+            self.close_connection = True
+            host.closed.wait()
+            return None
         if host.busy and number % host.busy == 0:
             return self._answer(503, b"", {"Retry-After": host.retry_after})
         if path not in host.files:
@@ -120,6 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
         if host.cut is not None and host.cut < len(body):
             body, self.close_connection = body[: host.cut], True
         for start in range(0, len(body), CHUNK):
+            if host.stall is not None and start >= host.stall:
+                self.close_connection = True
+                host.closed.wait()
+                return
             piece = body[start : start + CHUNK]
             with host.lock:  # before the client has the piece, and looks
                 host.sent += len(piece)

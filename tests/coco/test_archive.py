@@ -1,10 +1,12 @@
 import json
 import re
 import shutil
+import time
 from threading import Thread
 
 import pytest
 
+from pipeline.coco import archive, patience
 from pipeline.errors import UserError
 from tests.coco.host import ANNOTATIONS, Host, dataset, jpeg, needed
 from tests.conftest import TRAIN, VAL
@@ -83,6 +85,41 @@ def test_the_next_host_takes_up_where_one_went_away(read, coco_host):
         assert first.sent + coco_host.sent <= 1.05 * whole
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"silent": 0},
+        {"silent": 6},
+        {"stall": 2_000},
+        {"pause": 0.2},
+        {"busy": 1, "retry_after": "9999"},
+        {"busy": 2, "retry_after": "9999"},
+    ],
+    ids=str,
+)
+def test_a_host_that_holds_up_the_list_is_given_up_once(read, coco_host, monkeypatch, capsys, faults):
+    monkeypatch.setattr(patience, "PATIENCE", 1.0)
+    with Host() as first:
+        first.files = dict(coco_host.files)
+        vars(first).update(faults)
+        began = time.monotonic()
+        assert read(base_url=[first.url, coco_host.url])["val2017"] == (VAL, PHOTOS["val2017"])
+        assert time.monotonic() - began < 10  # and not for annotations and photos, or for each of them, anew
+        first.shutdown()
+    lines = capsys.readouterr().out.splitlines()
+    warnings = [line for line in lines if line.startswith(f"warning: {first.url}")]
+    assert warnings
+    assert all(line.endswith("check download.coco.base_url; going on with the next host") for line in warnings)
+
+
+def test_a_long_wait_is_said_once_for_all_that_wait(read, coco_host, monkeypatch, capsys):
+    monkeypatch.setattr(patience, "LONG", 0.5)
+    coco_host.busy, coco_host.retry_after = 6, "1"
+    assert read(split="val2017") == {"val2017": (VAL, PHOTOS["val2017"])}
+    told = [line for line in capsys.readouterr().out.splitlines() if "asking again" in line]
+    assert told == [f"{coco_host.url}: HTTP 503; asking again in 1 s"]
+
+
 def test_a_share_serves_like_a_host(read, coco_host, tmp_path):
     for path, content in coco_host.files.items():
         (tmp_path / "share" / path[1:]).parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +179,48 @@ def test_annotations_without_the_sizes_are_refused_by_name(read, coco_host, side
     of_val(coco_host, **{side: None})
     with pytest.raises(UserError, match=r"instances_val2017.json: 000000000100.jpg lacks width or height"):
         read(split="val2017")
+
+
+def cut_photos(host: Host) -> None:
+    """Single photos that the host itself has only half of, with the length it says."""
+    for path in [path for path in host.files if path.endswith(".jpg")]:
+        host.files[path] = host.files[path][: len(host.files[path]) // 2]
+
+
+def without_archive(host: Host) -> None:
+    host.files = {path: content for path, content in host.files.items() if not path.startswith("/zips")}
+
+
+def test_a_truncated_photo_without_a_checksum_is_fetched_again_and_then_refused(read, coco_host):
+    without_archive(coco_host)
+    whole = dict(coco_host.files)
+    cut_photos(coco_host)
+    with pytest.raises(UserError, match=r"its content: unreadable picture .*truncated.*, 8 times"):
+        read(split="val2017")
+    coco_host.files = whole
+    assert read(split="val2017") == {"val2017": (VAL, PHOTOS["val2017"])}
+
+
+def test_the_next_host_has_what_is_truncated_here(read, coco_host):
+    without_archive(coco_host)
+    with Host() as first:
+        first.files = dict(coco_host.files)
+        cut_photos(first)
+        assert read(base_url=[first.url, coco_host.url], split="val2017")["val2017"] == (VAL, PHOTOS["val2017"])
+        first.shutdown()
+
+
+def test_a_truncated_photo_that_an_older_version_has_kept_is_fetched_again(read, coco_host, tmp_path, monkeypatch):
+    without_archive(coco_host)
+    whole = dict(coco_host.files)
+    cut_photos(coco_host)
+    with monkeypatch.context() as older:
+        older.setattr(archive.decode, "decode", lambda content, where: None)
+        read(split="val2017")
+    coco_host.files = whole
+    with pytest.raises(UserError, match=r"it was removed, run again to fetch it anew \(9 such files in all\)"):
+        read(split="val2017")
+    assert read(split="val2017") == {"val2017": (VAL, PHOTOS["val2017"])}
 
 
 def test_a_photo_of_another_size_than_annotated_is_refused(read, coco_host):

@@ -7,8 +7,9 @@ import pytest
 from pipeline.coco import fetch as fetching
 from pipeline.coco import transfer
 from pipeline.coco.fetch import Wanted, fetch
+from pipeline.coco.patience import Unavailable
 from pipeline.coco.pool import Pool
-from pipeline.coco.transfer import Http, Unavailable
+from pipeline.coco.transfer import Http
 from pipeline.errors import UserError
 from tests.coco.host import jpeg, needed, zipped
 from tests.conftest import VAL
@@ -22,7 +23,7 @@ ZIP = "/zips/val2017.zip"
 def bring(coco_host, tmp_path):
     """Fetches some photos of val2017 and returns them; more `entries` make a directory dear."""
 
-    def bring(names: list[str], entries: int = len(NAMES), fault=lambda name, content: "") -> dict[str, bytes]:
+    def bring(names: list[str], entries: int = len(NAMES), fault=lambda name, content, checked: "") -> dict[str, bytes]:
         wanted = Wanted(
             archive=ZIP[1:],
             folder="val2017",
@@ -121,7 +122,7 @@ def test_what_was_cut_short_is_taken_up_at_the_byte(bring, coco_host, monkeypatc
 
 @pytest.mark.parametrize("entries", [len(NAMES), 100_000])
 def test_a_file_with_a_fault_is_tried_again_and_then_refused(bring, coco_host, entries):
-    def fault(name: str, content: bytes) -> str:
+    def fault(name: str, content: bytes, checked: bool) -> str:
         return "not this one" if name == NAMES[1] else ""
 
     with pytest.raises(Unavailable, match=rf"{NAMES[1]}: not this one, {fetching.TRIES} times; check download.coco"):
@@ -130,7 +131,7 @@ def test_a_file_with_a_fault_is_tried_again_and_then_refused(bring, coco_host, e
 
 def test_the_other_files_are_kept_when_one_is_refused(bring, coco_host):
     with pytest.raises(Unavailable):
-        bring(NAMES, fault=lambda name, content: "no" if name == NAMES[1] else "")
+        bring(NAMES, fault=lambda name, content, checked: "no" if name == NAMES[1] else "")
     before = coco_host.sent
     assert bring(NAMES[:1] + NAMES[2:])
     assert coco_host.sent == before

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.coco import transfer
-from pipeline.coco.transfer import Changed, Http, Share, Unavailable, stream
+from pipeline.coco.patience import REPEATS, Unavailable
+from pipeline.coco.transfer import Changed, Http, Share, stream
 from pipeline.errors import UserError
 
 CONTENT = os.urandom(5000)
@@ -71,9 +72,9 @@ def test_a_whole_file_comes_without_asking_for_its_size(file):
 
 def test_a_host_that_brings_nothing_is_given_up_after_the_number_it_says(file):
     file.cut = 0
-    with pytest.raises(Unavailable, match=rf"{file.url}/file: cut short {transfer.REPEATS + 1} times at byte 0"):
+    with pytest.raises(Unavailable, match=rf"{file.url}/file: cut short {REPEATS + 1} times at byte 0"):
         content(Http(file.url), None)
-    assert len(file.asked) == transfer.REPEATS + 1
+    assert len(file.asked) == REPEATS + 1
 
 
 def test_a_host_that_is_always_busy_is_given_up(file):
