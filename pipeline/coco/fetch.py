@@ -221,7 +221,6 @@ def _carry_out(plan: Plan) -> str:
             case Single():
                 return _fetch_single(plan.host, request, plan.wanted, arrived)
 
-    HALT.clear()
     with (
         progress.bar(None, plan.wanted.folder, plan.size, "B") as bar,
         ThreadPoolExecutor(CONNECTIONS) as threads,
@@ -231,7 +230,8 @@ def _carry_out(plan: Plan) -> str:
             problems = [job.result() for job in as_completed(jobs)]
         except BaseException:
             HALT.set()
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown(cancel_futures=True)
+            HALT.clear()
             raise
     return next(filter(None, problems), "")
 

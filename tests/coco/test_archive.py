@@ -112,6 +112,13 @@ def test_a_host_that_holds_up_the_list_is_given_up_once(read, coco_host, monkeyp
     assert all(line.endswith("check download.coco.base_url; going on with the next host") for line in warnings)
 
 
+def test_a_busy_host_that_no_longer_serves_ranges_serves_all_the_same(read, coco_host):
+    read(split="val2017", limit=1)  # the directories are there
+    coco_host.ranges, coco_host.promised, coco_host.busy = False, True, 2
+    coco_host.files = {path: content for path, content in coco_host.files.items() if path.endswith(".zip")}
+    assert read(split="val2017") == {"val2017": (VAL, PHOTOS["val2017"])}
+
+
 def test_a_long_wait_is_said_once_for_all_that_wait(read, coco_host, monkeypatch, capsys):
     monkeypatch.setattr(patience, "LONG", 0.5)
     coco_host.busy, coco_host.retry_after = 6, "1"
