@@ -12,8 +12,8 @@ help:  ## list the targets
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 repro: .venv/ready  ## create the environment and run the pipeline to the end
@@ -42,4 +42,4 @@ app: .venv/ready  ## open the page on which pictures are restored, http://127.0.
 	python -m pipeline.app
 
 lock: .venv/ready  ## pin the newest packages that pyproject.toml allows
-	uv pip compile --universal --upgrade --no-header --no-annotate --python-version 3.11 --extra app --group dev --output-file requirements.lock pyproject.toml
+	uv pip compile --universal --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app --group dev --output-file requirements.lock pyproject.toml
