@@ -3,7 +3,13 @@
 Uploads lie in a temporary folder, for minutes; the folder goes when the server does.
 """
 
-import argparse
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("app", __doc__)
+    parser.add_argument("--model", help="a model folder or a URI of MLflow, for holes; by default the one that ships")
+    options = command.read(parser)
+
 import html
 import os
 import tempfile
@@ -38,12 +44,9 @@ Editor = dict[str, Any]
 """What Gradio's image editor holds: `background`, `layers` and `composite`, uint8 HWC."""
 
 
-def main() -> None:
+def main(model: str | None) -> None:
     """Serve the page until it is interrupted."""
-    parser = argparse.ArgumentParser("python -m pipeline.app", description="Restore pictures in the browser.")
-    parser.add_argument("--model", default=MODELS / "restore", help="a model folder or a URI of MLflow, for holes")
-    options = parser.parse_args()
-    with one_line_errors(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
         try:
             import gradio as gr
@@ -51,7 +54,7 @@ def main() -> None:
             raise UserError("Gradio is not installed; pip install gradio") from None
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
-        page = built(Restorer.load(options.model), Restorer.load(MODELS / "superres"))
+        page = built(Restorer.load(model or MODELS / "restore"), Restorer.load(MODELS / "superres"))
         page.queue(max_size=50, default_concurrency_limit=1)
         page.launch(
             max_file_size=MOST_BYTES,
@@ -308,4 +311,5 @@ def saved(after: Picture, photo: str | None, how: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main(options.model)

@@ -3,6 +3,11 @@
 python -m pipeline.compare
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("compare", __doc__))
+
 from typing import TYPE_CHECKING
 
 import dvc.api

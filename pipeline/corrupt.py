@@ -1,5 +1,10 @@
 """Stage 2: make pairs of a clean picture and a damaged one, with the mask of the damage."""
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read_stage("corrupt", __doc__)
+
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,5 +1,10 @@
 """Stage 1: photos and their annotations, from the source that `download.source` names, into `data/coco`."""
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read_stage("download", __doc__)
+
 import os
 from collections.abc import Iterator
 from pathlib import Path

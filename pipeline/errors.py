@@ -1,8 +1,41 @@
 """Errors a user can cause: one line that says what, where and what to do."""
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from reprlib import Repr
+from unicodedata import category
+
+MEMORY = (
+    "not enough memory; end other programs, or do less at once: a smaller train.batch, corrupt.image_size, "
+    "MENDLINE_WORKERS or picture"
+)
+CLOSED = "the program that reads stdout has ended, and so does this one; let it read to the end"
+REMEDIES = {  # by what the file system says
+    errno.ENOENT: "check the path, or run dvc repro where a stage makes it",
+    errno.EEXIST: "remove it, or give another name",
+    errno.EISDIR: "it is a folder; expected a file",
+    errno.ENOTDIR: "one of its folders is a file",
+    errno.EACCES: "change its permissions",
+    errno.EPERM: "change its permissions",
+    errno.EROFS: "its disk is read-only; use another",
+    errno.ENOSPC: "make room and run again",
+    errno.EDQUOT: "make room and run again",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ELOOP: "one of its links leads back to itself",
+    errno.EIO: "its disk fails; use another",
+}
+
+ESCAPED = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories: control, surrogate, line and paragraph separator
+
+_short = Repr()
+_short.maxlevel, _short.maxlist, _short.maxdict, _short.maxtuple, _short.maxset = 2, 8, 3, 4, 4
+_short.maxstring = _short.maxother = 80  # characters
 
 
 class UserError(Exception):
@@ -11,11 +44,72 @@ class UserError(Exception):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn a `UserError`, or an error of the file system, into one line on stderr and exit code 1."""
+    """Turn an error that a user can mend into one line on stderr and exit code 1; Ctrl-C into 130.
+
+    What stdout cannot show, in ASCII for instance, it shows escaped.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        sys.exit(f"error: {error.strerror or error}{where}")
+        print(end="", flush=True)  # a closed pipe shows here, and not when Python ends
+    except KeyboardInterrupt:
+        print("error: stopped by SIGINT; run the same command again", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        line = told(error)
+        if not line:
+            raise
+        sys.exit(f"error: {one_line(line)}")
+    finally:
+        _drop_what_nobody_reads()
+
+
+def told(error: Exception) -> str:
+    """What a user can make of an error; nothing where it is a fault of the program."""
+    line = ""
+    match error:
+        case UserError():
+            line = str(error)
+        case BrokenPipeError() if not error.filename:
+            line = CLOSED
+        case OSError():
+            line = told_of_file(error)
+        case UnicodeEncodeError() | UnicodeDecodeError():
+            line = f"{excerpt(error.object)}: not {error.encoding}; rename it, or save it as {error.encoding}"
+        case MemoryError():
+            line = MEMORY
+        case RecursionError():
+            line = "what was read is nested too deeply; check params.yaml and the annotations"
+        case RuntimeError() if "out of memory" in str(error) or "allocate memory" in str(error):  # PyTorch's
+            line = MEMORY
+    return line
+
+
+def told_of_file(error: OSError, where: object = None) -> str:
+    """What the file system says, of which file or of `where`, and what helps."""
+    place = where or error.filename
+    what = error.strerror or str(error) or type(error).__name__
+    remedy = REMEDIES.get(error.errno or 0, "")
+    return f"{f'{place}: ' if place else ''}{what}{remedy and '; '}{remedy}"
+
+
+def one_line(text: str) -> str:
+    """The text with line ends, control characters and what UTF-8 cannot hold escaped, as Python writes them."""
+    return "".join(repr(letter)[1:-1] if category(letter) in ESCAPED else letter for letter in text)
+
+
+def excerpt(value: object) -> str:
+    """A value as Python writes it, its middle left out where it is long."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python refuses to write an int of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def _drop_what_nobody_reads() -> None:
+    """Python would complain at its end that it cannot be written."""
+    try:
+        print(end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,10 @@
 """Stage 4: score the restorations of the test pairs, beside classical methods."""
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read_stage("evaluate", __doc__)
+
 import json
 from pathlib import Path
 

@@ -8,7 +8,13 @@ smoothly, as `pipeline.restore.fill` does; where the mask is 1 everywhere, it is
 again: the graph points into `generator.safetensors`, which has to lie beside it.
 """
 
-import argparse
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("export", __doc__)
+    parser.add_argument("model", help="a model folder")
+    options = command.read(parser)
+
 import json
 import warnings
 from pathlib import Path
@@ -42,16 +48,13 @@ class Refine(nn.Module):
         return self.generator.refine(image, mask, start)
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     """Write `generator.onnx` into the model's folder, once it gives what PyTorch gives.
 
     Raises:
         UserError: the folder is an out of DVC, to which nothing may be added, or of the textbook design; or the two
             differ.
     """
-    parser = argparse.ArgumentParser("python -m pipeline.export", description=str(__doc__).splitlines()[0])
-    parser.add_argument("model", type=Path, help="a model folder")
-    folder = parser.parse_args().model
     if folder.resolve() == OUT.resolve():
         raise UserError(
             f"{folder}: is an out of DVC; keep the model first (python -m pipeline.keep NAME), and export that"
@@ -130,4 +133,4 @@ def difference(folder: Path, path: Path) -> float:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main()
+        main(Path(options.model))

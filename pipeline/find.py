@@ -3,7 +3,13 @@
 python -m pipeline.find data/model/generator.safetensors
 """
 
-import argparse
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("find", __doc__)
+    parser.add_argument("path", help="generator.safetensors, its folder, or a dvc.lock")
+    options = command.read(parser)
+
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,11 +23,8 @@ SHOWN = ["evaluate/psnr", "evaluate/ssim", "dvc.experiment", "git.commit", "git.
 SHOWN += ["digest.data/coco", "digest.data/pairs", "digest.data/model", "stages.ran", "stages.reused"]
 
 
-def main() -> None:
+def main(path: Path) -> None:
     """Print each run with its scores, commit and data."""
-    parser = argparse.ArgumentParser("python -m pipeline.find", description=str(__doc__).splitlines()[0])
-    parser.add_argument("path", type=Path, help="generator.safetensors, its folder, or a dvc.lock")
-    path = parser.parse_args().path
     tags = identity(path)
     store = connect()
     with usable():
@@ -58,4 +61,4 @@ def link(store: Store, run_id: str) -> str:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main()
+        main(Path(options.path))

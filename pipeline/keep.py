@@ -5,7 +5,13 @@ python -m pipeline.keep portraits
 `train.init: models/portraits` starts from it. Git can hold it: the weights are a few megabytes.
 """
 
-import argparse
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("keep", __doc__)
+    parser.add_argument("name", help="of the new folder in models/")
+    options = command.read(parser)
+
 import shutil
 from pathlib import Path
 
@@ -28,15 +34,16 @@ KEPT = {  # where it lies, and its name beside the weights
 COLUMNS = ["image_id", "split", "file_name", "license", "license_url", "source_url", "sha256"]
 
 
-def main() -> None:
+def main(name: str) -> None:
     """Copy the model, its card, parameters, lock and scores, and list the photos it was trained on.
 
     Raises:
-        UserError: the pipeline has not run to its end here, or with other parameters, or there is such a model already.
+        UserError: the pipeline has not run to its end here, or with other parameters, or there is such a model already,
+            or it cannot be named so.
     """
-    parser = argparse.ArgumentParser("python -m pipeline.keep", description=str(__doc__).splitlines()[0])
-    parser.add_argument("name", help="of the new folder in models/")
-    folder = Path("models") / parser.parse_args().name
+    folder = Path("models") / name
+    if folder.name != name or name.startswith("."):
+        raise UserError(f"{name!r} is no name for a folder in models/; give one without / and not beginning with a dot")
     if missing := [path for path in KEPT if not Path(path).exists()]:
         raise UserError(f"{missing[0]}: not there; run dvc repro first")
     if folder.exists():
@@ -46,8 +53,8 @@ def main() -> None:
             raise UserError(f"{', '.join(changed)}: not what params.yaml and the code would make; run dvc repro first")
     trained_on = photos_trained_on()
     folder.mkdir(parents=True)
-    for path, name in KEPT.items():
-        shutil.copy(path, folder / name)
+    for path, kept in KEPT.items():
+        shutil.copy(path, folder / kept)
     trained_on.to_csv(folder / "photos.csv", index=False)
     print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:.1f} MB")
 
@@ -64,4 +71,4 @@ def photos_trained_on() -> pd.DataFrame:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main()
+        main(options.name)

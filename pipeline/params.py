@@ -1,13 +1,22 @@
 """Typed parameters: one class a section of `params.yaml`, refused as one line where they are wrong."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticKnownError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.composer import MaxDepthExceededError
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.reader import ReaderError
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt, one_line, told_of_file
+
+MOST_ALIASES = 20  # in a file: aliases of aliases grow without bound
+MOST_NESTED = 20  # brackets within brackets
 
 HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object"]
 
@@ -24,6 +33,24 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _whole(value: Any) -> Any:
+    if type(value) is not int:  # in Python true is 1, and 4.0 is 4
+        raise PydanticKnownError("int_type")
+    return value
+
+
+def _plain(text: str) -> str:
+    if text != one_line(text):
+        raise ValueError("text without line ends, control characters and lone surrogates")
+    return text
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("text that is not empty")
+    return text
+
+
 Seed = Annotated[int, Field(ge=0, le=4294967295)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
@@ -32,12 +59,16 @@ Item = TypeVar("Item")
 # [least, most] of a quantity that is drawn uniformly between them
 Bounds = Annotated[list[Item], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
 Some = Annotated[list[Item], Field(min_length=1), AfterValidator(_distinct)]
+Text = Annotated[str, AfterValidator(_plain)]
+Name = Annotated[Text, AfterValidator(_filled)]
+Patch = Annotated[Literal[1, 2, 4, 8], BeforeValidator(_whole)]
+Factor = Annotated[Literal[2, 3, 4, 8], BeforeValidator(_whole)]
 
 
 class Section(BaseModel):
     """Immutable; refuses unknown keys, and values of another type (an int passes for a float)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Sample(Section):
@@ -48,17 +79,17 @@ class Sample(Section):
 
 
 class Coco(Section):
-    base_url: str | Annotated[list[str], Field(min_length=1)]
+    base_url: Name | Annotated[list[Name], Field(min_length=1)]
     split: Literal["train2017", "val2017", "both"]
     limit: int = Field(ge=0, le=200_000)
-    categories: list[str]
+    categories: list[Text]
     licenses: list[Annotated[int, Field(ge=1, le=8)]]
     min_size: int = Field(ge=0, le=10_000)
 
 
 class Folder(Section):
-    path: str
-    annotations: str
+    path: Name
+    annotations: Text
 
 
 class Download(Section):
@@ -114,7 +145,7 @@ class Object(Section):
 
 
 class Lowres(Section):
-    factors: Some[Literal[2, 3, 4, 8]]
+    factors: Some[Factor]
 
 
 class Mixed(Section):
@@ -149,7 +180,7 @@ class Generator(Section):
     channels: int = Field(ge=4, le=1024)
     blocks: int = Field(ge=1, le=64)
     scales: int = Field(ge=1, le=6)
-    patch: Literal[1, 2, 4, 8]
+    patch: Patch
     block: Literal["plain", "gated", "dilated", "large"]
     attention: bool
     prior: Literal["plate", "harmonic", "pushpull", "none"]
@@ -169,7 +200,7 @@ class Discriminator(Section):
 
 class Train(Section):
     seed: Seed
-    init: str
+    init: Name
     steps: int = Field(ge=1, le=10_000_000)
     batch: int = Field(ge=1, le=4096)
     crop: int = Field(ge=0, le=1024)
@@ -252,42 +283,106 @@ def load(path: Path = Path("params.yaml")) -> Params:
     Raises:
         UserError: the first wrong value, by key, with the value and the range, or a file that is not YAML.
     """
-    try:
-        content = YAML(typ="safe", pure=True).load(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run in the top folder of the repository") from None
-    except YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    return check(read(path), path)
+
+
+def check(content: Any, path: Path) -> Params:
+    """The parameters that a file holds.
+
+    Raises:
+        UserError: as `load` does.
+    """
     try:
         return Params.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{path}: {_first_line(error)}") from None
 
 
+def read(path: Path) -> Any:
+    """What is in a YAML file.
+
+    Raises:
+        UserError: it cannot be read, or is not YAML.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor, yaml.max_depth = _Constructor, MOST_NESTED
+    try:
+        text = path.read_bytes()
+        if b"&" in text and sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > MOST_ALIASES:
+            raise UserError(f"{path}: more than {MOST_ALIASES} aliases (*name); write the values themselves")
+        return yaml.load(text)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run in the top folder of the repository") from None
+    except OSError as error:
+        raise UserError(told_of_file(error, path)) from None
+    except MaxDepthExceededError:
+        raise UserError(f"{path}: nested more than {MOST_NESTED} deep; take it from git again") from None
+    except ReaderError as error:
+        raise UserError(f"{path}: not text at position {error.position}: {error.reason}; save it as UTF-8") from None
+    except YAMLError as error:
+        raise UserError(f"{path}: not YAML: {_fault(error)}; mend it (some text needs quotes)") from None
+
+
+class _Constructor(SafeConstructor):
+    """One that says where a scalar is not what its tag or its form says: `!!int x`, or the 31st of February."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
+            what = node.tag.rpartition(":")[2]
+            raise ConstructorError(None, None, f"{excerpt(node.value)} is no {what}", node.start_mark) from error
+
+
+def _fault(error: YAMLError) -> str:
+    if not isinstance(error, MarkedYAMLError) or not error.problem_mark:
+        return _shortened(" ".join(str(error).split()))
+    line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+    return f"line {line}, column {column}: {_shortened(' '.join(filter(None, (error.context, error.problem))))}"
+
+
+def _shortened(text: str, most: int = 150) -> str:
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
 def _first_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
+    known, _ = _place(first["loc"])
+    key = ".".join(map(str, known))
+    value = excerpt(first["input"])
     match first["type"]:
         case "missing":
-            return f"{key} is missing; expected {expected(first['loc'])}"
+            return f"{key} is missing; expected {expected(known)}"
         case "extra_forbidden" | "invalid_key":
-            return f"{key} is not a parameter; remove it, or check its spelling"
+            name = ".".join(map(str, [*known, *first["loc"][len(known) :]]))
+            return f"{_shortened(name)} is not a parameter; remove it, or check its spelling"
         case "value_error":
             text = str(first["ctx"]["error"])
-            return f"{key} is {first['input']}; expected {text}" if key else text
+            return f"{key} is {value}; expected {text}" if key else text
+        case _ if not key:
+            return f"holds {value}; expected the sections {', '.join(Params.model_fields)}"
+        case "string_type" if isinstance(first["input"], int | float | date):
+            return f"{key} is {value}; expected {expected(known)}, so put it in quotes"
         case _:
-            return f"{key} is {first['input']!r}; expected {expected(first['loc'])}"
+            return f"{key} is {value}; expected {expected(known)}"
 
 
 def expected(location: tuple[int | str, ...]) -> str:
     """The range of the parameter at `location`, in words, as the comments of `params.yaml` have it."""
+    return _in_words(_place(location)[1])
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], dict[str, Any]]:
+    """As much of the location as names a parameter, and the schema of that; the rest is pydantic's."""
     schema = Params.model_json_schema()
     node = schema
-    for part in location:
-        node = node["items"] if isinstance(part, int) else node["properties"][part]
-        if "$ref" in node:
-            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return _in_words(node)
+    for depth, part in enumerate(location):
+        below = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+        if below is None:
+            return location[:depth], node
+        node = schema["$defs"][below["$ref"].rsplit("/", 1)[-1]] if "$ref" in below else below
+    return location, node
 
 
 def _in_words(node: dict[str, Any]) -> str:

@@ -6,6 +6,11 @@ What DVC has restored (from its cache, a colleague's, another commit) has run no
 Everything is read from `dvc.lock` and DVC's cache or remote; no stage runs. A second call adds nothing.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("sync", __doc__))
+
 import sys
 import tempfile
 from pathlib import Path

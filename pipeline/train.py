@@ -1,5 +1,10 @@
 """Stage 3: train a generator against a discriminator on the pairs."""
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read_stage("train", __doc__)
+
 import shutil
 from pathlib import Path
 
