@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.errors import UserError
 
@@ -75,4 +75,6 @@ def readable(where: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # Pillow's plugins raise of all kinds on damaged files
-        raise UserError(f"{where}: unreadable picture ({error}); replace or remove it") from None
+        unknown = isinstance(error, UnidentifiedImageError)  # its text is the address of an object
+        reason = f"none of {', '.join(FORMATS)}" if unknown else error
+        raise UserError(f"{where}: unreadable picture ({reason}); replace or remove it") from None

@@ -7,7 +7,6 @@ if __name__ == "__main__":
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,7 +19,7 @@ from pipeline.params import Download, load
 from pipeline.tracking import data, store
 
 OUT = "data/coco"
-CACHE = Path(os.environ.get("MENDLINE_CACHE") or lineage.root() / ".cache", "coco")
+CACHE = lineage.root() / (os.environ.get("MENDLINE_CACHE") or ".cache") / "coco"
 
 
 def main() -> None:

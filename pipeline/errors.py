@@ -24,7 +24,7 @@ REMEDIES = {  # by what the file system says
     errno.EROFS: "its disk is read-only; use another",
     errno.ENOSPC: "make room and run again",
     errno.EDQUOT: "make room and run again",
-    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EFBIG: "make room and run again",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ELOOP: "one of its links leads back to itself",

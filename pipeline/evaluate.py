@@ -34,8 +34,8 @@ def main() -> None:
     """Read `data/pairs` and `data/model`; write the scores, their tables and figures."""
     params = load()
     store.prepare(params.tracking.required)
-    manifest = pd.read_csv("data/coco/manifest.csv")
     methods = contest(params.evaluate)
+    manifest = pd.read_csv("data/coco/manifest.csv")
     config = json.loads(Path("data/model/config.json").read_text())
     scores = methods.scores()
     by_corruption = report.by_corruption(scores)

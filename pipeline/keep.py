@@ -16,6 +16,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from pipeline import photos
@@ -48,9 +49,13 @@ def main(name: str) -> None:
         raise UserError(f"{missing[0]}: not there; run dvc repro first")
     if folder.exists():
         raise UserError(f"{folder}: is there already; remove it, or give another name")
-    with Repo() as repo:
-        if changed := repo.status():
-            raise UserError(f"{', '.join(changed)}: not what params.yaml and the code would make; run dvc repro first")
+    try:
+        with Repo() as repo:
+            changed = repo.status()
+    except DvcException as error:
+        raise UserError(f"DVC: {error}; run in the top folder of the repository") from None
+    if changed:
+        raise UserError(f"{', '.join(changed)}: not what params.yaml and the code would make; run dvc repro first")
     trained_on = photos_trained_on()
     folder.mkdir(parents=True)
     for path, kept in KEPT.items():

@@ -10,11 +10,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+MOST = 1024  # processes that one may ask for
 AHEAD = 64  # results that may wait for their turn, unless told: they lie in memory
 
 
@@ -22,12 +23,21 @@ def workers() -> int:
     """The environment variable `MENDLINE_WORKERS`, else the number of cores.
 
     Raises:
-        UserError: the variable is not a number from 1 on.
+        UserError: the variable is not such a number.
     """
     cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1  # the first is new in Python 3.13
-    asked = os.environ.get("MENDLINE_WORKERS") or str(cores)
-    if not asked.isdecimal() or int(asked) < 1:
-        raise UserError(f"MENDLINE_WORKERS is {asked!r}; expected a number of processes, 1 or more")
+    return number_in("MENDLINE_WORKERS", cores)
+
+
+def number_in(variable: str, otherwise: int) -> int:
+    """A number of processes, 1 to `MOST`, that an environment variable holds; `otherwise` where it is not set.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    asked = os.environ.get(variable) or str(otherwise)
+    if not (asked.isdecimal() and len(asked) <= len(str(MOST)) and 1 <= int(asked) <= MOST):
+        raise UserError(f"{variable} is {excerpt(asked)}; expected a number of processes, 1 to {MOST}")
     return int(asked)
 
 

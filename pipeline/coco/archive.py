@@ -15,7 +15,7 @@ from pipeline.coco.fetch import Wanted, fetch
 from pipeline.coco.patience import Unavailable
 from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.transfer import Host
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_of_file
 from pipeline.parallel import in_threads, workers
 from pipeline.params import Coco
 
@@ -50,13 +50,15 @@ def read(coco: Coco, cache: Path) -> Iterator[tuple[str, dict[str, Any], Iterato
 @contextmanager
 def _alone(cache: Path) -> Iterator[None]:
     """One download at a time writes into the cache."""
-    cache.mkdir(parents=True, exist_ok=True)
     lock = FileLock(cache / "lock")
     try:
+        cache.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         print(f"{cache}: another download is under way; waiting for it", flush=True)
         lock.acquire()
+    except OSError as error:
+        raise UserError(f"{told_of_file(error, cache)}, or set MENDLINE_CACHE to another folder") from None
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pipeline.coco.member import Member
 from pipeline.coco.transfer import File
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_of_file
 
 CRC_BYTES = 4
 
@@ -181,7 +181,7 @@ class Pool:
         try:
             yield
         except OSError as error:
-            raise UserError(f"{self.folder}: {error.strerror}; make room and run again, what is there stays") from None
+            raise UserError(f"{told_of_file(error, self.folder)}, what is there stays") from None
 
     def _list(self, path: Path) -> None:
         with path.open("rb") as file:

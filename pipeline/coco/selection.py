@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from pipeline.coco import instances
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 from pipeline.params import Coco
 
 
@@ -41,7 +41,8 @@ def _showing(category: str, datasets: dict[str, dict[str, Any]]) -> set[int]:
     known = {entry["name"] for dataset in datasets.values() for entry in dataset["categories"]}
     if category not in known:
         nearest = get_close_matches(category.lower(), known, n=1, cutoff=0)
-        raise UserError(f"download.coco.categories: no category {category!r}; did you mean {' '.join(nearest)}?")
+        hint = f"did you mean {nearest[0]}?" if nearest else "the annotations have none"
+        raise UserError(f"download.coco.categories: no category {excerpt(category)}; {hint}")
     images: set[int] = set()
     for dataset in datasets.values():
         ids = {entry["id"] for entry in dataset["categories"] if entry["name"] == category}

@@ -60,9 +60,10 @@ def damage(
         corrupted, mask = corrupt(image, rng, params, silhouette)
         if mask.mean() <= params.max_hole:
             return corrupted, mask
+    sections = params.mixed.kinds if kind == "mixed" else [kind]
     raise UserError(
-        f"corrupt.max_hole is {params.max_hole}, and {TRIES} holes in a row were larger; "
-        f"set it larger, or the counts and sizes of corrupt.{kind} smaller"
+        f"corrupt.max_hole is {params.max_hole}, and {TRIES} holes of {kind} in a row were larger; set it larger, or "
+        f"what is in {', '.join(f'corrupt.{section}' for section in sections)} smaller"
     )
 
 

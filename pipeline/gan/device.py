@@ -1,10 +1,11 @@
 """Where the arithmetic runs. The environment decides, not the parameters: it must not change the result's name."""
 
 import os
+import re
 
 import torch
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 
 
 def pick(deterministic: bool = False) -> torch.device:
@@ -35,7 +36,9 @@ def _own(device: torch.device) -> torch.device:
         return device
     there = torch.cuda.device_count() if device.type == "cuda" and device.index is None else 1
     if int(local) >= there:
-        raise UserError(f"{device}: {there} of them for more processes; set a smaller MENDLINE_PROCESSES")
+        raise UserError(
+            f"{device}: only {there} here; set MENDLINE_PROCESSES, or torchrun's --nproc-per-node, to {there} at most"
+        )
     if device.type == "cuda":
         torch.cuda.set_device(int(local))
     return torch.device(device.type, int(local))
@@ -48,8 +51,10 @@ def _first_there() -> torch.device:
 
 def _asked_for() -> torch.device | None:
     wanted = os.environ.get("MENDLINE_DEVICE")
-    if wanted is None:
+    if not wanted:
         return None
+    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", wanted):
+        raise UserError(f"MENDLINE_DEVICE is {excerpt(wanted)}; expected cpu, cuda, cuda:1 (a number) or mps")
     try:
         device = torch.device(wanted)
         torch.empty(1, device=device)

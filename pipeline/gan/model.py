@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 from pipeline.gan.generator import make
 from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
 
+OUT = Path("data/model")
+
 
 def save(folder: Path, generator: nn.Module, config: dict[str, Any]) -> None:
     """Write the two files; `config["generator"]` holds the arguments of `Generator`.
@@ -46,11 +48,16 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
         generator = make(**config["generator"])
         generator.load_state_dict(load_file(folder / "generator.safetensors"))
     except FileNotFoundError as error:
-        raise UserError(f"{folder}: no model ({error.filename} is missing); run dvc repro train") from None
+        raise UserError(f"{folder}: no model ({error.filename} is missing); {_remedy(folder)}") from None
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{folder}: not a model of this version ({reason}); run dvc repro train") from None
+        raise UserError(f"{folder}: not a model of this version ({reason}); {_remedy(folder)}") from None
     return generator.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def _remedy(folder: Path) -> str:
+    made = folder.resolve() == OUT.resolve()
+    return "run dvc repro train" if made else "name a folder that dvc repro train or pipeline.keep has written"
 
 
 @torch.no_grad()

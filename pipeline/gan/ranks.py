@@ -17,10 +17,12 @@ from torch import Tensor
 
 from pipeline import stop
 from pipeline.errors import UserError, one_line_errors
+from pipeline.parallel import number_in
 
 HOST = "127.0.0.1"
 PATIENCE = timedelta(hours=1)  # rank 0 validates meanwhile
 LOOK = 0.5  # seconds between two looks at the processes
+KILLED = "where memory ran out, set a smaller train.batch or MENDLINE_PROCESSES; run again to go on"
 LAST_WORDS = 60.0  # seconds that they have to keep a checkpoint
 
 
@@ -28,12 +30,10 @@ def asked_for() -> int:
     """The environment variable `MENDLINE_PROCESSES`, else 1; 1 in a process that was started as one of several.
 
     Raises:
-        UserError: the variable is not a number from 1 on.
+        UserError: the variable is not such a number.
     """
-    asked = os.environ.get("MENDLINE_PROCESSES", "1")
-    if not asked.isdecimal() or int(asked) < 1:
-        raise UserError(f"MENDLINE_PROCESSES is {asked!r}; expected a number of processes, 1 or more")
-    return 1 if "RANK" in os.environ else int(asked)
+    asked = number_in("MENDLINE_PROCESSES", 1)
+    return 1 if "RANK" in os.environ else asked
 
 
 def start(count: int, work: Callable[[], None]) -> None:
@@ -54,7 +54,7 @@ def start(count: int, work: Callable[[], None]) -> None:
                     sys.exit(1)
         except ProcessExitedException as error:
             if error.signal_name not in (None, "SIGTERM"):
-                print(f"error: a process of the training ended by {error.signal_name}", file=sys.stderr)
+                print(f"error: a process of the training ended by {error.signal_name}; {KILLED}", file=sys.stderr)
             sys.exit(1)
         finally:
             _end(context.processes)
@@ -84,13 +84,16 @@ def joined(device: torch.device) -> Iterator[None]:
     """Work with the other processes, where there are any.
 
     Raises:
-        UserError: they cannot be reached.
+        UserError: they cannot be reached, or the environment does not say how.
     """
     if "RANK" not in os.environ:
         yield
         return
     with _together():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        try:
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        except ValueError as error:
+            raise UserError(f"RANK is set, but {error}; unset RANK, or start with torchrun") from None
     try:
         yield
     finally:
