@@ -22,11 +22,23 @@ def test_an_error_in_a_process_arrives_as_it_is(monkeypatch):
         list(parallel.in_processes((1).__truediv__, [1, 0]))
 
 
-@pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5"])
+@pytest.mark.parametrize(
+    "workers", ["0", "-1", "two", "1.5", " ", "1025", "9" * 5000, "x" * 5000, "²", "1\n", "\udcff"]
+)
 def test_a_wrong_number_of_workers_is_refused(monkeypatch, workers):
     monkeypatch.setenv("MENDLINE_WORKERS", workers)
-    with pytest.raises(UserError, match="MENDLINE_WORKERS is"):
+    with pytest.raises(
+        UserError, match=r"^MENDLINE_WORKERS is .*; expected a number of processes, 1 to 1024$"
+    ) as error:
         parallel.workers()
+    assert len(str(error.value)) < 200
+
+
+def test_an_empty_number_of_workers_is_none(monkeypatch):
+    monkeypatch.delenv("MENDLINE_WORKERS", raising=False)
+    cores = parallel.workers()
+    monkeypatch.setenv("MENDLINE_WORKERS", "")
+    assert parallel.workers() == cores > 0
 
 
 def test_processes_end_with_a_parent_that_is_killed():

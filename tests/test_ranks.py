@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -48,11 +49,32 @@ def test_a_batch_that_cannot_be_shared_out_is_one_line(clone):
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("number", ["0", "two", "-1"])
+@pytest.mark.parametrize("number", ["0", "two", "-1", "1025", "9" * 5000])
 def test_a_wrong_number_of_processes_is_refused(monkeypatch, number):
     monkeypatch.setenv("MENDLINE_PROCESSES", number)
     with pytest.raises(ranks.UserError, match="MENDLINE_PROCESSES is"):
         ranks.asked_for()
+
+
+def test_an_empty_number_of_processes_is_none(monkeypatch):
+    monkeypatch.setenv("MENDLINE_PROCESSES", "")
+    assert ranks.asked_for() == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"RANK": "0"}, r"error: RANK is set, but .*WORLD_SIZE.*; unset RANK, or start with torchrun"),
+        ({"MENDLINE_DEVICE": "meta"}, r"error: MENDLINE_DEVICE is 'meta'; expected cpu, cuda, cuda:1 .*"),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_one_line(variables, line, clone):
+    arguments = [f"{name}={value}" for name, value in variables.items()]
+    with clone.start("env", *arguments, sys.executable, "-m", "pipeline.train") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert re.fullmatch(line, errors.splitlines()[-1])
+    assert "Traceback" not in errors
 
 
 def stopped_at(clone, beginning: str) -> int:
