@@ -17,8 +17,8 @@ CLOSED = "the program that reads stdout has ended, and so does this one; let it 
 REMEDIES = {  # by what the file system says
     errno.ENOENT: "check the path, or run dvc repro where a stage makes it",
     errno.EEXIST: "remove it, or give another name",
-    errno.EISDIR: "it is a folder; expected a file",
-    errno.ENOTDIR: "one of its folders is a file",
+    errno.EISDIR: "expected a file, and it is a folder",
+    errno.ENOTDIR: "give another path (one of its folders is a file)",
     errno.EACCES: "change its permissions",
     errno.EPERM: "change its permissions",
     errno.EROFS: "its disk is read-only; use another",
@@ -27,7 +27,7 @@ REMEDIES = {  # by what the file system says
     errno.EFBIG: "make room and run again",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENAMETOOLONG: "give a shorter name",
-    errno.ELOOP: "one of its links leads back to itself",
+    errno.ELOOP: "mend its links, one leads back to itself",
     errno.EIO: "its disk fails; use another",
 }
 

@@ -79,7 +79,7 @@ class Sample(Section):
 
 
 class Coco(Section):
-    base_url: Name | Annotated[list[Name], Field(min_length=1)]
+    base_url: Text | Annotated[list[Text], Field(min_length=1)]
     split: Literal["train2017", "val2017", "both"]
     limit: int = Field(ge=0, le=200_000)
     categories: list[Text]

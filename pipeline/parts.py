@@ -26,8 +26,7 @@ def split(photos: list[Photo], val: float, test: float) -> dict[str, list[Photo]
     for name, members in parts.items():
         if not members:
             larger = "smaller corrupt.val and corrupt.test" if name == "train" else f"a larger corrupt.{name}"
-            other = f", or set {larger}" if len(photos) >= len(PARTS) else ""
-            raise UserError(f"none of the {len(photos)} photos falls to {name}; get more photos{other}")
+            raise UserError(f"none of the {len(photos)} photos falls to {name}; get more photos, or set {larger}")
     return parts
 
 

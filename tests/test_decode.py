@@ -78,3 +78,9 @@ def test_the_pictures_below_a_folder_are_files_that_are_not_hidden(tmp_path):
     assert [path.as_posix() for path in below(tmp_path)] == ["a/c.jpg", "b.PNG"]
     with pytest.raises(UserError, match="no pictures in it"):
         below(tmp_path / "folder.png")
+
+
+def test_what_is_no_picture_is_told_without_the_address_of_an_object():
+    with pytest.raises(UserError) as error:
+        decode(b"GIF89a", "a.jpg")
+    assert str(error.value) == ("a.jpg: unreadable picture (none of JPEG, PNG, WEBP, BMP, TIFF); replace or remove it")

@@ -88,3 +88,13 @@ def test_a_failed_run_leaves_the_photos_of_the_last_one(stage, tmp_path):
     (tmp_path / "photos/a.png").write_bytes(b"")
     assert stage("folder").returncode == 1
     assert len(photos.index(tmp_path / "data/coco")) == 1
+
+
+def test_a_cache_that_is_no_folder_is_one_line(stage, tmp_path, monkeypatch, coco_host):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MENDLINE_CACHE", "file")  # in the repository, where it is no whole path
+    line = failure(stage("coco", base_url=coco_host.url), tmp_path)
+    assert line == (
+        f"error: {tmp_path}/file/coco: Not a directory; give another path (one of its folders is a file), "
+        "or set MENDLINE_CACHE to another folder"
+    )

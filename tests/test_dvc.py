@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.clone import ROOT
@@ -109,3 +110,15 @@ def test_dvc_shows_metrics_parameters_and_pictures(clone):
     assert (page.parent / "static").exists()
     assert "Losses" in page.read_text()
     assert len(list((page.parent / "static").glob("*figures_grid.png"))) == 1
+
+
+def test_an_experiment_takes_a_folder_of_any_name(clone):
+    name = "été, it's [1]"
+    for number in range(3):
+        path = clone.folder / name / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (80, 60), (number, 9, 99)).save(path)
+    changes = ["-S", "download.source=folder", "-S", f'download.folder.path="{name}"']
+    assert "3 photos" in clone.run("dvc", "exp", "run", *changes, "download")
+    lock = YAML(typ="safe", pure=True).load(clone.folder / "dvc.lock")
+    assert name in {dep["path"] for dep in lock["stages"]["download"]["deps"]}

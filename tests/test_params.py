@@ -265,7 +265,7 @@ def test_a_few_aliases_and_merge_keys_are_fine(tmp_path):
 
 def test_a_folder_in_the_place_of_the_file_is_one_line(tmp_path):
     (tmp_path / "params.yaml").mkdir()
-    with pytest.raises(UserError, match=r"params.yaml: Is a directory; it is a folder; expected a file$"):
+    with pytest.raises(UserError, match=r"params.yaml: Is a directory; expected a file, and it is a folder$"):
         load(tmp_path / "params.yaml")
 
 

@@ -4,8 +4,23 @@ from itertools import takewhile
 
 import torch
 
-from pipeline.gan.curves import LOSSES, Curves
+from pipeline.gan.curves import Curves
 
+CAUSES = {  # in the order in which a step computes them: of two that are not finite, the first is where it began
+    "l1": "generator",
+    "contrast": "generator",
+    "score_real": "discriminator",
+    "score_restored": "discriminator",
+    "discriminator": "discriminator",
+    "penalty": "discriminator",
+    "discriminator_gradient": "discriminator",
+    "adversarial": "generator",
+    "generator_gradient": "generator",
+}
+SLOWER = {
+    "generator": "set a smaller train.lr and train.muon, or train.clip to 1",
+    "discriminator": "set a smaller train.discriminator.lr or train.losses.penalty, or train.clip to 1",
+}
 WON_LOSS = 1e-3  # of the discriminator, in its own objective: its scores are saturated, or all beyond the margin
 WON_STEPS = 1000
 CONSTANT_CONTRAST = 0.05
@@ -21,9 +36,9 @@ def not_finite(curves: Curves) -> tuple[int, str] | None:
     if not values or torch.stack(values).isfinite().all():
         return None
     return next(
-        (step, f"{name} is {values[name].item()}; set a smaller train.lr, or train.clip to 1")
+        (step, f"{name} is {values[name].item()}; {SLOWER[network]}")
         for step, values in enumerate(curves.recent, curves.step - len(curves.recent) + 1)
-        for name in LOSSES
+        for name, network in CAUSES.items()
         if name in values and not values[name].isfinite()
     )
 
@@ -39,12 +54,12 @@ def collapse(curves: Curves) -> tuple[int, str] | None:
     if _lasted(curves, "discriminator", WON_LOSS) >= WON_STEPS:
         return curves.losses[-1]["step"], (
             f"the discriminator has won: its loss is below {WON_LOSS} since {WON_STEPS} steps; "
-            "raise train.losses.penalty or lower train.lr"
+            "raise train.losses.penalty or lower train.discriminator.lr"
         )
     if _lasted(curves, "contrast", CONSTANT_CONTRAST) >= CONSTANT_STEPS:
         return curves.losses[-1]["step"], (
             f"the generator restores everything to one colour: its contrast is below {CONSTANT_CONTRAST} since "
-            f"{CONSTANT_STEPS} steps; lower train.lr or train.losses.adversarial"
+            f"{CONSTANT_STEPS} steps; lower train.lr, train.muon or train.losses.adversarial"
         )
     return None
 

@@ -75,3 +75,10 @@ def test_a_split_without_chosen_photos_is_left_out():
 def test_a_choice_without_photos_is_refused(wishes, message):
     with pytest.raises(UserError, match=message):
         chosen(**wishes)
+
+
+def test_annotations_without_categories_are_named_as_such(monkeypatch):
+    monkeypatch.setitem(DATASETS, "train2017", DATASETS["train2017"] | {"categories": []})
+    monkeypatch.setitem(DATASETS, "val2017", DATASETS["val2017"] | {"categories": []})
+    with pytest.raises(UserError, match=r"no category 'dog'; the annotations have none$"):
+        cuts(categories=["dog"])

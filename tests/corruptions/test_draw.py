@@ -47,6 +47,14 @@ def test_a_hole_that_cannot_be_small_enough_is_one_line():
         draw.damage("occlusion", picture(32, 32), np.random.default_rng(0), params, None)
 
 
+def test_of_two_corruptions_on_one_picture_both_are_named():
+    kinds = PARAMS.mixed.model_copy(update={"kinds": ["occlusion", "freeform"]})
+    occlusion = PARAMS.occlusion.model_copy(update={"side": [0.9, 1.0]})
+    params = PARAMS.model_copy(update={"max_hole": 0.1, "occlusion": occlusion, "mixed": kinds})
+    with pytest.raises(UserError, match=r"^corrupt\.max_hole is 0\.1.*corrupt\.occlusion, corrupt\.freeform smaller$"):
+        draw.damage("mixed", picture(32, 32), np.random.default_rng(0), params, None)
+
+
 def test_objects_are_capped_by_the_largest_hole():
     params = draw.capped(PARAMS.model_copy(update={"max_hole": 0.1}))
     assert params.object.area[1] < 0.1

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from pipeline.gan.curves import Curves
-from pipeline.gan.diagnosis import CONSTANT_STEPS, WON_STEPS, collapse, not_finite
+from pipeline.gan.curves import LOSSES, Curves
+from pipeline.gan.diagnosis import CAUSES, CONSTANT_STEPS, WON_STEPS, collapse, not_finite
 from pipeline.gan.trainer import contrast
 
 WELL = {"l1": 0.1, "contrast": 0.8, "discriminator": 0.7}
@@ -24,6 +24,27 @@ def test_the_first_step_with_a_number_that_is_not_finite_is_named(name, value):
     assert reason.startswith(f"{name} is {value}")
 
 
+@pytest.mark.parametrize(
+    ("broken", "named", "remedy"),
+    [
+        (["generator_gradient"], "generator_gradient", "set a smaller train.lr and train.muon, or train.clip to 1"),
+        (["adversarial", "generator_gradient"], "adversarial", "set a smaller train.lr and train.muon"),
+        (["adversarial", "score_real", "discriminator"], "score_real", "set a smaller train.discriminator.lr"),
+        (["discriminator_gradient", "adversarial"], "discriminator_gradient", "set a smaller train.discriminator.lr"),
+        (["l1", "adversarial", "discriminator"], "l1", "set a smaller train.lr and train.muon"),
+    ],
+)
+def test_the_network_that_broke_first_is_the_one_to_slow_down(broken, named, remedy):
+    curves = Curves()
+    curves.add(dict.fromkeys(LOSSES, torch.tensor(1.0)) | dict.fromkeys(broken, torch.tensor(float("nan"))))
+    _, reason = not_finite(curves)
+    assert reason.startswith(f"{named} is nan; {remedy}")
+
+
+def test_every_loss_has_a_cause():
+    assert set(CAUSES) == set(LOSSES)
+
+
 def test_finite_numbers_are_well():
     curves = Curves()
     assert not_finite(curves) is None
@@ -38,6 +59,7 @@ def test_a_discriminator_whose_loss_stays_at_nothing_has_won():
     step, reason = collapse(curves_of(start, (600, won), (100 + WON_STEPS, won)))
     assert step == 100 + WON_STEPS
     assert reason.startswith("the discriminator has won")
+    assert reason.endswith("; raise train.losses.penalty or lower train.discriminator.lr")
     assert collapse(curves_of(start, (600, won), (700, WELL), (100 + WON_STEPS, won))) is None
 
 
