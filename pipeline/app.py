@@ -52,6 +52,8 @@ def main(model: str | None) -> None:
             import gradio as gr
         except ImportError:
             raise UserError("Gradio is not installed; pip install gradio") from None
+        except ValueError as error:
+            raise UserError(f"Gradio: {error}; check the environment variables GRADIO_*") from None
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
         page = built(Restorer.load(model or MODELS / "restore"), Restorer.load(MODELS / "superres"))

@@ -109,3 +109,10 @@ def test_a_model_to_export_that_is_not_there_is_named(tmp_path):
         f"error: {tmp_path}/none: no model ({tmp_path}/none/config.json is missing); "
         "name a folder that dvc repro train or pipeline.keep has written\n"
     )
+
+
+def test_a_port_that_is_no_number_is_one_line():
+    done = run("app", GRADIO_SERVER_PORT="abc")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(r"error: Gradio: .*'abc'; check the environment variables GRADIO_\*", line)
