@@ -100,19 +100,19 @@ def hole_of(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarra
     if options.detect:
         return scratches.detect(before.pixels_in_8_bits())
     if options.remove:
-        return removed(before, options)
+        return removed(before, job, options)
     transparent = before.transparent()
     if transparent is None:
         raise UserError("nothing says where to restore; give --mask, --mask-color, --detect, --remove or transparency")
     return transparent
 
 
-def removed(before: Picture, options: argparse.Namespace) -> np.ndarray:
+def removed(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
     """The mask of what `--remove` points to."""
     size = before.size[::-1]
     match options.remove:
         case (annotation_id,):
-            return objects.of_annotation(options.annotations, annotation_id, size)
+            return objects.of_annotation(options.annotations, annotation_id, before, job.source)
         case (x, y):
             return objects.at_point(before.pixels_in_8_bits(), (x, y))
         case box:

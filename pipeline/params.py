@@ -51,6 +51,12 @@ def _filled(text: str) -> str:
     return text
 
 
+def _relative(path: str) -> str:
+    if Path(path).is_absolute():
+        raise ValueError("a path relative to download.folder.path, such as ../annotations/instances.json")
+    return path
+
+
 Seed = Annotated[int, Field(ge=0, le=4294967295)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
@@ -89,7 +95,7 @@ class Coco(Section):
 
 class Folder(Section):
     path: Name
-    annotations: Text
+    annotations: Annotated[Text, AfterValidator(_relative)]
 
 
 class Download(Section):

@@ -100,7 +100,8 @@ def index(folder: Path) -> list[Photo]:
         UserError: the store is not there.
     """
     try:
-        manifest = pd.read_csv(folder / "manifest.csv")
+        texts = {"split": str, "file_name": str, "archive": str}  # a file may be named 7, or NA
+        manifest = pd.read_csv(folder / "manifest.csv", dtype=texts, keep_default_na=False)
     except FileNotFoundError:
         raise UserError(f"{folder}: no photos; run the download stage first (dvc repro download)") from None
     parts = {

@@ -1,6 +1,7 @@
 """Silhouettes of COCO instances: the outlines that the `object` corruption cuts out."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from pipeline import segmentation
 from pipeline.errors import UserError
 from pipeline.photos import annotation_files
 
@@ -34,37 +36,39 @@ class Silhouette:
 
 
 def read(folder: Path) -> dict[int, list[Silhouette]]:
-    """The silhouettes of the photo store by image id, without crowds and small ones.
+    """The silhouettes of the photo store by image id, without crowds and small ones: stderr says how many those are.
 
     Raises:
-        UserError: an annotation that pycocotools cannot read.
+        UserError: an annotation that is no outline; the download stage writes none.
     """
     silhouettes: dict[int, list[Silhouette]] = {}
+    crowds = small = 0
     for path in annotation_files(folder):
         dataset = json.loads(path.read_text())
         sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
         for annotation in dataset["annotations"]:
-            segmentation = annotation.get("segmentation")  # some tools write boxes alone
-            if annotation.get("iscrowd") or not segmentation or annotation["image_id"] not in sizes:
-                continue
             try:
-                silhouette = compress(segmentation, *sizes[annotation["image_id"]])
-            except Exception as error:  # what pycocotools raises on bad input has no narrower class
-                raise UserError(
-                    f"{path}: annotation {annotation['id']} is not readable ({error}); mend or remove it"
-                ) from None
-            if silhouette.area >= SMALLEST:
+                silhouette = compress(annotation.get("segmentation"), *sizes[annotation["image_id"]])
+            except (KeyError, ValueError) as error:
+                what = f"{path}: annotation {annotation.get('id')} is no outline ({error})"
+                raise UserError(f"{what}; make it again (dvc repro -f download)") from None
+            crowd = bool(annotation.get("iscrowd"))
+            crowds += crowd
+            small += not crowd and silhouette.area < SMALLEST
+            if not crowd and silhouette.area >= SMALLEST:
                 silhouettes.setdefault(annotation["image_id"], []).append(silhouette)
+    if crowds or small:
+        left_out = f"{crowds} crowds and {small} outlines below {SMALLEST} px"
+        print(f"note: {folder}: {left_out} are not cut out", file=sys.stderr)
     return silhouettes
 
 
-def compress(segmentation: list | dict, height: int, width: int) -> Silhouette:
-    """From polygons, or an uncompressed or compressed run-length encoding, as COCO has them."""
-    if isinstance(segmentation, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        rle = coco_mask.frPyObjects(segmentation, height, width)
-    else:
-        rle = segmentation
+def compress(outline: Any, height: int, width: int) -> Silhouette:
+    """From a segmentation as COCO has them.
+
+    Raises:
+        ValueError: it is no outline in a photo of this height and width in px.
+    """
+    rle = segmentation.run_lengths(outline, height, width)
     _, _, box_width, box_height = coco_mask.toBbox(rle).astype(int).tolist()
     return Silhouette(rle, min(height, width), int(coco_mask.area(rle)), (box_height, box_width))

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from pipeline import decode
 from pipeline.coco import instances, patience, selection, transfer
 from pipeline.coco.fetch import Wanted, fetch
+from pipeline.coco.instances import Passed
 from pipeline.coco.patience import Unavailable
 from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.transfer import Host
@@ -40,7 +41,7 @@ def read(coco: Coco, cache: Path) -> Iterator[tuple[str, dict[str, Any], Iterato
         hosts = [transfer.host(*each) for each in zip(urls, limits, strict=True)]
         # other hosts may have other annotations, but not other photos by the same names
         datasets = _annotations(hosts, cache / "annotations" / _name(urls), SPLITS[coco.split])
-        chosen = selection.choose(coco, datasets)
+        chosen = {split: _outlined(split, dataset) for split, dataset in selection.choose(coco, datasets).items()}
         wanted = [_photos(cache, split, dataset, len(datasets[split]["images"])) for split, dataset in chosen.items()]
         _fetch(hosts, wanted)
         for files in wanted:
@@ -119,7 +120,9 @@ def _contents(files: Wanted) -> Iterator[bytes]:
 def _parsed(wanted: Wanted, name: str, content: bytes) -> dict[str, Any]:
     where = f"{wanted.archive}: {wanted.folder}/{name}"
     try:
-        dataset = instances.parse(content, where)
+        dataset, passed = instances.parse(content, where)
+        if passed["images"].reasons:
+            raise UserError(f"{where}: {passed['images'].reasons[0]}")
         for image in dataset["images"]:
             if "/" in image["file_name"]:
                 raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
@@ -128,7 +131,15 @@ def _parsed(wanted: Wanted, name: str, content: bytes) -> dict[str, Any]:
     except UserError:
         wanted.pool.remove(name)  # the host may mend it, or be changed for another
         raise
+    instances.report(passed, where)
     return dataset
+
+
+def _outlined(split: str, dataset: dict[str, Any]) -> dict[str, Any]:
+    """The dictionary with those annotations alone that outline something."""
+    outlined, reasons = instances.keep_outlines(dataset)
+    instances.report({"annotations": Passed(len(dataset["annotations"]), reasons)}, f"instances_{split}.json")
+    return outlined
 
 
 def _name(urls: list[str]) -> str:

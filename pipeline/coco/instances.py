@@ -1,103 +1,122 @@
-"""COCO instances dictionaries: what `instances_<split>.json` holds, read and checked."""
+"""COCO instances dictionaries: what `instances_<split>.json` holds, read and checked.
+
+One rule for all of them: what such a file may hold is used. What cannot be used is passed over, and said in one line.
+"""
 
 import json
-from collections import Counter
-from collections.abc import Collection
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Any, NamedTuple
+from unicodedata import category, normalize
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
+from pipeline import segmentation
 from pipeline.errors import UserError
+from pipeline.segmentation import shown
+
+Entry = dict[str, Any]
 
 
-def _inside(name: str) -> str:
-    path = PurePosixPath(name)
-    if not name.isprintable():
-        raise ValueError(f"{name!r} has characters that cannot be printed; expected a plain name")
-    if path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name or name == ".":
-        raise ValueError(f"{name!r} does not stay inside its folder; expected a plain relative path")
-    return name
+class Passed(NamedTuple):
+    """What is passed over of a list with so many entries: why, for each."""
+
+    total: int
+    reasons: list[str]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class _Image(_Entry):
-    id: int = Field(ge=0, lt=2**53)
-    file_name: Annotated[str, Field(min_length=1), AfterValidator(_inside)]
-    width: int = Field(default=1, ge=1)
-    height: int = Field(default=1, ge=1)
-    coco_url: str = ""
-
-
-class _Annotation(_Entry):
-    id: int
-    image_id: int
-    category_id: int
-
-
-class _Category(_Entry):
-    id: int
-    name: str
-
-
-class _License(_Entry):
-    id: int
-    name: str
-    url: str
-
-
-ENTRIES: dict[str, type[_Entry]] = {
-    "images": _Image,
-    "annotations": _Annotation,
-    "categories": _Category,
-    "licenses": _License,
-}
-
-
-def parse(content: bytes, where: str) -> dict[str, Any]:
-    """Read an instances file.
-
-    What the photo store needs and the file does not have is filled in: an empty `coco_url`, and for images whose
-    license the file does not list, a license named "unknown".
+def load(content: bytes, where: str) -> Entry:
+    """The JSON object in a file, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
     Args:
         content: the file.
         where: its name, for errors.
 
     Raises:
-        UserError: not JSON, a list or a key is missing or of another type, an image id or a file name comes twice,
-            or a file name leaves its folder.
+        UserError: not JSON, nested too deeply, a key comes twice in an object, or it is no object.
     """
     try:
-        dataset = json.loads(content)
+        dataset = json.loads(content, object_pairs_hook=_with_distinct_keys)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not JSON ({error}); expected a COCO instances file") from None
     if not isinstance(dataset, dict):
-        raise UserError(f"{where}: not a COCO instances file; expected images, annotations and categories")
-    dataset.setdefault("licenses", [])
-    for key, entry in ENTRIES.items():
-        _check(dataset.get(key), key, entry, where)
-    if not dataset["images"]:
-        raise UserError(f"{where}: lists no images")
-    for key in ("id", "file_name"):
-        value, count = Counter(image[key] for image in dataset["images"]).most_common(1)[0]
-        if count > 1:
-            raise UserError(f"{where}: {count} images have the {key} {value}; expected each once")
-    _fill_in(dataset)
+        raise UserError(f"{where}: not a COCO instances file; expected an object of images and annotations")
     return dataset
 
 
-def keep(dataset: dict[str, Any], image_ids: Collection[int]) -> dict[str, Any]:
+def parse(content: bytes, where: str) -> tuple[Entry, dict[str, Passed]]:
+    """Read an instances file.
+
+    Images without `license`, or with one that the file does not list, get a license named "unknown". What else the
+    photo store needs and the file does not have is empty. Whole floats become integers.
+
+    Args:
+        content: the file.
+        where: its name, for errors.
+
+    Returns:
+        The dictionary, and what is passed over, by its lists.
+
+    Raises:
+        UserError: as `load` does, or no image can be used.
+    """
+    dataset = load(content, where)
+    passed: dict[str, Passed] = {}
+    for key, check in CHECKS.items():
+        dataset[key], passed[key] = _usable(dataset.get(key), key, check)
+    dataset["images"], repeated = _distinct_images(dataset["images"])
+    passed["images"].reasons.extend(repeated)
+    refuse_nothing(dataset, passed, where)
+    passed["licenses of images"] = Passed(len(dataset["images"]), _fill_in_licenses(dataset))
+    return dataset, passed
+
+
+def refuse_nothing(dataset: Entry, passed: dict[str, Passed], where: str) -> None:
+    """Raise `UserError` where no image is left."""
+    if not dataset["images"]:
+        reasons = passed["images"].reasons
+        why = f"none of its images can be used: {_first(reasons)}" if reasons else "lists no images"
+        raise UserError(f"{where}: {why}; expected a COCO instances file of these pictures")
+
+
+def report(passed: dict[str, Passed], where: str) -> None:
+    """Say on stderr, in a line for each list, how many entries are passed over and why the first is."""
+    for key, (total, reasons) in passed.items():
+        if reasons:
+            print(f"note: {where}: passed over {len(reasons)} of {total} {key}: {_first(reasons)}", file=sys.stderr)
+
+
+def keep_outlines(dataset: Entry) -> tuple[Entry, list[str]]:
+    """The dictionary with those annotations alone that outline something in one of its images.
+
+    Returns:
+        The dictionary, and why each of the other annotations is passed over.
+    """
+    sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
+    kept, reasons, seen = [], [], set()
+    for annotation in dataset["annotations"]:
+        if annotation["image_id"] not in sizes:
+            reason = f"none of the images in use has the id {shown(annotation['image_id'])}"
+        elif annotation["id"] in seen:
+            reason = "an annotation before it has the same id"
+        else:
+            reason = segmentation.fault(annotation.get("segmentation"), *sizes[annotation["image_id"]])
+        if reason:
+            reasons.append(f"annotation {shown(annotation['id'])}: {reason}")
+        else:
+            seen.add(annotation["id"])
+            kept.append(annotation)
+    return dataset | {"annotations": kept}, reasons
+
+
+def keep(dataset: Entry, image_ids: Collection[int]) -> Entry:
     """The dictionary with these images alone, by id, and their annotations; all else is kept."""
     images = sorted((image for image in dataset["images"] if image["id"] in image_ids), key=lambda image: image["id"])
     annotations = [annotation for annotation in dataset["annotations"] if annotation["image_id"] in image_ids]
     return dataset | {"images": images, "annotations": annotations}
 
 
-def check_size(image: dict[str, Any], sides: tuple[int, int], where: str) -> None:
+def check_size(image: Entry, sides: tuple[int, int], where: str) -> None:
     """Raise `UserError` unless width and height are those of the entry; an EXIF tag may have exchanged them."""
     width, height = sides
     if sorted(sides) != sorted((image["width"], image["height"])):
@@ -107,25 +126,140 @@ def check_size(image: dict[str, Any], sides: tuple[int, int], where: str) -> Non
         )
 
 
-def _check(entries: Any, key: str, shape: type[_Entry], where: str) -> None:
+def _with_distinct_keys(pairs: list[tuple[str, Any]]) -> Entry:
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"an object has the key {shown(twice)} twice")
+    return entry
+
+
+def _usable(entries: Any, key: str, check: Callable[[Entry], None]) -> tuple[list[Entry], Passed]:
+    """The entries that pass, and why each of the others does not."""
+    if entries is None:
+        return [], Passed(0, [])
     if not isinstance(entries, list):
-        raise UserError(f"{where}: lacks the list {key}; expected a COCO instances file")
+        return [], Passed(1, [f"{key} is {shown(entries)}; expected a list"])
+    kept: list[Entry] = []
+    reasons: list[str] = []
     for number, entry in enumerate(entries):
         try:
-            shape.model_validate(entry)
-        except ValidationError as error:
-            first = error.errors()[0]
-            what = ".".join([f"{key}[{number}]", *map(str, first["loc"])])
-            raise UserError(f"{where}: {what}: {first['msg']}; expected a COCO instances file") from None
+            if not isinstance(entry, dict):
+                raise ValueError(f"it is {shown(entry)}; expected an object")
+            check(entry)
+            kept.append(entry)
+        except ValueError as error:
+            known = isinstance(entry, dict) and type(entry.get("id")) is int
+            reasons.append(f"{SINGULAR[key]} {shown(entry['id'])}: {error}" if known else f"{key}[{number}]: {error}")
+    return kept, Passed(len(entries), reasons)
 
 
-def _fill_in(dataset: dict[str, Any]) -> None:
+def _check_image(image: Entry) -> None:
+    image["id"] = _whole(image, "id")
+    if not 0 <= image["id"] < 2**53:
+        raise ValueError(f"its id is {shown(image['id'])}; expected 0 to 2^53 - 1")
+    image["file_name"] = _inside(image.get("file_name"))
+    for side in ("width", "height"):
+        if image.get(side) is None:
+            image.pop(side, None)
+        else:
+            image[side] = _whole(image, side)
+            if image[side] < 1:
+                raise ValueError(f"its {side} is {image[side]}; expected px, 1 or more")
+    image["coco_url"] = _text(image.get("coco_url"))
+    image.pop("part", None)  # ours alone: the hash of the id decides
+
+
+def _check_annotation(annotation: Entry) -> None:
+    annotation["id"], annotation["image_id"] = _whole(annotation, "id"), _whole(annotation, "image_id")
+    annotation["category_id"] = None if annotation.get("category_id") is None else _whole(annotation, "category_id")
+    if annotation.get("iscrowd") not in (None, 0, 1):
+        raise ValueError(f"its iscrowd is {shown(annotation['iscrowd'])}; expected 0 or 1")
+
+
+def _check_category(entry: Entry) -> None:
+    entry["id"] = _whole(entry, "id")
+    if not isinstance(entry.get("name"), str):
+        raise ValueError(f"its name is {shown(entry.get('name'))}; expected a text")
+
+
+def _check_license(entry: Entry) -> None:
+    entry["id"] = _whole(entry, "id")
+    entry["name"], entry["url"] = _text(entry.get("name")), _text(entry.get("url"))
+
+
+CHECKS: dict[str, Callable[[Entry], None]] = {
+    "licenses": _check_license,
+    "categories": _check_category,
+    "images": _check_image,
+    "annotations": _check_annotation,
+}
+SINGULAR = {"licenses": "license", "categories": "category", "images": "image", "annotations": "annotation"}
+
+
+def _whole(entry: Entry, name: str) -> int:
+    value = entry.get(name)
+    if type(value) is int:
+        return value
+    if type(value) is float and value.is_integer():
+        return int(value)
+    raise ValueError(f"its {name} is {shown(value)}; expected a whole number")
+
+
+def _text(value: Any) -> str:
+    """A text that can be written as UTF-8, empty where there is none."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
+
+
+def _inside(name: Any) -> str:
+    """A plain relative path, with `/`."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"its file_name is {shown(name)}; expected a name")
+    if any(category(character) in {"Cc", "Cs"} for character in name):
+        raise ValueError(f"its file_name {shown(name)} has characters that cannot be written; expected a plain name")
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise ValueError(f"its file_name {shown(name)} does not stay inside its folder; expected a relative path")
+    return str(path)
+
+
+def _distinct_images(images: list[Entry]) -> tuple[list[Entry], list[str]]:
+    """Those with an id and a file of their own; of the same entry twice the first."""
+    names = defaultdict(set)
+    for image in images:
+        names[image["id"]].add(normalize("NFC", image["file_name"]))
+    kept: list[Entry] = []
+    reasons: list[str] = []
+    seen: set[str] = set()
+    for image in images:
+        name = normalize("NFC", image["file_name"])
+        if len(names[image["id"]]) > 1:
+            reasons.append(f"image {image['id']}: {len(names[image['id']])} images have this id")
+        elif name in seen:
+            reasons.append(f"image {image['id']}: an image before it has the file_name {shown(image['file_name'])} too")
+        else:
+            seen.add(name)
+            kept.append(image)
+    return kept, reasons
+
+
+def _fill_in_licenses(dataset: Entry) -> list[str]:
+    """Give images a license that is listed; return which licenses were not."""
     listed = {license_["id"] for license_ in dataset["licenses"]}
     unknown = {"id": max(listed, default=0) + 1, "name": "unknown", "url": ""}
+    reasons: list[str] = []
     for image in dataset["images"]:
-        image.pop("part", None)  # ours alone: the hash of the id decides
-        image.setdefault("coco_url", "")
-        if image.get("license") not in listed:
-            image["license"] = unknown["id"]
+        given = image.get("license")
+        if not (type(given) in {int, float} and given in listed):
+            if given is not None:
+                reasons.append(f"image {image['id']}: its license is {shown(given)}, which the file does not list")
+            given = unknown["id"]
+        image["license"] = int(given)
     if any(image["license"] == unknown["id"] for image in dataset["images"]):
         dataset["licenses"] = [*dataset["licenses"], unknown]
+    return reasons
+
+
+def _first(reasons: list[str]) -> str:
+    return reasons[0] if len(reasons) == 1 else f"the first, {reasons[0]}"

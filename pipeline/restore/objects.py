@@ -1,14 +1,17 @@
 """The mask of an object that shall go: from a box, a point on it, or a COCO annotation. Bool HW, upright."""
 
-import json
+import sys
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import normalize
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from pipeline.errors import UserError
+from pipeline.restore.picture import UPRIGHT, Picture
 
 RIM = 0.008  # of the picture's shorter side: what is taken with the object, as outlines are drawn close
 REACH = 0.25  # of that side: how far around a point an object is looked for
@@ -64,48 +67,104 @@ def at_point(image: np.ndarray, point: tuple[int, int]) -> np.ndarray:
     return with_rim(cv2.resize(whole, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool))
 
 
-def of_annotation(path: Path, annotation_id: int, size: tuple[int, int]) -> np.ndarray:
+def of_annotation(path: Path, annotation_id: int, before: Picture, source: Path) -> np.ndarray:
     """The silhouette of an instance in a COCO annotation file, with a rim.
+
+    An annotation drawn before the picture's EXIF tag turned it upright is turned with it, where its size tells so.
+    Where nothing tells whether it was, or whether the picture is the annotated one, stderr says so.
 
     Args:
         path: `instances_*.json`.
         annotation_id: of the instance.
-        size: height and width of the picture, which must be those of the annotated one, in px.
+        before: the picture, which must be the annotated one.
+        source: its file.
 
     Raises:
-        UserError: no such annotation, or of a picture of another size.
+        UserError: no such annotation, none that outlines something, or one of a picture of another name or size.
     """
     try:
         from pycocotools import mask as coco_mask
 
-        from pipeline.silhouettes import compress
+        from pipeline import segmentation
     except ImportError as error:
         raise UserError(f"{error.name} is not installed, and reads COCO's annotations; install it") from None
-    by_id = _instances(path)
+    where = f"{path}: annotation {annotation_id}"
+    annotation, image = _annotation(path, annotation_id)
+    _check_name(image.get("file_name"), source, where)
+    width, height = _sides(image, before, source, where)
     try:
-        annotation = by_id["annotations"][annotation_id]
-        image = by_id["images"][annotation["image_id"]]
-    except KeyError:
-        raise UserError(f"{path}: no annotation {annotation_id}; see the ids of its annotations") from None
-    if (image["height"], image["width"]) != size:
+        encoded = segmentation.run_lengths(annotation.get("segmentation"), height, width)
+    except ValueError as error:
         raise UserError(
-            f"{path}: annotation {annotation_id} is of {image['file_name']}, {image['width']} x {image['height']}"
-            f" px; this picture has {size[1]} x {size[0]}"
-        )
-    encoded = compress(annotation["segmentation"], *size).rle
-    return with_rim(coco_mask.decode(encoded).astype(bool))
+            f"{where}: {error}; mend the annotation, or give a box, --remove LEFT,TOP,RIGHT,BOTTOM"
+        ) from None
+    hole = coco_mask.decode(encoded).astype(bool)
+    if not hole.any():
+        raise UserError(f"{where} holds nothing of the picture; give a box, --remove LEFT,TOP,RIGHT,BOTTOM")
+    if (width, height) != before.size:
+        hole = np.asarray(before.upright(Image.fromarray(hole)))
+    return with_rim(hole)
+
+
+def _annotation(path: Path, annotation_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The annotation, and its image's entry."""
+    dataset = _instances(path)
+    found = [entry for entry in dataset["annotations"] if isinstance(entry, dict) and entry.get("id") == annotation_id]
+    if not found:
+        raise UserError(f"{path}: no annotation {annotation_id}; see the ids of its annotations")
+    if len(found) > 1:
+        raise UserError(f"{path}: {len(found)} annotations have the id {annotation_id}; give each its own")
+    image_id = found[0].get("image_id")
+    images = [entry for entry in dataset["images"] if isinstance(entry, dict) and entry.get("id") == image_id]
+    if len(images) != 1 or image_id is None:
+        what = f"{path}: annotation {annotation_id}: {len(images)} images have its image_id"
+        raise UserError(f"{what}; expected one, mend the file")
+    return found[0], images[0]
+
+
+def _check_name(annotated: Any, source: Path, where: str) -> None:
+    """Raise `UserError` where another picture was annotated; its folder, suffix and upper case do not matter."""
+    if not isinstance(annotated, str):
+        doubt = "names no picture; make sure that it is of this one"
+        print(f"warning: {source}: {where} {doubt}", file=sys.stderr)
+    elif _stem(annotated) != _stem(source.name):
+        remedy = "give that picture, or this one under that name if it is the same"
+        raise UserError(f"{where} is of {annotated!r}, not of {source.name}; {remedy}")
+
+
+def _stem(name: str) -> str:
+    return normalize("NFC", PurePosixPath(name.replace("\\", "/")).stem).casefold()
+
+
+def _sides(image: dict[str, Any], before: Picture, source: Path, where: str) -> tuple[int, int]:
+    """Width and height of the picture as it was annotated: upright, or as its file has it."""
+    given = image.get("width"), image.get("height")
+    fitting = [
+        sides
+        for sides in (before.size, before.stored.size)
+        if all(known in (side, None) for known, side in zip(given, sides, strict=True))
+    ]
+    if not fitting:
+        sizes = f"a picture of {given[0]} x {given[1]} px; this one has {before.size[0]} x {before.size[1]}"
+        raise UserError(f"{where} is of {sizes}: give the annotated one")
+    if len(fitting) == 2 and before.orientation in UPRIGHT:
+        doubt = "is taken as drawn on the picture as its EXIF tag turns it; look at it with --save-mask"
+        print(f"warning: {source}: {where} {doubt}", file=sys.stderr)
+    return fitting[0]
 
 
 @lru_cache(maxsize=2)
-def _instances(path: Path) -> dict[str, dict[int, dict[str, Any]]]:
-    """Images and annotations, each by id."""
+def _instances(path: Path) -> dict[str, Any]:
+    from pipeline.coco import instances
+
     try:
-        dataset = json.loads(path.read_bytes())
-        return {key: {entry["id"]: entry for entry in dataset[key]} for key in ("images", "annotations")}
+        dataset = instances.load(path.read_bytes(), str(path))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a COCO instances file ({error}); expected images and annotations") from None
+    for key in ("images", "annotations"):
+        if not isinstance(dataset.get(key), list):
+            raise UserError(f"{path}: not a COCO instances file; expected the lists images and annotations")
+    return dataset
 
 
 def with_rim(hole: np.ndarray) -> np.ndarray:

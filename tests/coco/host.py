@@ -189,7 +189,14 @@ def dataset(ids: range, width: int = 12, height: int = 8) -> dict:
         "licenses": [{"id": number, "name": f"license {number}", "url": f"http://{number}"} for number in (1, 2, 3)],
         "images": images,
         "annotations": [
-            {"id": number, "image_id": image_id, "category_id": category, "iscrowd": 0, "area": 4.0}
+            {
+                "id": number,
+                "image_id": image_id,
+                "category_id": category,
+                "segmentation": [[1.5, 1, 3.5, 1, 3.5, 3, 1.5, 3]],
+                "iscrowd": 0,
+                "area": 4.0,
+            }
             for number, (image_id, category) in enumerate(shown)
         ],
         "categories": [{"id": number, "name": name} for number, name in enumerate(CATEGORIES, 1)],

@@ -1,3 +1,4 @@
+import copy
 import json
 
 import pytest
@@ -7,70 +8,185 @@ from pipeline.errors import UserError
 from tests.coco.host import dataset
 
 
-def parse(content) -> dict:
-    return instances.parse(json.dumps(content).encode(), "instances.json")
+def parse(content) -> tuple[dict, dict[str, list[str]]]:
+    read, passed = instances.parse(json.dumps(content).encode(), "instances.json")
+    return read, {key: reasons for key, (_, reasons) in passed.items() if reasons}
 
 
 def test_a_complete_file_is_read_as_it_is():
-    assert parse(dataset(range(5))) == dataset(range(5))
+    assert parse(dataset(range(5))) == (dataset(range(5)), {})
+    assert instances.keep_outlines(dataset(range(5))) == (dataset(range(5)), [])
 
 
-def test_images_without_a_license_get_an_unknown_one():
-    content = dataset(range(3))
-    del content["licenses"], content["images"][0]["license"], content["images"][0]["coco_url"]
-    content["images"][1]["license"] = None
-    read = parse(content)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_every_encoding_of_json_is_read(encoding):
+    content = json.dumps(dataset(range(5))).encode(encoding)
+    assert instances.parse(content, "instances.json")[0] == dataset(range(5))
+
+
+def test_missing_and_null_fields_are_filled_in_and_whole_floats_are_integers():
+    content = {
+        "images": [
+            {"id": 1.0, "file_name": "a.jpg", "width": 12.0, "height": None, "coco_url": None, "license": None},
+            {"id": 2, "file_name": "b.jpg"},
+        ],
+        "annotations": [{"id": 5.0, "image_id": 1.0, "iscrowd": None}, {"id": -6, "image_id": 2, "iscrowd": 0.0}],
+        "categories": None,
+    }
+    read, passed = parse(content)
+    assert not passed
+    assert read["images"] == [
+        {"id": 1, "file_name": "a.jpg", "width": 12, "coco_url": "", "license": 1},
+        {"id": 2, "file_name": "b.jpg", "coco_url": "", "license": 1},
+    ]
+    assert [type(image["id"]) for image in read["images"]] == [int, int]
+    assert [(entry["id"], entry["image_id"]) for entry in read["annotations"]] == [(5, 1), (-6, 2)]
+    assert type(read["annotations"][0]["image_id"]) is int
     assert read["licenses"] == [{"id": 1, "name": "unknown", "url": ""}]
-    assert {image["license"] for image in read["images"]} == {1}
-    assert read["images"][0]["coco_url"] == ""
+    assert read["categories"] == []
+
+
+@pytest.mark.parametrize("license_", [{"id": 1}, [1], "1", True, 1.5, 99, float("nan")])
+def test_a_wrong_license_is_unknown_and_said(license_):
+    content = dataset(range(3))
+    content["images"][1]["license"] = license_
+    read, passed = parse(content)
+    assert read["images"][1]["license"] == 4
+    assert read["licenses"][3:] == [{"id": 4, "name": "unknown", "url": ""}]
+    (reason,) = passed["licenses of images"]
+    assert reason.startswith("image 1: its license is")
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/etc/passwd", "a/../b.jpg", "..", ".", "", "a\\b.jpg", "a//b.jpg", "./a.jpg"]
+    ("name", "read"),
+    [("./a.jpg", "a.jpg"), ("b//a.jpg", "b/a.jpg"), ("b\\a.jpg", "b/a.jpg"), ("a\u202fb.jpg", "a\u202fb.jpg")],
 )
-def test_a_file_name_that_leaves_its_folder_is_refused_by_name(name):
+def test_a_file_name_is_read_as_a_path_with_slashes(name, read):
     content = dataset(range(3))
     content["images"][1]["file_name"] = name
-    with pytest.raises(UserError, match=r"^instances.json: images\[1\].file_name"):
-        parse(content)
+    assert parse(content)[0]["images"][1]["file_name"] == read
 
 
-def test_the_refusal_names_the_hostile_file_name():
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../../etc/passwd", "/etc/passwd", "a/../b.jpg", "..", ".", "", "..\\a.jpg"),
+        *("a\0.jpg", "a\n.jpg", "\ud800.jpg", 7, None),
+    ],
+)
+def test_a_file_name_that_leaves_its_folder_or_is_none_is_passed_over_by_name(name):
     content = dataset(range(3))
-    content["images"][1]["file_name"] = "../../x.jpg"
-    with pytest.raises(UserError, match=r"'../../x.jpg' does not stay inside its folder"):
-        parse(content)
+    content["images"][1]["file_name"] = name
+    read, passed = parse(content)
+    assert [image["id"] for image in read["images"]] == [0, 2]
+    (reason,) = passed["images"]
+    assert reason.startswith("image 1: its file_name") and repr(name) in reason and "\n" not in reason
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xfe", b"[" * 100_000, b"[]", b"{}", b'{"images": {}}'])
-def test_what_is_not_an_instances_file_is_refused(content):
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"<html>", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 3000 + b"1" + b"}" * 3000, b"[]", b"{}", b'"images"'),
+        *(b'{"images": {}}', b'{"images": [3, null]}', b'{"images": [{"id": 1, "file_name": "a.jpg"}], "images": []}'),
+        json.dumps(dataset(range(3))).encode()[:-9],
+        b'{"images": [{"id": ' + b"9" * 5000 + b', "file_name": "a.jpg"}]}',
+    ],
+)
+def test_a_file_of_which_nothing_can_be_used_is_refused(content):
     with pytest.raises(UserError, match=r"^instances.json: .*expected") as refusal:
         instances.parse(content, "instances.json")
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("wrong", [None, "7", "x", 1.5, [], {}, True, float("inf"), float("nan")])
+@pytest.mark.parametrize(("key", "field"), [("images", "id"), ("annotations", "id"), ("annotations", "image_id")])
+def test_an_entry_without_a_whole_number_is_passed_over(key, field, wrong):
+    content = dataset(range(3))
+    content[key][1][field] = wrong
+    expected = copy.deepcopy(dataset(range(3)))
+    del expected[key][1]
+    read, passed = parse(content)
+    assert read[key] == expected[key]
+    (reason,) = passed[key]
+    assert f"its {field} is" in reason
+
+
+@pytest.mark.parametrize("key", ["licenses", "categories", "images", "annotations"])
+@pytest.mark.parametrize("entry", [None, 7, "x", []])
+def test_an_entry_that_is_no_object_is_passed_over(key, entry):
+    content = dataset(range(3))
+    content[key].append(entry)
+    read, passed = parse(content)
+    assert read == dataset(range(3))
+    assert list(passed) == [key]
+
+
 @pytest.mark.parametrize(
-    ("key", "field"),
-    [("images", "id"), ("images", "file_name"), ("annotations", "image_id"), ("annotations", "category_id")],
+    ("field", "value"), [("id", -1), ("id", 2**53), ("id", 1e300), ("width", 0), ("height", -8), ("width", "12")]
 )
-def test_a_missing_key_is_named(key, field):
+def test_an_image_with_a_number_out_of_range_is_passed_over(field, value):
     content = dataset(range(3))
-    del content[key][1][field]
-    with pytest.raises(UserError, match=rf"{key}\[1\].{field}: Field required"):
-        parse(content)
+    content["images"][1][field] = value
+    read, passed = parse(content)
+    assert [image["id"] for image in read["images"]] == [0, 2]
+    assert f"its {field} is" in passed["images"][0]
 
 
-@pytest.mark.parametrize("field", ["id", "file_name"])
-def test_images_that_share_an_id_or_a_name_are_refused(field):
+@pytest.mark.parametrize("crowd", ["0", 2, [], {}])
+def test_an_annotation_of_which_nobody_knows_whether_it_is_a_crowd_is_passed_over(crowd):
     content = dataset(range(3))
-    content["images"][2][field] = content["images"][1][field]
-    with pytest.raises(UserError, match=f"2 images have the {field}"):
-        parse(content)
+    content["annotations"][0]["iscrowd"] = crowd
+    assert "its iscrowd is" in parse(content)[1]["annotations"][0]
 
 
-def test_a_file_without_images_is_refused():
-    with pytest.raises(UserError, match="lists no images"):
-        parse(dataset(range(0)))
+def test_images_that_share_an_id_are_all_passed_over():
+    content = dataset(range(3))
+    content["images"][2]["id"] = 1
+    read, passed = parse(content)
+    assert [image["id"] for image in read["images"]] == [0]
+    assert passed["images"] == ["image 1: 2 images have this id"] * 2
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9.jpg", "./cafe\u0301.jpg"])
+def test_of_images_that_share_a_file_the_first_is_used(name):
+    content = dataset(range(3))
+    content["images"][0]["file_name"], content["images"][2]["file_name"] = "caf\u00e9.jpg", name
+    read, passed = parse(content)
+    assert [image["id"] for image in read["images"]] == [0, 1]
+    assert passed["images"][0].startswith("image 2: an image before it has the file_name")
+
+
+def test_text_that_cannot_be_written_is_replaced():
+    content = dataset(range(3))
+    content["images"][0]["coco_url"], content["licenses"][0]["name"] = "\ud800", 7
+    read, _ = parse(content)
+    assert (read["images"][0]["coco_url"], read["licenses"][0]["name"]) == ("?", "")
+
+
+def test_annotations_without_an_outline_in_an_image_that_is_used_are_passed_over():
+    content = dataset(range(9))
+    first, second, third, *others = content["annotations"]
+    third["id"] = first["id"]
+    others[0]["segmentation"] = [[1, 2, 3]]
+    del others[1]["segmentation"]
+    others[2]["image_id"] = 99
+    read, reasons = instances.keep_outlines(content)
+    assert read["annotations"] == [first, second, *others[3:]]
+    assert reasons == [
+        f"annotation {first['id']}: an annotation before it has the same id",
+        f"annotation {others[0]['id']}: a polygon has 3 numbers; expected x and y of three points or more",
+        f"annotation {others[1]['id']}: it has no segmentation",
+        f"annotation {others[2]['id']}: none of the images in use has the id 99",
+    ]
+
+
+def test_what_is_passed_over_is_said_in_a_line_a_list(capsys):
+    passed = {"images": (9, []), "annotations": (9, ["annotation 1: x"]), "licenses": (3, ["license 4: y", "z"])}
+    instances.report({key: instances.Passed(*value) for key, value in passed.items()}, "a.json")
+    assert capsys.readouterr().err.splitlines() == [
+        "note: a.json: passed over 1 of 9 annotations: annotation 1: x",
+        "note: a.json: passed over 2 of 3 licenses: the first, license 4: y",
+    ]
 
 
 def test_a_picture_has_the_annotated_size_either_way_round():

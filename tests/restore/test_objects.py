@@ -1,10 +1,13 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.restore import objects
+from pipeline.restore.picture import Picture
 
 
 def test_a_box_is_cut_to_the_picture():
@@ -28,20 +31,127 @@ def test_the_object_at_a_point_is_found():
         objects.at_point(image, (300, 10))
 
 
-def test_an_annotation_gives_its_silhouette(tmp_path):
-    dataset = {
-        "images": [{"id": 1, "file_name": "a.jpg", "width": 60, "height": 40}],
-        "annotations": [{"id": 7, "image_id": 1, "segmentation": [[10, 10, 30, 10, 30, 20, 10, 20]]}],
-    }
-    path = tmp_path / "instances.json"
-    path.write_text(json.dumps(dataset))
-    hole = objects.of_annotation(path, 7, (40, 60))
+OUTLINE = [[10, 10, 30, 10, 30, 20, 10, 20]]
+SOURCE = Path("photos/a.png")
+
+
+def annotations(folder: Path, image: dict | None = None, **annotation) -> Path:
+    path = folder / "instances.json"
+    images = [{"id": 1, "file_name": "a.jpg", "width": 60, "height": 40} | (image or {})]
+    entries = [{"id": 7, "image_id": 1, "segmentation": OUTLINE} | annotation]
+    path.write_text(json.dumps({"images": images, "annotations": entries}))
+    return path
+
+
+def stored(width: int = 60, height: int = 40, orientation: int = 1) -> Picture:
+    return Picture(Image.new("RGB", (width, height)), orientation, {})
+
+
+@pytest.mark.parametrize(
+    "image", [{}, {"file_name": "./sub/A.JPG"}, {"file_name": "sub\\a.tif"}, {"width": 60.0}, {"height": None}]
+)
+def test_an_annotation_gives_its_silhouette(tmp_path, image, capsys):
+    hole = objects.of_annotation(annotations(tmp_path, image), 7, stored(), SOURCE)
+    assert hole.shape == (40, 60)
     assert hole[10:20, 10:30].all()
-    assert not hole[:8].any()
-    with pytest.raises(UserError, match="no annotation 8"):
-        objects.of_annotation(path, 8, (40, 60))
-    with pytest.raises(UserError, match="annotation 7 is of a.jpg, 60 x 40 px; this picture has 50 x 40"):
-        objects.of_annotation(path, 7, (40, 50))
-    (tmp_path / "bad.json").write_text("[1]")
-    with pytest.raises(UserError, match="not a COCO instances file"):
-        objects.of_annotation(tmp_path / "bad.json", 7, (40, 60))
+    assert hole.sum() < 1.5 * 200
+    assert capsys.readouterr().err == ""
+
+
+def test_an_annotation_of_the_stored_picture_is_turned_upright_with_it(tmp_path, capsys):
+    hole = objects.of_annotation(annotations(tmp_path), 7, stored(orientation=6), SOURCE)
+    assert hole.shape == (60, 40)
+    assert hole[10:30, 20:30].all()  # a quarter turn to the right
+    assert hole.sum() < 1.5 * 200
+    assert capsys.readouterr().err == ""
+
+
+def test_an_annotation_of_the_upright_picture_stays(tmp_path, capsys):
+    hole = objects.of_annotation(annotations(tmp_path), 7, stored(40, 60, orientation=6), SOURCE)
+    assert hole[10:20, 10:30].all()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "picture"),
+    [
+        ({}, stored(orientation=3)),
+        ({"width": 50, "height": 50}, stored(50, 50, 6)),
+        ({"width": None, "height": None}, stored(40, 60, 6)),
+    ],
+)
+def test_where_nothing_tells_whether_it_was_turned_a_warning_says_so(tmp_path, image, picture, capsys):
+    assert objects.of_annotation(annotations(tmp_path, image), 7, picture, SOURCE)[10:20, 10:30].all()
+    said = capsys.readouterr().err
+    assert said.startswith("warning: photos/a.png: ") and "EXIF" in said and said.count("\n") == 1
+
+
+def test_an_annotation_that_names_no_picture_is_a_warning(tmp_path, capsys):
+    path = annotations(tmp_path, {"file_name": None})
+    assert objects.of_annotation(path, 7, stored(), SOURCE).any()
+    assert "annotation 7 names no picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["b.jpg", "aa.jpg", "a.jpg/b.jpg", ""])
+def test_an_annotation_of_another_picture_is_refused_by_its_name(tmp_path, name):
+    with pytest.raises(UserError, match=rf"annotation 7 is of '{name}', not of a.png; give that picture"):
+        objects.of_annotation(annotations(tmp_path, {"file_name": name}), 7, stored(), SOURCE)
+
+
+def test_an_annotation_of_another_size_is_refused(tmp_path):
+    with pytest.raises(UserError, match="annotation 7 is of a picture of 60 x 40 px; this one has 50 x 40"):
+        objects.of_annotation(annotations(tmp_path), 7, stored(50, 40), SOURCE)
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        *(None, [], {}, "x", OUTLINE[0], [[1, 2, 3, 4]], [[]], [[1e9, 10, 30, 10, 30, 20]], [[None, 1, 2, 3, 4, 5]]),
+        *({"size": [0, 0], "counts": [5]}, {"size": [40, 60], "counts": [0, 9999]}, {"counts": [1]}),
+        {"size": [40, 60], "counts": "PPYo0"},
+    ],
+)
+def test_an_annotation_without_an_outline_is_refused_with_what_to_do(tmp_path, segmentation):
+    path = annotations(tmp_path, segmentation=segmentation)
+    with pytest.raises(UserError, match=r"annotation 7: .*; mend the annotation, or give a box, --remove LEFT"):
+        objects.of_annotation(path, 7, stored(), SOURCE)
+
+
+@pytest.mark.parametrize(
+    "segmentation", [[[-50, -50, -30, -50, -30, -20]], [[5, 5, 5, 5, 5, 5]], {"size": [40, 60], "counts": [2400]}]
+)
+def test_an_outline_of_nothing_is_refused(tmp_path, segmentation):
+    with pytest.raises(UserError, match="annotation 7 holds nothing of the picture"):
+        objects.of_annotation(annotations(tmp_path, segmentation=segmentation), 7, stored(), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1]", "not a COCO instances file"),
+        ("{}", "not a COCO instances file"),
+        ('{"images": {}, "annotations": []}', "not a COCO instances file"),
+        ("{", "not JSON"),
+        ("[" * 3000, "not JSON"),
+        ('{"images": [], "images": [], "annotations": []}', "the key 'images' twice"),
+        ('{"images": [], "annotations": []}', "no annotation 7"),
+        ('{"images": [], "annotations": [null, 7, {"id": "7"}, {"id": [7]}]}', "no annotation 7"),
+        ('{"images": [], "annotations": [{"id": 7}]}', "0 images have its image_id"),
+        ('{"images": [{}], "annotations": [{"id": 7}]}', "1 images have its image_id"),
+        ('{"images": [{"id": 1}, {"id": 1}], "annotations": [{"id": 7, "image_id": 1}]}', "2 images have its image_id"),
+        ('{"images": [], "annotations": [{"id": 7}, {"id": 7}]}', "2 annotations have the id 7"),
+    ],
+)
+def test_a_file_without_that_annotation_is_one_line(tmp_path, content, message):
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message) as refusal:
+        objects.of_annotation(path, 7, stored(), SOURCE)
+    assert "\n" not in str(refusal.value)
+
+
+def test_no_annotations_file_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"gone\.json: No such file"):
+        objects.of_annotation(tmp_path / "gone.json", 7, stored(), SOURCE)
+    with pytest.raises(UserError, match="Is a directory"):
+        objects.of_annotation(tmp_path, 7, stored(), SOURCE)
