@@ -115,8 +115,8 @@ def _annotation(path: Path, annotation_id: int) -> tuple[dict[str, Any], dict[st
     if len(found) > 1:
         raise UserError(f"{path}: {len(found)} annotations have the id {annotation_id}; give each its own")
     image_id = found[0].get("image_id")
-    images = [entry for entry in dataset["images"] if isinstance(entry, dict) and entry.get("id") == image_id]
-    if len(images) != 1 or image_id is None:
+    images = [entry for entry in dataset["images"] if isinstance(entry, dict) and entry.get("id", "none") == image_id]
+    if len(images) != 1:
         what = f"{path}: annotation {annotation_id}: {len(images)} images have its image_id"
         raise UserError(f"{what}; expected one, mend the file")
     return found[0], images[0]

@@ -137,7 +137,7 @@ def test_an_outline_of_nothing_is_refused(tmp_path, segmentation):
         ('{"images": [], "annotations": []}', "no annotation 7"),
         ('{"images": [], "annotations": [null, 7, {"id": "7"}, {"id": [7]}]}', "no annotation 7"),
         ('{"images": [], "annotations": [{"id": 7}]}', "0 images have its image_id"),
-        ('{"images": [{}], "annotations": [{"id": 7}]}', "1 images have its image_id"),
+        ('{"images": [{}], "annotations": [{"id": 7}]}', "0 images have its image_id"),
         ('{"images": [{"id": 1}, {"id": 1}], "annotations": [{"id": 7, "image_id": 1}]}', "2 images have its image_id"),
         ('{"images": [], "annotations": [{"id": 7}, {"id": 7}]}', "2 annotations have the id 7"),
     ],
