@@ -59,6 +59,14 @@ def test_a_full_archive_is_followed_by_the_next(tmp_path, monkeypatch):
     assert [photos.read(tmp_path, photo).shape for photo in photos.index(tmp_path)] == [(8, 12, 3)] * 7
 
 
+@pytest.mark.parametrize("names", [["007", "08", "9"], ["NA", "null", "nan"]])
+def test_a_file_name_is_a_text_whatever_it_looks_like(tmp_path, names):
+    images = [image | {"file_name": name} for image, name in zip(DATASET["images"], names, strict=False)]
+    manifest = photos.write(tmp_path, "val2017", DATASET | {"images": images}, CONTENTS[: len(names)])
+    manifest.to_csv(tmp_path / "manifest.csv", index=False)
+    assert [photo.member for photo in photos.index(tmp_path)] == [f"val2017/{name}" for name in names]
+
+
 def test_parts_that_the_source_fixes_are_kept(tmp_path):
     images = [image | {"part": "test"} for image in DATASET["images"][:1]] + DATASET["images"][1:]
     manifest = photos.write(tmp_path, "sample", DATASET | {"images": images}, iter(CONTENTS))
