@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
@@ -44,6 +44,7 @@ def test_what_coco_has_is_an_outline(given):
     assert coco_mask.decode(segmentation.run_lengths(given, HEIGHT, WIDTH))[SQUARE > 0].all()
 
 
+@settings(deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.integers(0, 1)))
 def test_both_kinds_of_run_lengths_give_the_mask_that_was_encoded(mask):
     text = coco_mask.encode(np.asfortranarray(mask))["counts"].decode()

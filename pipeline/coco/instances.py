@@ -76,7 +76,7 @@ def refuse_nothing(dataset: Entry, passed: dict[str, Passed], where: str) -> Non
     if not dataset["images"]:
         reasons = passed["images"].reasons
         why = f"none of its images can be used: {_first(reasons)}" if reasons else "lists no images"
-        raise UserError(f"{where}: {why}; expected a COCO instances file of these pictures")
+        raise UserError(f"{where}: {why}; expected a COCO instances file of these pictures, mend it or name another")
 
 
 def report(passed: dict[str, Passed], where: str) -> None:
