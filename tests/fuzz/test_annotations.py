@@ -26,7 +26,7 @@ from tests.fuzz import COUNTS, inputs
 
 HEIGHT, WIDTH = 60, 80
 NAMES = ["a.png", "b.png", "c/d.png"]
-MEMORY = 2**30  # bytes that a run may take beyond what the tests have
+MEMORY = 2**32  # bytes of address space beyond what the tests have; each thread reserves some, a wild number takes more
 
 HOSTILE = st.sampled_from(
     [
