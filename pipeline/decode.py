@@ -1,18 +1,19 @@
-"""Pictures from files that nobody vouches for."""
+"""Pictures from files that nobody vouches for: the one place that reads them, for training, `mend` and masks."""
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError, features
 
 from pipeline.errors import UserError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # Pillow knows more, but for some of them it starts other programs
-
-SUFFIXES = {
+SUFFIXES = {  # Pillow knows more formats, but for some of them it starts other programs
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".png": "PNG",
@@ -20,23 +21,81 @@ SUFFIXES = {
     ".bmp": "BMP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
+    ".gif": "GIF",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
 }
+NEEDS = {}  # formats that cannot be read with what is installed
+if not features.check("avif"):
+    NEEDS["AVIF"] = "needs a Pillow with AVIF: pip install --upgrade pillow"
+if not find_spec("pillow_heif"):
+    NEEDS["HEIF"] = "needs pillow-heif: pip install pillow-heif"
+
+HEVC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+"""Brands of HEIF files (ISO/IEC 23008-12, annex B) that only pillow-heif reads."""
+AVIF = {b"avif", b"avis"}
+"""Brands of those that Pillow reads itself (AV1 Image File Format, section 6)."""
+HDR = {16, 18}
+"""Transfer characteristics PQ and HLG (ITU-T H.273, table 3): pixels look dull where they are taken for sRGB."""
+
+UPRIGHT = {  # what makes a stored picture upright, by its EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
+PHOTOMETRIC = {WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB}
+"""TIFF's PhotometricInterpretation (TIFF 6.0, 1992, page 37), those that are read here."""
+# Pillow has the same line for little-endian files; `as_shown` turns the values round
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", WHITE_IS_ZERO, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
 
 
 def below(folder: Path) -> list[Path]:
-    """All pictures in a folder and below it, by their suffix, hidden ones aside; relative to it, by name.
+    """All pictures in a folder and below it that can be read here, by their suffix, hidden ones aside.
+
+    Returns:
+        Paths relative to the folder, by name.
 
     Raises:
         UserError: there is none.
     """
-    found = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path.relative_to(folder))
-    )
+    found = [path for path in _files(folder) if _is_picture(path)]
     if not found:
-        raise UserError(f"{folder}: no pictures in it or below it; expected {', '.join(sorted(SUFFIXES))}")
-    return [Path(name) for name in found]
+        others = passed_over(folder)
+        raise UserError(
+            f"{folder}: no pictures in it or below it{f' ({others})' if others else ''}; "
+            f"expected {', '.join(suffix for suffix in sorted(SUFFIXES) if SUFFIXES[suffix] not in NEEDS)}"
+        )
+    return found
+
+
+def passed_over(folder: Path) -> str | None:
+    """The files that `below` leaves out, by suffix and with what they need, in a line; None where there are none."""
+    others = Counter(path.suffix.lower() for path in _files(folder) if not _is_picture(path))
+    if not others:
+        return None
+    named = []
+    for suffix, count in sorted(others.items()):
+        needs = NEEDS.get(SUFFIXES.get(suffix, ""))
+        named.append(f"{count} {suffix or 'without a suffix'}" + (f", which {needs}" if needs else ""))
+    return f"passed over: {'; '.join(named)}"
+
+
+def _is_picture(path: Path) -> bool:
+    kind = SUFFIXES.get(path.suffix.lower())
+    return kind is not None and kind not in NEEDS
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files that are not hidden, relative to the folder, by name."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted((path for path in found if not _hidden(path)), key=Path.as_posix)
 
 
 def _hidden(path: Path) -> bool:
@@ -44,27 +103,98 @@ def _hidden(path: Path) -> bool:
 
 
 def decode(content: bytes, where: str) -> np.ndarray:
-    """A JPEG, PNG, WebP, BMP or TIFF, turned upright by its EXIF tag, as uint8 RGB HWC; of 16 bits the upper eight.
+    """A picture file, turned upright by its EXIF tag, as uint8 RGB HWC; of 16 bits the upper eight, alpha ignored.
 
     Raises:
-        UserError: not a picture, a truncated one, or one of more pixels than Pillow's bomb limit (179 million).
+        UserError: as `opened` does.
     """
-    with readable(where), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith("I"):  # Pillow would clip these at 255
-            grey = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
-            return np.stack([grey] * 3, axis=-1)
-        return np.array(image.convert("RGB"))
+    with opened(content, where) as image:
+        shown = turned(as_shown(image), orientation(image))
+        if shown.mode == "I;16":
+            return np.stack([(np.asarray(shown) >> 8).astype(np.uint8)] * 3, axis=-1)
+        return np.array(shown.convert("RGB"))
 
 
 def sides(content: bytes, where: str) -> tuple[int, int]:
     """Width and height of a picture as its header has them, in px.
 
     Raises:
-        UserError: as `decode` does, but what follows the header is not looked at.
+        UserError: as `opened` does, but what follows the header is not looked at.
     """
-    with readable(where), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with readable(where), Image.open(io.BytesIO(content), formats=_formats(content, where)) as image:
         return image.size
+
+
+@contextmanager
+def opened(content: bytes, where: str) -> Iterator[Image.Image]:
+    """The one picture in a file, with all that Pillow knows of it, loaded; see `as_shown` for its pixels.
+
+    Pillow turns a TIFF upright; other formats are turned as they are stored.
+
+    Raises:
+        UserError: not a picture, a truncated one, one of more pixels than Pillow's bomb limit (179 million), of
+            several pages or frames, or of a kind of pixels that would not look as in a viewer.
+    """
+    with readable(where):
+        formats = _formats(content, where)
+        _refuse_tiff(content, where)
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            if getattr(image, "is_animated", False) and image.format not in {"MPO", "TIFF"}:  # MPO: a phone's preview
+                raise UserError(f"{where}: several pictures in one file; give a file for each")
+            image.load()
+            depth = bits(image, content)
+            if depth == 16 and _is_dim(image):
+                raise UserError(
+                    f"{where}: 16 bits a channel, but no value above 4095, which every viewer shows as black; "
+                    "if they are 12 bits, scale them to 16"
+                )
+            if image.format == "PNG":
+                _scale_transparency(image, depth)
+            yield image
+
+
+def as_shown(image: Image.Image) -> Image.Image:
+    """The pixels of an `opened` picture, of mode L, LA, RGB, RGBA, CMYK or I;16, as bright as in a viewer.
+
+    A palette and Lab become RGB, one bit grey, a transparent colour alpha (16 bits of grey aside, which have none).
+    """
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.uint16)
+        return Image.fromarray(~values if _white_is_zero(image) else values)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode in {"P", "PA"}:
+        palette = image.tag_v2[TiffImagePlugin.COLORMAP]
+        if max(palette) < 256:  # 8 bits in place of 16, of which Pillow took the upper eight; libtiff reads it so too
+            image.putpalette(bytes(palette), "RGB;L")
+    if image.mode == "CMYK":
+        return image
+    alpha = "A" if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info else ""
+    mode = ("L" if image.mode in {"1", "L", "LA"} else "RGB") + alpha
+    return image if image.mode == mode else image.convert(mode)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8, of a picture as it is stored; 1 where EXIF is damaged or says nothing."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # of all kinds; a viewer shows the picture all the same
+        return 1
+    return value if value in UPRIGHT else 1
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """A picture as it is stored, upright."""
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+def bits(image: Image.Image, content: bytes) -> int:
+    """Bits a channel in the file, which Pillow cuts to 8 in silence where there is colour."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
+    if image.format == "PNG":
+        return content[24]  # after the signature, and width and height in IHDR
+    if image.format == "AVIF":  # high_bitdepth of the AV1CodecConfigurationRecord
+        return 10 if content[content.index(b"av1C") + 6] & 0x40 else 8
+    return image.info.get("bit_depth", 8)  # as pillow-heif tells it
 
 
 @contextmanager
@@ -74,7 +204,121 @@ def readable(where: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # Pillow's plugins raise of all kinds on damaged files
-        unknown = isinstance(error, UnidentifiedImageError)  # its text is the address of an object
-        reason = f"none of {', '.join(FORMATS)}" if unknown else error
+    except UnidentifiedImageError:
+        kinds = ", ".join(dict.fromkeys(SUFFIXES.values()))
+        reason = f"none of {kinds}, or damaged"
         raise UserError(f"{where}: unreadable picture ({reason}); replace or remove it") from None
+    except Exception as error:  # Pillow's plugins raise of all kinds on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{where}: unreadable picture ({reason}); replace or remove it") from None
+
+
+def _formats(content: bytes, where: str) -> list[str]:
+    """Pillow's plugins to try: all, or the one for the brand of a HEIF file, whose kinds they tell apart badly."""
+    kind = _heif_kind(content)
+    if kind is None:
+        return sorted(set(SUFFIXES.values()) - {"AVIF", "HEIF"})
+    if kind in NEEDS:
+        raise UserError(f"{where}: a picture of the format {kind}, which {NEEDS[kind]}")
+    nclx = content.find(b"colrnclx")
+    if nclx >= 0 and int.from_bytes(content[nclx + 10 : nclx + 12]) in HDR:
+        raise UserError(f"{where}: an HDR picture (PQ or HLG); save it with 8 bits a channel as sRGB")
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return [kind]
+
+
+def _heif_kind(content: bytes) -> str | None:
+    """Which of AVIF and HEIF a file is, by its brand or, where that leaves it open, by those it goes with."""
+    if content[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(content[:4]), 256)
+    for brands in {content[8:12]}, {content[place : place + 4] for place in range(16, end, 4)}:
+        if brands & AVIF:
+            return "AVIF"
+        if brands & HEVC:
+            return "HEIF"
+    return None
+
+
+def _refuse_tiff(content: bytes, where: str) -> None:
+    """Refuse a TIFF of several pages, and one that Pillow would read as other brightnesses or colours."""
+    if not content.startswith(tuple(TiffImagePlugin.PREFIXES)):
+        return
+    if content.startswith(b"MM\0\x2b"):
+        raise UserError(f"{where}: a big-endian BigTIFF, which Pillow cannot read; save it as an ordinary TIFF")
+    pages = list(islice(_pages(content), 65))
+    if not pages:
+        raise UserError(f"{where}: a TIFF without a picture in it; replace or remove it")
+    first, *others = pages
+    if _is_reduced(first):
+        raise UserError(f"{where}: a preview comes first, as in a camera's raw file; develop it and give the picture")
+    if len(others) == 64 or not all(map(_is_reduced, others)):  # a pyramid has a level for each halving
+        raise UserError(f"{where}: several pictures in one file; give a file for each")
+    if wrong := _unfit(first):
+        raise UserError(f"{where}: a TIFF with {wrong}; save it with 8 bits a channel, or grey with 16, without sign")
+
+
+def _pages(content: bytes) -> Iterator[TiffImagePlugin.ImageFileDirectory_v2]:
+    file, seen = io.BytesIO(content), set()
+    header = content[: 16 if content[2] == 43 else 8]
+    place = TiffImagePlugin.ImageFileDirectory_v2(header).next
+    while place and place not in seen:
+        seen.add(place)
+        directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+        file.seek(place)
+        directory.load(file)
+        yield directory
+        place = directory.next
+
+
+def _is_reduced(page: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
+    """Whether it is a smaller version or the mask of another page (TIFF 6.0, NewSubfileType and SubfileType)."""
+    return bool(page.get(254, 0) & 0b101) or page.get(255) == 2
+
+
+def _unfit(page: TiffImagePlugin.ImageFileDirectory_v2) -> str | None:
+    """What Pillow would get wrong, or has no name for when it refuses it; None where nothing is."""
+    depths = page.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    kinds = page.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
+    photometric = page.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, WHITE_IS_ZERO)
+    compression = page.get(TiffImagePlugin.COMPRESSION, 1)
+    planar = page.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2 and len(depths) > 1
+    extra = page.get(TiffImagePlugin.EXTRASAMPLES)
+    grey_and_more = photometric in {WHITE_IS_ZERO, BLACK_IS_ZERO} and extra
+    names = {2: "signed integers", 3: "floating-point numbers"}
+    faults = {
+        names.get(max(kinds), "samples of an unknown kind"): set(kinds) != {1},
+        f"{'/'.join(map(str, depths))} bits a channel": len(set(depths)) > 1 or depths[0] not in {1, 2, 4, 8, 16},
+        f"compression {compression}, which Pillow does not know": compression not in TiffImagePlugin.COMPRESSION_INFO,
+        f"PhotometricInterpretation {photometric}, which Pillow does not know": photometric not in PHOTOMETRIC,
+        "YCbCr that is not compressed or lies in planes": photometric == YCBCR and (compression == 1 or planar),
+        "inks other than CMYK": photometric == CMYK and page.get(332, 1) != 1,
+        "16 bits a channel in planes": planar and depths[0] == 16,
+        "channels beside grey that are not 8 bits of alpha": grey_and_more
+        and (photometric, depths, extra) != (BLACK_IS_ZERO, (8, 8), (2,)),
+    }
+    return next((name for name, true in faults.items() if true), None)
+
+
+def _is_dim(image: Image.Image) -> bool:
+    """Whether 16 bits a channel never reach a sixteenth of the range, black all over aside."""
+    bands = [band for name, band in zip(image.getbands(), image.split(), strict=True) if name != "A"]
+    peak = max(int(np.asarray(band).max(initial=0)) for band in bands)
+    return 0 < peak < (4096 if image.mode.startswith("I;16") else 16)
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == WHITE_IS_ZERO
+
+
+def _scale_transparency(image: Image.Image, depth: int) -> None:
+    """Bring a PNG's transparent grey or colour to 8 bits, which Pillow does with the pixels alone."""
+    transparent = image.info.get("transparency")
+    if image.mode == "L" and transparent is not None:
+        image.info["transparency"] = transparent * 255 // (2**depth - 1)
+    if image.mode == "RGB" and depth == 16 and transparent is not None:
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from pipeline import progress
-from pipeline.decode import SUFFIXES, below
+from pipeline.decode import SUFFIXES, below, passed_over
 from pipeline.errors import UserError, one_line_errors
 from pipeline.restore import masks, objects, picture, scratches
 from pipeline.restore.picture import Picture
@@ -72,8 +72,7 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> No
     restored = restorer.restore(before.pixels(), hole, see_through=not blank)
     after = before.with_restored(restored, hole, opaque=transparent)
     picture.write(after, job.output)
-    if lost := picture.lost(before, job.output):
-        print(f"note: {job.output}: {lost}", file=sys.stderr)
+    note(job.output, picture.altered(job.output), picture.lost(before, job.output))
 
 
 def upscale(job: Job, factor: int, restorer: Restorer | None) -> None:
@@ -85,6 +84,13 @@ def upscale(job: Job, factor: int, restorer: Restorer | None) -> None:
         raise UserError(f"{job.source}: {factor} times larger it has {width} x {height} px; the limit is {LARGEST} px")
     if job.output and restorer:
         picture.write(before.enlarged(restorer.enlarge(pixels, factor)), job.output)
+        note(job.output, picture.lost(before, job.output))
+
+
+def note(path: Path, *said: str | None) -> None:
+    """Say in a line what a format did not keep; nothing where it kept all."""
+    if any(said):
+        print(f"note: {path}: {'; '.join(filter(None, said))}", file=sys.stderr)
 
 
 def hole_of(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
@@ -195,7 +201,8 @@ def planned(options: argparse.Namespace) -> list[Job]:
 
     jobs: list[Job] = []
     for source, inside in found(options.pictures):
-        output, save_mask = among(options.output, inside), among(options.save_mask, inside.with_suffix(".png"))
+        output = among(options.output, inside if picture.is_written(inside) else inside.with_suffix(".png"))
+        save_mask = among(options.save_mask, inside.with_suffix(".png"))
         jobs.append(Job(source, output, save_mask, mask_for(options.mask, inside)))
     refuse_losses(jobs)
     return jobs
@@ -206,6 +213,7 @@ def found(given: list[Path]) -> Iterator[tuple[Path, Path]]:
     for path in given:
         if path.is_dir():
             yield from ((path / inside, inside) for inside in below(path))
+            note(path, passed_over(path))
         else:
             yield path, Path(path.name)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from pipeline.decode import FORMATS, readable
+from pipeline.decode import as_shown, opened, orientation, turned
 from pipeline.errors import UserError
 from pipeline.restore import picture
 from pipeline.restore.picture import Picture
@@ -25,12 +25,11 @@ def read(path: Path, of: Picture) -> np.ndarray:
         UserError: not there, unreadable, or of other proportions than the picture.
     """
     try:
-        content = path.open("rb")
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
-    with content, readable(str(path)), Image.open(content, formats=FORMATS) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        layer = Image.fromarray(of_image(image)).convert("L")
+    with opened(content, str(path)) as image:
+        layer = turned(Image.fromarray(of_image(as_shown(image))), orientation(image)).convert("L")
     width, height = of.size
     if layer.size == of.stored.size != of.size:  # drawn on the picture as it is stored
         layer = of.upright(layer)
@@ -40,10 +39,17 @@ def read(path: Path, of: Picture) -> np.ndarray:
 
 
 def of_image(image: Image.Image) -> np.ndarray:
-    """A PIL image of any mode as a mask: true where it is white (above 127), false where black or transparent."""
+    """A PIL image of any mode as a mask: true where it is white, above half, false where black or transparent.
+
+    White is 255; 65,535 in 16 bits, and in 32 bits (I, F), which have no white of their own, 1, 255 or 65,535, the
+    least that no value exceeds.
+    """
     if image.mode in {"1", "L"} and "transparency" not in image.info:
         return np.asarray(image.convert("L")) > 127
-    if image.mode.startswith("I"):
+    if image.mode in {"I", "F"}:
+        values = np.asarray(image)
+        return values > next((white for white in (1, 255) if values.max(initial=0) <= white), 65535) / 2
+    if image.mode.startswith("I;16"):
         return np.asarray(image) > 2**15
     layer = image.convert("RGBA")
     return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L")) > 127
@@ -51,7 +57,7 @@ def of_image(image: Image.Image) -> np.ndarray:
 
 def write(hole: np.ndarray, path: Path) -> None:
     """A mask file, in the format that the suffix says."""
-    picture.write(Picture(Image.fromarray(hole).convert("L"), 1, {}), path)
+    picture.write(Picture(Image.fromarray(hole).convert("L")), path)
 
 
 def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
