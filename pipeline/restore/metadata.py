@@ -102,7 +102,7 @@ def of(image: Image.Image, content: bytes) -> Metadata:
             return otherwise
 
     without = LAYOUT | APART | (OF_TIFF if isinstance(image, TiffImagePlugin.TiffImageFile) else set())
-    exif = whole("EXIF", lambda: _block(rewritten(image.getexif(), without)), b"")
+    exif = whole("EXIF", lambda: _block(rewritten(_exif(image), without)), b"")
     photoshop = whole("IPTC", lambda: _packed(_resources(_photoshop(image))), b"")
     icc_profile = image.info.get("icc_profile") or b""
     if icc_profile and icc_profile[36:40] != b"acsp":  # the signature of a profile (ICC.1:2022, 7.2.11)
@@ -121,6 +121,12 @@ def of(image: Image.Image, content: bytes) -> Metadata:
         transparent=image.info.get("transparency") if image.mode == "I;16" else None,
         gone=(*gone, *_gone(image), *_png_gone(chunks, kept)),
     )
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """As the file has it, or an error, which `getexif` raises the first time alone."""
+    block = image.info.get("exif")
+    return _loaded(block) if block else image.getexif()
 
 
 def _block(exif: Image.Exif) -> bytes:

@@ -1,13 +1,17 @@
+import struct
 import warnings
+import zlib
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, IptcImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from pipeline.errors import UserError
 from pipeline.restore import picture
+from tests.tiff import tiff
 
 LOSSLESS = [("png", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")] + [
     ("tif", mode) for mode in ("L", "RGB", "RGBA", "CMYK", "I;16")
@@ -130,22 +134,317 @@ def test_transparency_by_colour_is_kept(tmp_path):
     assert Image.open(tmp_path / "again.png").info["transparency"] == 5
 
 
-def test_pixels_beyond_16_bits_are_refused(tmp_path):
-    for number, value in enumerate((100_000, -5)):
-        Image.fromarray(np.full((4, 4), value, np.int32)).save(tmp_path / f"{number}.tif")
-        with pytest.raises(UserError, match="beyond 16 bits"):
-            picture.read(tmp_path / f"{number}.tif")
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+IPTC = b"\x1c\x02\x05\0\5Title"
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def resource(number: int, data: bytes) -> bytes:
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">HH", marker, len(data) + 2) + data
+
+
+def photo(path) -> None:
+    """A JPEG that says all that a JPEG can."""
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    exif.get_ifd(0x8769)[0x829A] = 0.004
+    exif.get_ifd(0x8769)[0xA432] = tuple(TiffImagePlugin.IFDRational(*value) for value in ((24, 1), (70, 1), (0, 0)))
+    exif.get_ifd(0x8825)[1] = "N"
+    photoshop = segment(0xFFED, b"Photoshop 3.0\0" + resource(0x0404, IPTC) + resource(0x040C, b"a thumbnail"))
+    drawn("RGB").save(
+        path,
+        exif=exif.tobytes().replace(b"Camera", b"C\xc3\xa4mar"),
+        icc_profile=PROFILE,
+        xmp=XMP,
+        comment="a comment",
+        dpi=(300, 300),
+        extra=photoshop,
+    )
+
+
+def said(path) -> dict:
+    """What a file says, found without our code."""
+    with path.open("rb") as file, Image.open(file) as image:
+        image.load()
+        exif = image.getexif()
+        found = {
+            "Make": exif.get(0x010F),
+            "exposure": exif.get_ifd(0x8769).get(0x829A),
+            "GPS": dict(exif.get_ifd(0x8825)),
+            "profile": image.info.get("icc_profile"),
+            "XMP": image.info.get("xmp"),
+            "dpi": [round(value) for value in image.info.get("dpi", ())] == [300, 300],  # Pillow makes up 72 and 96
+            "IPTC": IptcImagePlugin.getiptcinfo(image) if image.format in {"JPEG", "TIFF"} else None,
+            "comment": image.info.get("comment", image.info.get("Comment")),
+        }
+        return {name: value for name, value in found.items() if value}
+
+
+HELD = {
+    "jpg": {"Make", "exposure", "GPS", "profile", "XMP", "dpi", "IPTC", "comment"},
+    "png": {"Make", "exposure", "GPS", "profile", "XMP", "dpi", "comment"},
+    "tif": {"Make", "exposure", "GPS", "profile", "XMP", "dpi", "IPTC"},
+    "webp": {"Make", "exposure", "GPS", "profile", "XMP"},
+    "bmp": {"dpi"},
+}
+NAMES = {"Make": "EXIF", "profile": "the ICC profile", "XMP": "XMP", "dpi": "the resolution", "IPTC": "IPTC"}
+
+
+@pytest.mark.parametrize("through", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("suffix", HELD)
+def test_what_a_file_says_is_kept_or_its_loss_is_said(through, suffix, tmp_path):
+    photo(tmp_path / "a.jpg")
+    picture.write(picture.read(tmp_path / "a.jpg"), tmp_path / f"b.{through}")
+    before = picture.read(tmp_path / f"b.{through}")
+    picture.write(before, tmp_path / f"c.{suffix}")
+    first, last = said(tmp_path / f"b.{through}"), said(tmp_path / f"c.{suffix}")
+    assert set(first) == HELD[through]
+    expected = HELD[through] & HELD[suffix] - ({"comment"} if through != suffix and through == "png" else set())
+    assert set(last) == expected
+    for name in expected - {"comment"}:
+        assert last[name] == first[name]
+    assert "ä".encode() in (tmp_path / f"c.{suffix}").read_bytes() or suffix == "bmp"
+    line = picture.lost(before, tmp_path / f"c.{suffix}") or "not kept: "
+    lost = {NAMES[name] for name in HELD[through] - expected if name in NAMES}
+    assert lost == {name for name in NAMES.values() if name in line.split(": ")[1].split(", ")}
+    assert "comment" in line.lower() or not {"comment"} & HELD[through] - expected
+
+
+def test_no_thumbnail_shows_the_picture_as_it_was(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    block = exif.tobytes()
+    following = block.index(b"Camera") - 4  # where the directory's end points to the next one
+    assert block[following : following + 4] == b"\0" * 4
+    directory = struct.pack(">HHHIIHHIII", 2, 0x0201, 4, 1, len(block) + 24, 0x0202, 4, 1, 11, 0)
+    thumbnail = block[:following] + struct.pack(">I", len(block) - 6) + block[following + 4 :] + directory
+    photoshop = segment(0xFFED, b"Photoshop 3.0\0" + resource(0x0404, IPTC) + resource(0x040C, b"a thumbnail"))
+    drawn("RGB").save(tmp_path / "a.jpg", exif=thumbnail + b"a thumbnail", extra=photoshop)
+    for suffix in ("jpg", "tif", "png"):
+        picture.write(picture.read(tmp_path / "a.jpg"), tmp_path / f"b.{suffix}")
+        assert b"a thumbnail" not in (tmp_path / f"b.{suffix}").read_bytes()
+        assert said(tmp_path / f"b.{suffix}")["Make"] == "Camera"
+
+
+PNG_CHUNKS = {
+    b"gAMA": struct.pack(">I", 100_000),
+    b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
+    b"cICP": bytes([9, 16, 0, 1]),
+    b"sBIT": bytes([5, 6, 5]),
+    b"bKGD": bytes(6),
+    b"tIME": struct.pack(">HBBBBB", 2020, 1, 2, 3, 4, 5),
+    b"tEXt": b"Author\0me",
+    b"zTXt": b"Title\0\0" + zlib.compress(b"of it"),
+    b"iTXt": b"Description\0\0\0de\0\0" + "grün".encode(),
+    b"prVt": b"a private one that may be copied",
+    b"prVT": b"a private one that may not",
+}
+
+
+def chunks(path) -> dict[bytes, bytes]:
+    content, place, found = path.read_bytes(), 8, {}
+    while place < len(content):
+        (length,), kind = struct.unpack(">I", content[place : place + 4]), content[place + 4 : place + 8]
+        found[kind] = content[place + 8 : place + 8 + length]
+        place += length + 12
+    return found
+
+
+def png_with(path, image: Image.Image, chunks: dict[bytes, bytes]) -> None:
+    info = PngImagePlugin.PngInfo()
+    for kind, data in chunks.items():
+        info.add(kind, data)
+    image.save(path, pnginfo=info)
+
+
+def test_what_a_png_says_of_its_colours_and_in_words_stays(tmp_path):
+    png_with(tmp_path / "a.png", drawn("RGB"), PNG_CHUNKS)
+    assert set(PNG_CHUNKS) <= set(chunks(tmp_path / "a.png"))
+    opened = picture.read(tmp_path / "a.png")
+    picture.write(opened, tmp_path / "b.png")
+    kept = {kind: data for kind, data in chunks(tmp_path / "b.png").items() if kind in PNG_CHUNKS}
+    assert kept == {kind: data for kind, data in PNG_CHUNKS.items() if kind != b"prVT"}
+    assert picture.lost(opened, tmp_path / "b.png") == "not kept: prVT"
+    line = "not kept: prVT, gAMA, cHRM, cICP, sBIT, bKGD, tIME, prVt, text (Author, Title, Description)"
+    assert sorted(picture.lost(opened, tmp_path / "b.tif").split()) == sorted(line.split())
+
+
+def test_what_a_png_says_of_a_palette_does_not_go_to_colours(tmp_path):
+    png_with(tmp_path / "a.png", drawn("P"), {b"bKGD": b"\0", b"gAMA": PNG_CHUNKS[b"gAMA"]})
+    opened = picture.read(tmp_path / "a.png")
+    picture.write(opened, tmp_path / "b.png")
+    assert b"bKGD" not in chunks(tmp_path / "b.png")
+    assert chunks(tmp_path / "b.png")[b"gAMA"] == PNG_CHUNKS[b"gAMA"]
+    assert picture.lost(opened, tmp_path / "b.png") == "not kept: bKGD"
+
+
+def test_what_says_no_more_than_srgb_is_not_missed(tmp_path):
+    png_with(tmp_path / "a.png", drawn("RGB"), {b"sRGB": b"\0", b"gAMA": struct.pack(">I", 45455)})
+    assert picture.lost(picture.read(tmp_path / "a.png"), tmp_path / "b.tif") is None
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_tif_is_written_without_loss_whatever_it_was(compression, mode, tmp_path):
+    drawn(mode).save(tmp_path / "a.tif", compression=compression)
+    opened = picture.read(tmp_path / "a.tif")
+    picture.write(opened, tmp_path / "b.tif")
+    assert np.array_equal(colours(tmp_path / "b.tif"), colours(tmp_path / "a.tif"))
+    with Image.open(tmp_path / "b.tif") as image:
+        assert image.info["compression"] == "raw"
+        assert not {292, 293, 317, 347, 530} & set(image.tag_v2)
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+def test_a_scan_coded_as_a_fax_can_be_written(compression, tmp_path, capfd):
+    drawn("1").save(tmp_path / "a.tif", compression=compression, tiffinfo={292: 1} if compression == "group3" else {})
+    for suffix in ("tif", "png", "jpg"):
+        picture.write(picture.read(tmp_path / "a.tif"), tmp_path / f"b.{suffix}")
+    assert np.array_equal(colours(tmp_path / "b.tif"), colours(tmp_path / "a.tif"))
+    assert np.array_equal(colours(tmp_path / "b.png"), colours(tmp_path / "a.tif"))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_grey_of_16_bits_where_white_is_zero_is_no_negative(order, tmp_path):
+    grey = np.arange(4096, 4096 + 600 * 64, 64, dtype=np.uint16).reshape(20, 30)
+    (tmp_path / "a.tif").write_bytes(tiff(grey, photometric=0, order=order))
+    opened = picture.read(tmp_path / "a.tif")
+    assert np.array_equal(opened.pixels()[..., 0], 65535 - grey)
+    for suffix in ("tif", "png"):
+        picture.write(opened, tmp_path / f"b.{suffix}")
+        assert np.array_equal(np.asarray(Image.open(tmp_path / f"b.{suffix}")), 65535 - grey)
+
+
+def test_a_bigtiff_is_read_and_written_as_any_other(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    exif.get_ifd(0x8769)[0x829A] = 0.004
+    drawn("RGB").save(tmp_path / "a.tif", big_tiff=True, exif=exif.tobytes(), dpi=(300, 300))
+    for suffix in ("tif", "png", "jpg", "webp"):
+        picture.write(picture.read(tmp_path / "a.tif"), tmp_path / f"b.{suffix}")
+        assert said(tmp_path / f"b.{suffix}")["Make"] == "Camera"
+    assert np.array_equal(colours(tmp_path / "b.tif"), colours(tmp_path / "a.tif"))
+
+
+def profile(space: bytes) -> bytes:
+    return PROFILE[:16] + space + PROFILE[20:]
+
+
+@pytest.mark.parametrize(
+    ("mode", "space", "suffix", "fits"),
+    [
+        *[("RGB", b"RGB ", suffix, True) for suffix in ("png", "jpg", "tif", "webp")],
+        ("L", b"GRAY", "png", True),
+        ("L", b"GRAY", "webp", False),
+        ("L", b"RGB ", "png", False),
+        ("RGB", b"GRAY", "jpg", False),
+        ("CMYK", b"CMYK", "tif", True),
+        ("CMYK", b"CMYK", "jpg", True),
+        ("CMYK", b"CMYK", "png", False),
+        ("CMYK", b"CMYK", "webp", False),
+        ("RGB", b"Lab ", "png", False),
+    ],
+)
+def test_an_icc_profile_is_written_where_it_fits_the_colours(mode, space, suffix, fits, tmp_path):
+    drawn(mode).save(tmp_path / "a.tif", icc_profile=profile(space))
+    opened = picture.read(tmp_path / "a.tif")
+    picture.write(opened, tmp_path / f"b.{suffix}")
+    assert (said(tmp_path / f"b.{suffix}").get("profile") == profile(space)) is fits
+    assert ("the ICC profile" in (picture.lost(opened, tmp_path / f"b.{suffix}") or "")) is not fits
+
+
+def test_a_resolution_is_neither_made_up_nor_changed_with_its_unit(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    drawn("RGB").save(tmp_path / "a.jpg", exif=exif)
+    drawn("RGB").save(tmp_path / "a.tif")
+    for name in ("a.jpg", "a.tif"):
+        for suffix in ("jpg", "png", "tif"):
+            picture.write(picture.read(tmp_path / name), tmp_path / f"b.{suffix}")
+            assert picture.read(tmp_path / f"b.{suffix}").metadata.dpi is None
+    drawn("RGB").save(tmp_path / "cm.tif", resolution_unit=3, x_resolution=118.11, y_resolution=118.11)
+    for suffix in ("jpg", "png", "tif", "bmp"):
+        picture.write(picture.read(tmp_path / "cm.tif"), tmp_path / f"b.{suffix}")
+        assert said(tmp_path / f"b.{suffix}")["dpi"]
+
+
+@pytest.mark.parametrize("format_", ["GIF", "AVIF"])
+def test_what_is_read_and_not_written_can_be_restored_into_another_format(format_, tmp_path):
+    path = tmp_path / f"a.{format_.lower()}"
+    drawn("RGB").save(path, format_, **({"comment": b"a comment"} if format_ == "GIF" else {}))
+    picture.write(picture.read(path), tmp_path / "b.png")
+    assert np.array_equal(picture.read(tmp_path / "b.png").pixels(), np.asarray(Image.open(path).convert("RGB")))
+    assert (chunks(tmp_path / "b.png").get(b"tEXt") == b"Comment\0a comment") is (format_ == "GIF")
+    with pytest.raises(UserError, match="no such format; expected .jpg"):
+        picture.write(picture.read(path), tmp_path / path.name)
+
+
+def test_what_no_format_keeps_is_named(tmp_path):
+    layers = np.dstack([np.asarray(drawn("RGB")), np.asarray(drawn("L"))])
+    (tmp_path / "spot.tif").write_bytes(tiff(layers, 2, t338=(0,)))
+    (tmp_path / "multiplied.tif").write_bytes(tiff(layers, 2, t338=(1,)))
+    (tmp_path / "lab.tif").write_bytes(tiff(layers[..., :3], 8))
+    drawn("RGB").save(tmp_path / "xmp.jpg", extra=segment(0xFFE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40)))
+    drawn("RGB").save(tmp_path / "c2pa.jpg", extra=segment(0xFFEB, b"JP\0\1"))
+    drawn("RGB").save(tmp_path / "exif.jpg", exif=b"Exif\0\0damaged")
+    drawn("RGB").save(tmp_path / "profile.jpg", icc_profile=bytes(128))
+    drawn("RGB").save(tmp_path / "iptc.jpg", extra=segment(0xFFED, b"Photoshop 3.0\0" + resource(0x0404, IPTC)[:-3]))
+    expected = {
+        "spot.tif": "channels beside the colours",
+        "multiplied.tif": "alpha that is multiplied into the colours (it becomes straight)",
+        "lab.tif": "Lab colours (they become RGB)",
+        "xmp.jpg": "extended XMP",
+        "c2pa.jpg": "segment APP11",
+        "exif.jpg": "damaged EXIF",
+        "profile.jpg": "damaged ICC profile",
+        "iptc.jpg": "damaged IPTC",
+    }
+    for name, lost in expected.items():
+        opened = picture.read(tmp_path / name)
+        picture.write(opened, tmp_path / "out.png")
+        assert picture.lost(opened, tmp_path / "out.png") == f"not kept: {lost}"
+
+
+def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "long" * 20_000
+    drawn("RGB").save(tmp_path / "a.png", exif=exif)
+    opened = picture.read(tmp_path / "a.png")
+    picture.write(opened, tmp_path / "b.jpg")
+    assert picture.lost(opened, tmp_path / "b.jpg") == "not kept: EXIF"
+    picture.write(opened, tmp_path / "b.tif")
+    assert picture.lost(opened, tmp_path / "b.tif") is None
+
+
+def test_an_enlarged_picture_does_not_name_the_sides_it_had(tmp_path):
+    exif = Image.Exif()
+    exif[0x0100], exif[0x010F] = 34, "Camera"
+    exif.get_ifd(0x8769)[0xA002], exif.get_ifd(0x8769)[0x829A] = 34, 0.004
+    drawn("RGB").save(tmp_path / "a.png", exif=exif)
+    opened = picture.read(tmp_path / "a.png")
+    picture.write(opened.enlarged(opened.pixels().repeat(2, 0).repeat(2, 1)), tmp_path / "b.png")
+    kept = Image.open(tmp_path / "b.png").getexif()
+    assert 0x0100 not in kept
+    assert kept[0x010F] == "Camera"
+    assert set(kept.get_ifd(0x8769)) == {0x829A}
 
 
 def test_what_a_format_cannot_keep_is_said(tmp_path):
-    for mode, name, said in [
+    for mode, name, lost in [
         ("CMYK", "a.png", "no CMYK"),
         ("RGBA", "a.jpg", "no transparency"),
         ("RGB", "a.png", None),
     ]:
         drawn(mode).save(tmp_path / "in.tif")
-        lost = picture.lost(picture.read(tmp_path / "in.tif"), tmp_path / name)
-        assert (said in lost) if said else lost is None
+        line = picture.lost(picture.read(tmp_path / "in.tif"), tmp_path / name)
+        assert (lost in line) if lost else line is None
+    assert "alters pixels" in picture.altered(tmp_path / "a.jpg")
+    assert picture.altered(tmp_path / "a.tif") is None
 
 
 @settings(max_examples=150, deadline=None)
@@ -188,8 +487,6 @@ def test_what_would_not_come_out_as_it_went_in_is_refused(tmp_path):
     drawn("RGB").save(tmp_path / "pages.tif", save_all=True, append_images=[drawn("RGB")])
     with pytest.raises(UserError, match="pages.tif: several pictures in one file"):
         picture.read(tmp_path / "pages.tif")
-    import cv2
-
     cv2.imwrite(str(tmp_path / "deep.png"), np.full((5, 5, 3), 60_000, np.uint16))
     with pytest.raises(UserError, match="deep.png: more than 8 bits a channel"):
         picture.read(tmp_path / "deep.png")
