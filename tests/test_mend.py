@@ -131,6 +131,23 @@ def test_of_many_pictures_the_bad_one_is_named_and_the_rest_go_on(run):
     assert "error: 2 of 3 not restored" in said
 
 
+def test_in_a_folder_what_cannot_be_written_becomes_png_and_what_is_passed_over_is_said(run):
+    Path("in").mkdir()
+    Image.fromarray(PHOTO).save("in/a.gif")
+    Image.fromarray(PHOTO).save("in/b.avif")
+    Path("in/c.psd").touch()
+    assert run("in", "--mask", "mask.png", "-o", "out") == (0, "note: in: passed over: 1 .psd\n")
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.png"]
+    assert np.array_equal(pixels("out/a.png")[~HOLE], np.asarray(Image.open("in/a.gif").convert("RGB"))[~HOLE])
+
+
+def test_what_the_format_does_not_keep_is_one_note(run):
+    Image.fromarray(PHOTO).save("photo.tif", xmp=b"<x/>", tiffinfo={700: b"<x/>"})
+    note = "note: out.bmp: not kept: XMP\n"
+    assert run("photo.tif", "--mask", "mask.png", "-o", "out.bmp") == (0, note)
+    assert run("photo.tif", "--upscale", "2", "-o", "out.bmp") == (0, note)
+
+
 def test_a_mask_that_looks_wrong_is_warned_of(run):
     Image.fromarray(~HOLE).save("inverted.png")
     code, said = run("photo.png", "--mask", "inverted.png", "-o", "out.png")

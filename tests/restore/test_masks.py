@@ -4,6 +4,7 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.restore import masks, picture
+from tests.tiff import tiff
 
 
 @pytest.fixture
@@ -72,3 +73,28 @@ def test_a_colour_is_found_after_jpeg_too(tmp_path):
 def test_a_mask_that_looks_wrong_is_doubted(hole, said):
     doubt = masks.doubt(hole)
     assert (said in doubt) if said else doubt is None
+
+
+def test_a_mask_of_any_tiff_is_as_white_as_in_a_viewer(photo, tmp_path):
+    white = LEFT.astype(np.uint16) * 65535
+    for content in (tiff(white), tiff(white, order=">"), tiff(~white, photometric=0), tiff(~white, 0, ">")):
+        (tmp_path / "mask.tif").write_bytes(content)
+        assert np.array_equal(masks.read(tmp_path / "mask.tif", photo), LEFT)
+    for content in (tiff(LEFT.astype(np.float32)), tiff(white >> 4), tiff(white, pages=2)):
+        (tmp_path / "mask.tif").write_bytes(content)
+        with pytest.raises(UserError, match="mask.tif: "):
+            masks.read(tmp_path / "mask.tif", photo)
+
+
+def test_a_mask_may_be_any_kind_of_picture(photo, tmp_path):
+    image = Image.fromarray(LEFT.astype(np.uint8) * 255)
+    for name in ("mask.gif", "mask.avif", "mask.webp", "mask.bmp", "mask.jpg"):
+        image.save(tmp_path / name)
+        assert np.array_equal(masks.read(tmp_path / name, photo), LEFT), name
+
+
+def test_numbers_of_32_bits_are_white_by_their_range():
+    for white in (1, 255, 65535):
+        for kind in (np.int32, np.float32):
+            assert np.array_equal(masks.of_image(Image.fromarray(LEFT.astype(kind) * white)), LEFT), (white, kind)
+    assert not masks.of_image(Image.new("F", (4, 4))).any()
