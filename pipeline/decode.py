@@ -1,6 +1,7 @@
 """Pictures from files that nobody vouches for: the one place that reads them, for training, `mend` and masks."""
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ UPRIGHT = {  # what makes a stored picture upright, by its EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # several lines on damaged metadata; errors say what matters
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 PHOTOMETRIC = {WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB}

@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 
@@ -13,6 +15,7 @@ from PIL import Image
 from pipeline import decode as decode_module
 from pipeline.decode import below, bits, decode, opened, passed_over, sides
 from pipeline.errors import UserError
+from tests.clone import ROOT
 from tests.tiff import tiff
 
 RAMP = np.arange(256, dtype=np.uint16).reshape(16, 16)
@@ -165,6 +168,15 @@ def test_of_a_phones_jpeg_the_first_picture_is_taken():
 
 def test_damaged_exif_is_no_reason_to_refuse_a_picture():
     assert decode(encoded("JPEG", exif=b"Exif\0\0no EXIF at all"), "a.jpg").shape == (8, 12, 3)
+
+
+def test_what_pillow_warns_of_is_not_printed(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a camera with a long name"
+    (tmp_path / "a.jpg").write_bytes(encoded("JPEG", exif=exif.tobytes()[:-8]))
+    program = "import sys; from pipeline.decode import decode; decode(open(sys.argv[1], 'rb').read(), '')"
+    command = [sys.executable, "-c", program, str(tmp_path / "a.jpg")]
+    assert subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stderr == b""
 
 
 def grey_png(depth: int, values: list[int], transparent: int) -> bytes:

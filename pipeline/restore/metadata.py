@@ -37,6 +37,7 @@ PNG_TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 PNG_KEPT = {*PNG_TEXT, b"cHRM", b"cICP", b"gAMA", b"sRGB", b"tIME", b"sPLT"}
 PNG_OF_CHANNELS = {b"sBIT", b"bKGD"}  # true where the channels stay as they are
 PNG_ELSEWHERE = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"eXIf", b"iCCP", b"pHYs", b"iDOT"}
+FURTHER = "further pictures (preview, depth or gain map)"
 LONGEST = 65533  # bytes in a segment of a JPEG
 XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 IPTC_IN_JPEG = b"Photoshop 3.0\0"
@@ -258,6 +259,8 @@ def _gone(image: Image.Image) -> Iterator[str]:
     """What no format would keep, by name."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         yield from dict.fromkeys(filter(None, (_jpeg_gone(name, data) for name, data in image.applist)))
+    if image.info.get("depth_images") or image.info.get("aux"):  # as pillow-heif tells them
+        yield FURTHER
     across, down = image.info.get("aspect", (1, 1))
     if across != down:
         yield "shape of a pixel"
@@ -275,7 +278,7 @@ def _jpeg_gone(name: str, data: bytes) -> str | None:
         return None
     if data.startswith(b"http://ns.adobe.com/xmp/extension/"):
         return "extended XMP"
-    return "further pictures (preview, depth or gain map)" if data.startswith(b"MPF\0") else f"segment {name}"
+    return FURTHER if data.startswith(b"MPF\0") else f"segment {name}"
 
 
 def _tiff_gone(image: TiffImagePlugin.TiffImageFile) -> Iterator[str]:
