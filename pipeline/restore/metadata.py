@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
+from pipeline.decode import orientation
+
 IPTC = 0x0404  # of Photoshop's image resources
 THUMBNAILS = {0x0409, 0x040C}  # of Photoshop's image resources: they would show the picture as it was
 LAYERS = 37724  # of TIFF: Photoshop's
@@ -105,6 +107,7 @@ def of(image: Image.Image, content: bytes) -> Metadata:
     without = LAYOUT | APART | (OF_TIFF if isinstance(image, TiffImagePlugin.TiffImageFile) else set())
     exif = whole("EXIF", lambda: _block(rewritten(_exif(image), without)), b"")
     photoshop = whole("IPTC", lambda: _packed(_resources(_photoshop(image))), b"")
+    xmp = whole("XMP", lambda: _bytes(image.info.get("xmp")), b"")
     icc_profile = image.info.get("icc_profile") or b""
     if icc_profile and icc_profile[36:40] != b"acsp":  # the signature of a profile (ICC.1:2022, 7.2.11)
         gone.append("damaged ICC profile")
@@ -112,8 +115,8 @@ def of(image: Image.Image, content: bytes) -> Metadata:
     chunks = tuple(_png_chunks(content)) if image.format == "PNG" else ()
     kept = PNG_KEPT | (PNG_OF_CHANNELS if _has_same_channels(image, content) else set())
     return Metadata(
-        exif=exif,
-        xmp=whole("XMP", lambda: _bytes(image.info.get("xmp")), b""),
+        exif=_turned_as_shown(exif, orientation(image)) if b"tiff:Orientation" in xmp else exif,
+        xmp=xmp,
         icc_profile=icc_profile,
         dpi=whole("resolution", lambda: _dpi(image), None),
         photoshop=photoshop,
@@ -128,6 +131,13 @@ def _exif(image: Image.Image) -> Image.Exif:
     """As the file has it, or an error, which `getexif` raises the first time alone."""
     block = image.info.get("exif")
     return _loaded(block) if block else image.getexif()
+
+
+def _turned_as_shown(block: bytes, orientation: int) -> bytes:
+    """EXIF that says how the picture is turned, where programs might follow XMP in its place."""
+    exif = rewritten(_loaded(block), set())
+    exif[ExifTags.Base.Orientation] = orientation
+    return _block(exif)
 
 
 def _block(exif: Image.Exif) -> bytes:

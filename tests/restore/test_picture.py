@@ -410,6 +410,18 @@ def test_what_no_format_keeps_is_named(tmp_path):
         assert picture.lost(opened, tmp_path / "out.png") == f"not kept: {lost}"
 
 
+@pytest.mark.parametrize(("exif", "orientation"), [(b"", 6), (b"Exif\0\0damaged", 1)])
+def test_a_picture_that_xmp_turns_comes_out_turned_as_it_was_read(exif, orientation, tmp_path):
+    drawn("RGB").save(tmp_path / "a.jpg", xmp=b'<x tiff:Orientation="6"/>', exif=exif)
+    opened = picture.read(tmp_path / "a.jpg")
+    assert opened.orientation == orientation
+    for suffix in ("png", "tif", "webp"):
+        picture.write(opened, tmp_path / f"b.{suffix}")
+        assert np.array_equal(picture.read(tmp_path / f"b.{suffix}").pixels(), opened.pixels())
+        if suffix != "tif":
+            assert Image.open(tmp_path / f"b.{suffix}").getexif()[0x0112] == orientation
+
+
 def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "long" * 20_000
