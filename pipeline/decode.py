@@ -207,9 +207,9 @@ def readable(where: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except UnidentifiedImageError:
-        kinds = ", ".join(dict.fromkeys(SUFFIXES.values()))
-        reason = f"none of {kinds}, or damaged"
+    except UnidentifiedImageError:  # its text is the address of an object
+        kinds = ", ".join(dict.fromkeys(kind for kind in SUFFIXES.values() if kind not in NEEDS))
+        reason = f"none of {kinds}"
         raise UserError(f"{where}: unreadable picture ({reason}); replace or remove it") from None
     except Exception as error:  # Pillow's plugins raise of all kinds on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__

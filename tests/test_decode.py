@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -261,3 +262,12 @@ def test_what_is_passed_over_in_a_folder_is_said(tmp_path, monkeypatch):
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(UserError, match="2 .heic, which needs pillow-heif"):
         below(tmp_path)
+
+
+def test_what_is_no_picture_is_told_without_the_address_of_an_object():
+    with pytest.raises(UserError) as error:
+        decode(b"hello", "a.jpg")
+    known = "JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF"
+    assert re.fullmatch(
+        rf"a.jpg: unreadable picture \(none of {known}(, HEIF)?\); replace or remove it", str(error.value)
+    )
