@@ -12,6 +12,7 @@ from pipeline.restore import picture
 from pipeline.restore.picture import Picture
 
 NEAR = 32  # of 255, a channel: a brush's colour after JPEG
+WHITES = 1, 255, 65535  # what integers may have for white
 STRETCHED = 0.02  # the most that the sides' ratios may differ, relatively, for a mask of another size
 INVERTED = 0.5  # share of the picture's rim; above, the mask looks inverted
 
@@ -53,6 +54,34 @@ def of_image(image: Image.Image) -> np.ndarray:
         return np.asarray(image) > 2**15
     layer = image.convert("RGBA")
     return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L")) > 127
+
+
+def of_array(values: np.ndarray) -> np.ndarray:
+    """Numbers as a mask, of their shape: what is above half of white is to be restored.
+
+    Args:
+        values: bool; floating in [0, 1]; or integers of any type whose white is 1, 255 or 65535: the least of these
+            that none of them exceeds. Floats that are all 0 or 255 are taken as integers.
+
+    Raises:
+        ValueError: other numbers, none of whose readings is sure, or NaN; with the range that was seen.
+        TypeError: not numbers.
+    """
+    if values.dtype == bool:
+        return values
+    if values.dtype.kind not in "uif":
+        raise TypeError(f"a mask of {values.dtype}; expected bool, integers, or floats in [0, 1]")
+    least, most = (values.min(), values.max()) if values.size else (0, 0)
+    if values.dtype.kind == "f" and least >= 0 and most <= 1:
+        return values > 0.5
+    whole = values.dtype.kind in "ui" or (most == WHITES[1] and np.isin(values, (0, most)).all())
+    white = next((white for white in WHITES if most <= white), 0)
+    if not whole or least < 0 or white // 2 >= most > 1 or not white:
+        raise ValueError(
+            f"a mask of {values.dtype} from {least} to {most}; expected bool, floats in [0, 1], or integers "
+            "with 1, 255 or 65535 for white (mask > 0 restores all but 0)"
+        )
+    return values > white // 2
 
 
 def write(hole: np.ndarray, path: Path) -> None:

@@ -1,6 +1,9 @@
 """The Python interface: `Restorer`."""
 
+import csv
+import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.restore import masks, networks, scales
+from pipeline.restore import masks, networks, scales, windows
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 INSTALLED = Path(__file__).parents[1] / "models"
 MODELS = INSTALLED if INSTALLED.exists() else Path(__file__).parents[2] / "models"  # in the repository
 KINDS = (np.uint8, np.uint16, np.float32)
+FACTORS = (2, 3, 4, 8)  # those that `lowres` may have in the training
 MLFLOW = ("models:/", "runs:/", "mlflow-artifacts:/")
 
 Pictures = TypeVar("Pictures", Image.Image, np.ndarray, "torch.Tensor")
@@ -28,34 +32,41 @@ class Restorer:
 
     >>> restorer = Restorer.load()
     >>> restorer(Image.open("photo.png"), Image.open("mask.png")).save("restored.png")
+    >>> Restorer.load("superres").enlarge(Image.open("small.png"), 2).save("large.png")
     """
 
-    def __init__(self, network: scales.Network, prior: str) -> None:
-        self.network, self.prior = network, prior
+    def __init__(
+        self, network: scales.Network, prior: str, name: str = "the model", corruptions: frozenset[str] = frozenset()
+    ) -> None:
+        """With the corruptions that the model is known to be for; none where that is not known."""
+        self.network, self.prior, self.name, self.corruptions = network, prior, name, corruptions
 
     @classmethod
     def load(cls, source: str | Path = MODELS / "restore") -> "Restorer":
         """A trained generator.
 
         Args:
-            source: a model folder (`data/model`, `models/restore`), an ONNX file, or a URI of MLflow, such as
-                `models:/mendline@champion`.
+            source: a model folder (`data/model`, `models/portraits`), an ONNX file, a URI of MLflow, such as
+                `models:/mendline@champion`, or the name of a model that ships, wherever it is installed: `restore`, for
+                holes, or `superres`, to enlarge. A model folder of that name in the working folder comes first.
 
         Raises:
             UserError: there is no such model, it is of another version, or what runs it is not installed.
         """
-        folder = _fetched(str(source)) if str(source).startswith(MLFLOW) else Path(source)
-        return cls(*networks.load(folder))
+        folder = _fetched(str(source)) if str(source).startswith(MLFLOW) else _found(source)
+        return cls(*networks.load(folder), str(source), _corruptions(folder))
 
     def __call__(self, image: Pictures, mask: "Mask", see_through: bool = True) -> Pictures:
         """Restore a picture, or a batch of them, where the mask says.
 
         Args:
             image: a PIL image of mode L or RGB; an array HW, HWC or NHWC of 1 or 3 channels, uint8, uint16, or float32
-                in [0, 1]; or a tensor CHW or NCHW of 1 or 3 channels, uint8, or floating in [0, 1].
+                in [0, 1]; or a tensor CHW or NCHW of 1 or 3 channels, uint8, or floating in [0, 1]. NaN under the mask
+                is a pixel that is missing: then nothing under the mask is looked at.
             mask: true or above half of its range (white) where to restore, false or black where to keep. A PIL image
-                of any mode; an array HW or NHW; a tensor HW, NHW, or with one channel like the image. White all
-                over says that the picture is degraded, such as one that was enlarged.
+                of any mode; an array HW or NHW; a tensor HW, NHW, or with one channel like the image; of numbers as
+                `masks.of_array` reads them. White all over says that the picture is degraded, such as one that was
+                enlarged.
             see_through: look at what is under the mask, as stains and scratches let some of it through. False for an
                 object that shall go.
 
@@ -63,74 +74,207 @@ class Restorer:
             As `image`, and equal to it outside the mask. A warning says where a mask looks wrong.
 
         Raises:
-            ValueError: shapes, kinds or sizes that do not fit.
+            TypeError: neither image, array nor tensor.
+            ValueError: shapes, kinds, sizes or numbers that do not fit, such as NaN outside the mask.
+            UserError: a hole, and a model that knows none.
         """
-        holes = _as_holes(mask)
-        if isinstance(image, Image.Image):
-            result: Any = Image.fromarray(self.restore(np.array(_plain(image)), holes, see_through))
-        elif isinstance(image, np.ndarray):
-            result = self.restore(image, holes, see_through)
-        else:
-            result = self._tensors(image, holes, see_through)
+        pixels, holes = _pixels(image), _holes(mask)
+        if _is_tensor(image) and holes.ndim == pixels.ndim and holes.shape[-3] == 1:
+            holes = holes.squeeze(-3)
+        restored = _like(image, self.restore(pixels, holes, see_through))
         for hole in holes if holes.ndim == 3 else [holes]:
             if doubt := masks.doubt(hole):
                 warnings.warn(doubt, stacklevel=2)
-        return result
+        return _with_known(image, restored, holes) if _is_tensor(image) else restored
 
     def restore(self, image: np.ndarray, holes: np.ndarray, see_through: bool = True) -> np.ndarray:
         """Arrays alone, without the warnings: an image as above, and bool HW or NHW."""
-        if image.dtype not in KINDS:
-            raise ValueError(f"pixels of type {image.dtype}; expected uint8, uint16 or float32")
-        pictures = image[..., None] if image.ndim == 2 else image
-        if pictures.ndim not in {3, 4} or pictures.shape[-1] not in {1, 3} or pictures.shape[:-1] != holes.shape:
-            raise ValueError(f"a picture of shape {image.shape} and a mask of shape {holes.shape} do not fit")
+        pictures = _pictures(image)
+        if pictures.shape[:-1] != holes.shape:
+            raise ValueError(
+                f"a picture of shape {image.shape} and a mask of shape {holes.shape} do not fit; expected the same "
+                "height and width, and as many masks as pictures"
+            )
         if pictures.ndim == 3:
             return self._one(pictures, holes, see_through).reshape(image.shape)
         return np.stack([self._one(*pair, see_through) for pair in zip(pictures, holes, strict=True)])
 
-    def enlarge(self, image: np.ndarray, factor: int) -> np.ndarray:
-        """A picture (uint8 or uint16, HW3) with sides `factor` times as long, by a generator trained on `lowres`."""
-        size = (image.shape[1] * factor, image.shape[0] * factor)
-        planes = [Image.fromarray(np.ascontiguousarray(image[..., channel])) for channel in range(3)]
-        larger = np.dstack([np.asarray(plane.resize(size, Image.Resampling.BICUBIC)) for plane in planes])
-        return self.restore(larger, np.ones(larger.shape[:2], bool))
+    def enlarge(self, image: Pictures, factor: int = 2) -> Pictures:
+        """A picture, or a batch of them, with sides `factor` times as long.
 
-    def _tensors(self, image: "torch.Tensor", holes: np.ndarray, see_through: bool) -> "torch.Tensor":
-        import torch
+        Args:
+            image: as that of a call, without NaN.
+            factor: 2, 3, 4 or 8; the model that ships was trained for 2 and 4.
 
-        if image.ndim not in {3, 4} or not (image.dtype == torch.uint8 or image.is_floating_point()):
-            raise ValueError(f"a tensor {tuple(image.shape)} of {image.dtype}; expected CHW or NCHW, uint8 or floating")
-        if holes.ndim == image.ndim and holes.shape[-3] == 1:
-            holes = holes.squeeze(-3)
-        pixels = image.detach().cpu()
-        array = (pixels if image.dtype == torch.uint8 else pixels.float()).movedim(-3, -1).numpy()
-        restored = torch.from_numpy(self.restore(array, holes, see_through)).movedim(-1, -3).to(image)
-        return torch.where(torch.from_numpy(holes).unsqueeze(-3).to(image.device), restored, image)
+        Returns:
+            As `image`.
+
+        Raises:
+            TypeError, ValueError: as a call, or another factor.
+            UserError: a model that does not enlarge.
+        """
+        if factor not in FACTORS:
+            raise ValueError(f"a factor of {factor!r}; expected one of {', '.join(map(str, FACTORS))}")
+        if self.corruptions and not any(map(_enlarges, self.corruptions)):
+            raise UserError(f"{self.name}: was trained on holes, and cannot enlarge; use the model superres")
+        pixels = _pixels(image)
+        if _pictures(pixels).ndim == 3:
+            return _like(image, self._larger(pixels, int(factor)))
+        return _like(image, np.stack([self._larger(picture, int(factor)) for picture in pixels]))
+
+    def _larger(self, image: np.ndarray, factor: int) -> np.ndarray:
+        """One, HW or HWC."""
+        height, width = image.shape[:2]
+        planes = _numbered(_pictures(image), np.ones((height, width), bool)).transpose(2, 0, 1)
+        size = width * factor, height * factor
+        filtered = [
+            Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in map(np.ascontiguousarray, planes)
+        ]
+        larger = np.dstack([np.asarray(plane) for plane in filtered])
+        if larger.dtype == np.float32:  # the filter overshoots
+            larger = larger.clip(0, 1)
+        return self.restore(larger, np.ones(larger.shape[:2], bool)).reshape(*larger.shape[:2], *image.shape[2:])
 
     def _one(self, image: np.ndarray, hole: np.ndarray, see_through: bool) -> np.ndarray:
-        colours = image if image.shape[-1] == 3 else image.repeat(3, axis=-1)
-        restored = scales.restore(self.network, self.prior, colours, hole, see_through)
+        """One, HWC."""
+        if not hole.any():
+            return image.copy()
+        if self.corruptions and all(map(_enlarges, self.corruptions)) and not hole.all():
+            raise UserError(f"{self.name}: was trained to enlarge, and knows no holes; use the model restore")
+        numbered = _numbered(image, hole)
+        see_through = see_through and numbered is image
+        colours = numbered if image.shape[-1] == 3 else numbered.repeat(3, axis=-1)
+        restored = windows.restore(partial(scales.restore, self.network, self.prior), colours, hole, see_through)
         if image.shape[-1] == 3:
             return restored
-        mean = restored.mean(axis=-1, keepdims=True)
-        rounded = mean if image.dtype == np.float32 else mean.round()
-        return np.where(hole[..., None], rounded.astype(image.dtype), image)
+        grey, means = image.copy(), restored[hole].mean(axis=-1, keepdims=True)
+        grey[hole] = means if image.dtype == np.float32 else means.round()
+        return grey
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    if image.mode not in {"L", "RGB"}:
-        raise ValueError(f"a picture of mode {image.mode}; expected L or RGB (image.convert)")
-    return image
+def _enlarges(corruption: str) -> bool:
+    """Whether who knows it knows low resolution, by its name or, with the factor, as tables have it."""
+    return corruption.startswith("lowres")
 
 
-def _as_holes(mask: "Mask") -> np.ndarray:
-    """Bool, of the mask's shape; of integers that are all 0 or 1, 1 is white."""
+def _pixels(image: Any) -> np.ndarray:
+    """HW, HWC or NHWC, of any type.
+
+    Raises:
+        TypeError, ValueError: neither image, array nor tensor, or of another kind or shape.
+    """
+    if isinstance(image, Image.Image):
+        if image.mode not in {"L", "RGB"}:
+            raise ValueError(f"a picture of mode {image.mode}; expected L or RGB (image.convert)")
+        return np.array(image)
+    if isinstance(image, np.ndarray):
+        return image
+    if not _is_tensor(image):
+        raise TypeError(f"a picture of type {type(image).__name__}; expected a PIL image, an array or a tensor")
+    if image.ndim not in {3, 4} or not (image.is_floating_point() or str(image.dtype) == "torch.uint8"):
+        raise ValueError(f"a tensor {tuple(image.shape)} of {image.dtype}; expected CHW or NCHW, uint8 or floating")
+    pixels = image.detach().cpu()
+    return (pixels.float() if image.is_floating_point() else pixels).movedim(-3, -1).numpy()
+
+
+def _like(image: Any, pixels: np.ndarray) -> Any:
+    """Pixels as the kind of picture that `image` is."""
+    if isinstance(image, Image.Image):
+        return Image.fromarray(pixels)
+    if isinstance(image, np.ndarray):
+        return pixels
+    import torch
+
+    return torch.from_numpy(pixels).movedim(-1, -3).to(image)
+
+
+def _with_known(image: Any, restored: Any, holes: np.ndarray) -> Any:
+    """A tensor restored, whose known values are its own: float64 has digits that the arrays lack."""
+    import torch
+
+    return torch.where(torch.from_numpy(holes).unsqueeze(-3).to(image.device), restored, image)
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")  # who has a tensor has imported it
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _holes(mask: Any) -> np.ndarray:
+    """Bool, of the mask's shape.
+
+    Raises:
+        TypeError, ValueError: neither image, array nor tensor, or no mask by its numbers.
+    """
     if isinstance(mask, Image.Image):
         return masks.of_image(mask)
-    array = mask if isinstance(mask, np.ndarray) else mask.detach().cpu().numpy()
-    if not np.issubdtype(array.dtype, np.integer) or array.max(initial=0) <= 1:
-        return array > 0.5
-    return array > np.iinfo(array.dtype).max // 2
+    if isinstance(mask, np.ndarray):
+        return masks.of_array(mask)
+    if not _is_tensor(mask):
+        raise TypeError(f"a mask of type {type(mask).__name__}; expected a PIL image, an array or a tensor")
+    values = mask.detach().cpu()
+    return masks.of_array((values.float() if mask.is_floating_point() else values).numpy())
+
+
+def _pictures(image: np.ndarray) -> np.ndarray:
+    """HWC or NHWC of 1 or 3 channels.
+
+    Raises:
+        ValueError: another type or shape, or no pixels.
+    """
+    if image.dtype not in KINDS:
+        raise ValueError(f"pixels of type {image.dtype}; expected uint8, uint16, or float32 in [0, 1] (image.astype)")
+    pictures = image[..., None] if image.ndim == 2 else image
+    if pictures.ndim not in {3, 4} or pictures.shape[-1] not in {1, 3} or not pictures.size:
+        raise ValueError(f"a picture of shape {image.shape}; expected HW, HWC or NHWC, of 1 or 3 channels")
+    return pictures
+
+
+def _numbered(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """HWC, grey where NaN under the mask says that pixels are missing; the same array where there is none.
+
+    Raises:
+        ValueError: NaN elsewhere, or floats outside [0, 1].
+    """
+    if image.dtype != np.float32:
+        return image
+    missing = np.isnan(image).any(axis=-1)
+    if outside := np.argwhere(missing & (~hole | hole.all())).tolist():
+        row, column = outside[0]
+        raise ValueError(
+            f"NaN at row {row}, column {column}; only under a mask that leaves something may pixels be missing"
+        )
+    known = np.where(missing[..., None], np.float32(scales.GREY), image) if missing.any() else image
+    if known.min() < 0 or known.max() > 1:
+        raise ValueError(f"floats from {known.min()} to {known.max()}; expected [0, 1] (image.clip, or image / 255)")
+    return known
+
+
+def _found(source: str | Path) -> Path:
+    """The folder or file of a model, from its path or the name that it ships under.
+
+    Raises:
+        UserError: neither is there.
+    """
+    path = Path(source)
+    ships = sorted(config.parent.name for config in MODELS.glob("*/config.json"))
+    if str(source) in ships and not (path / "config.json").exists():
+        return MODELS / path
+    if not path.exists():
+        raise UserError(
+            f"{source}: no such model; give a model folder (dvc repro makes data/model), an ONNX file, a URI of MLflow "
+            f"(models:/mendline@champion), or the name of a model that ships: {' or '.join(ships)}"
+        )
+    return path
+
+
+def _corruptions(source: Path) -> frozenset[str]:
+    """What a model was trained for: the corruptions of its table of scores, if that was kept beside it."""
+    table = (source if source.is_dir() else source.parent) / "scores.csv"
+    if not table.exists():
+        return frozenset()
+    with table.open(newline="", encoding="utf-8", errors="replace") as lines:
+        return frozenset(filter(None, (line.get("corruption") for line in csv.DictReader(lines))))
 
 
 def _fetched(uri: str) -> Path:
