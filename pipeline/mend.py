@@ -60,7 +60,7 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> No
     for path in filter(None, (job.output, job.save_mask)):
         picture.format_of(path)
     before = picture.read(job.source)
-    hole = hole_of(before, job, options)
+    hole = masks.grown(hole_of(before, job, options), options.grow)
     if doubt := masks.doubt(hole):
         print(f"warning: {job.source}: {doubt}", file=sys.stderr)
     if job.save_mask:
@@ -68,7 +68,7 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> No
     if not (job.output and restorer):
         return
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
-    blank = options.opaque or options.remove or transparent
+    blank = options.opaque or options.remove or options.mask_color or transparent
     restored = restorer.restore(before.pixels(), hole, see_through=not blank)
     after = before.with_restored(restored, hole, opaque=transparent)
     picture.write(after, job.output)
@@ -157,6 +157,7 @@ def parsed() -> argparse.Namespace:
     )
     where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
     parser.add_argument("--annotations", type=Path, help="the COCO instances file for the id of --remove")
+    parser.add_argument("--grow", type=width, default=0, metavar="PX", help="widen the mask by so many pixels")
     parser.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
     parser.add_argument("--save-mask", type=Path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument("--model", help="a model folder, an ONNX file, or a URI of MLflow; by default one that ships")

@@ -8,10 +8,16 @@ from PIL import Image
 
 from pipeline.decode import as_shown, opened, orientation, turned
 from pipeline.errors import UserError
-from pipeline.restore import picture
+from pipeline.restore import picture, scales
+from pipeline.restore.fill import fill
 from pipeline.restore.picture import Picture
 
 NEAR = 32  # of 255, a channel: a brush's colour after JPEG
+RIM = 3  # px around it that are taken whatever they are: what is antialiased, and what a JPEG of quality 90 smears
+RUN = 18  # px: how far a colour runs: a block of subsampled chroma, and the filter that enlarges it
+COLOURFUL = 64  # of 255: a colour's largest channel less its smallest, from which on its chroma gives it away
+TINT, FAINTEST = 0.06, 6 / 255  # of the way from the picture's chroma to the paint's, and of the range of chroma
+STRIP = 1024  # px: height of what is grown at once
 WHITES = 1, 255, 65535  # what integers may have for white
 STRETCHED = 0.02  # the most that the sides' ratios may differ, relatively, for a mask of another size
 INVERTED = 0.5  # share of the picture's rim; above, the mask looks inverted
@@ -90,9 +96,54 @@ def write(hole: np.ndarray, path: Path) -> None:
 
 
 def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
-    """Where a picture (uint8 RGB HW3) is painted over with a colour (RGB, 0 to 255), after JPEG or softly too."""
-    near = (cv2.absdiff(pixels, np.full_like(pixels, colour[:3])).max(axis=-1) <= NEAR).astype(np.uint8)
-    return cv2.dilate(near, np.ones((3, 3), np.uint8)).astype(bool)
+    """Where a picture is painted over with a colour, and all that the colour has run into.
+
+    A JPEG spreads colour over its blocks: of 8 px, or of 16 where chroma is subsampled (ITU-T T.81, A.1.1). So near the
+    paint what has moved from the picture's chroma towards the paint's is taken too; the picture's is a smooth fill.
+    White, grey and black have no chroma: of these the rim alone is taken.
+
+    Args:
+        pixels: uint8 RGB HW3.
+        colour: RGB, 0 to 255.
+
+    Raises:
+        UserError: no pixel has nearly that colour.
+    """
+    least, most = ([min(255, max(0, level + change)) for level in colour[:3]] for change in (-NEAR, NEAR))
+    paint = cv2.inRange(pixels, np.array(least), np.array(most))
+    if not paint.any():
+        raise UserError(f"no pixel is painted #{bytes(colour[:3]).hex()}, or nearly so; look up the brush's colour")
+    hole = cv2.dilate(paint, np.ones((2 * RIM + 1,) * 2, np.uint8)).astype(bool)
+    if max(colour[:3]) - min(colour[:3]) >= COLOURFUL:
+        reach = cv2.dilate(paint, np.ones((2 * RUN + 1,) * 2, np.uint8)).astype(bool)
+        for tile, around in scales.tiles(reach):
+            tinted = _tinted(scales.as_float(pixels[around]), reach[around], colour).astype(np.uint8)
+            hole[tile] |= cv2.dilate(tinted, np.ones((3, 3), np.uint8)).astype(bool)[scales.within(tile, around)]
+    return cv2.morphologyEx(hole.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((2 * RIM + 1,) * 2, np.uint8)).astype(bool)
+
+
+def _tinted(image: np.ndarray, reach: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+    """Where chroma has moved towards a colour's from that of a smooth fill; bool HW, inside `reach`."""
+    paint = np.array(colour[:3], np.float32).reshape(1, 1, 3) / 255
+    seen, clean, aim = (
+        cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1:] for rgb in (image, fill("pushpull", image, reach), paint)
+    )
+    way = aim - clean
+    length = np.sqrt((way**2).sum(axis=-1))
+    moved = ((seen - clean) * way).sum(axis=-1)
+    return reach & (moved > length * np.maximum(TINT * length, FAINTEST))
+
+
+def grown(hole: np.ndarray, width: int) -> np.ndarray:
+    """The mask, wider by so many px on all sides."""
+    wider = hole.copy()
+    for top in range(0, len(hole) if width else 0, STRIP):  # distances take four times the memory of the mask
+        first = max(0, top - width)
+        strip = hole[first : top + STRIP + width]
+        if strip.any():
+            away = cv2.distanceTransform((~strip).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            wider[top : top + STRIP] = (away <= width)[top - first :][:STRIP]
+    return wider
 
 
 def doubt(hole: np.ndarray) -> str | None:
