@@ -1,8 +1,12 @@
 """Mendline: a reproducible pipeline that trains a GAN to restore damaged pictures."""
 
 import sys
+from pathlib import Path
 
 from pipeline import stop
 
-if sys.argv[0] == "-m":  # `python -m pipeline.<stage>`: it can be stopped from its first moment, imports included
+# A command can be stopped from its first moment, imports included.
+if Path(sys.argv[0]).stem == "mend" or "pipeline.mend" in sys.orig_argv:
+    stop.leave_on_ctrl_c()
+elif sys.argv[0] == "-m":  # `python -m pipeline.<stage>`
     stop.listen()

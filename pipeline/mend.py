@@ -4,23 +4,28 @@ mend photo.jpg --mask mask.png -o restored.png
 """
 
 import argparse
+import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageColor
 
-from pipeline import progress
-from pipeline.decode import SUFFIXES, below, passed_over
-from pipeline.errors import UserError, one_line_errors
+from pipeline import command, progress, stop
+from pipeline.decode import SUFFIXES, below, opened, passed_over
+from pipeline.errors import UserError, one_line, one_line_errors, told
 from pipeline.restore import masks, objects, picture, scratches
 from pipeline.restore.picture import Picture
-from pipeline.restore.restorer import MODELS, Restorer
+from pipeline.restore.restorer import Restorer
 
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
+STREAM = Path("-")  # stdin, or stdout
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -35,34 +40,80 @@ class Job:
 
 def main() -> None:
     """Restore each picture. Those that cannot be are named, the rest go on, and the exit code is 1."""
-    with one_line_errors():
+    with stop.on_ctrl_c(), one_line_errors():
         options = parsed()
-        jobs = planned(options)
-        model = options.model or MODELS / ("superres" if options.upscale else "restore")
-        restorer = Restorer.load(model) if options.output else None
-        failed = 0
-        for job in progress.bar(jobs, "mend", len(jobs), "picture"):
-            try:
-                if options.upscale:
-                    upscale(job, options.upscale, restorer)
-                else:
-                    mend(job, options, restorer)
-            except Exception as error:  # whatever is wrong with one picture, the rest go on
-                failed += 1
-                reason = (str(error).splitlines() or [repr(error)])[0]
-                print(f"error: {reason if str(job.source) in reason else f'{job.source}: {reason}'}", file=sys.stderr)
+        with streams_as_files(options) as folder:
+
+            def say(line: str) -> None:
+                print(one_line(line.replace(f"{folder}{os.sep}", "")), file=sys.stderr)
+
+            failed, jobs = 0, planned(options, say)
+            restorer = Restorer.load(options.model or options.kind) if options.output else None
+            for job in progress.bar(jobs, "mend", len(jobs), "picture"):
+                try:
+                    if options.upscale:
+                        upscale(job, options.upscale, restorer, say)
+                    else:
+                        mend(job, options, restorer, say)
+                except Exception as error:  # whatever is wrong with one picture, the rest go on
+                    failed += 1
+                    reason = told(error) or f"{type(error).__name__}: {error}"
+                    say(f"error: {reason if str(job.source) in reason else f'{job.source}: {reason}'}")
         if failed:
             sys.exit(f"error: {failed} of {len(jobs)} not restored" if len(jobs) > 1 else 1)
 
 
-def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> None:
+@contextmanager
+def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
+    """While it lasts, `-` is a file in the folder that it gives; what was written for stdout goes there at the end.
+
+    Raises:
+        UserError: stdin or stdout is wanted twice, or is a terminal.
+    """
+    read, written = [*options.pictures, options.mask], [options.output, options.save_mask]
+    for stream, paths in ((sys.stdin, read), (sys.stdout, written)):
+        if paths.count(STREAM) > 1:
+            raise UserError(f"-: {stream.name.strip('<>')} holds one picture; give a file for the other")
+        if STREAM in paths and stream.isatty():
+            raise UserError(f"-: {stream.name.strip('<>')} is a terminal; connect it to a file or a program")
+    if written != [None, None] and STREAM in written and (len(options.pictures) > 1 or options.pictures[0].is_dir()):
+        raise UserError("-: stdout holds one picture; give a folder for many")
+    with tempfile.TemporaryDirectory(prefix="mend-") as folder:
+        if STREAM in read:
+            received = Path(folder, "stdin")
+            received.write_bytes(sys.stdin.buffer.read())
+            options.pictures = [received if path == STREAM else path for path in options.pictures]
+            options.mask = received if options.mask == STREAM else options.mask
+        sent = Path(folder, "stdout")
+        if options.output == STREAM:
+            options.output = sent = sent.with_suffix(suffix(options.pictures[0]))
+        if options.save_mask == STREAM:
+            options.save_mask = sent = sent.with_suffix(".png")
+        yield folder
+        if sent.exists():
+            sys.stdout.buffer.write(sent.read_bytes())
+            sys.stdout.buffer.flush()
+
+
+def suffix(path: Path) -> str:
+    """The suffix of a picture's format, by its content; .png where that cannot be written.
+
+    Raises:
+        UserError: not a picture.
+    """
+    with opened(path.read_bytes(), path.name) as image:
+        kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG, with a preview behind it
+    return next((suffix for suffix in SUFFIXES if SUFFIXES[suffix] == kind and picture.is_written(Path(suffix))), ".png")
+
+
+def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: Say) -> None:
     """Restore one picture, and write it, its mask, or both."""
     for path in filter(None, (job.output, job.save_mask)):
         picture.format_of(path)
     before = picture.read(job.source)
     hole = masks.grown(hole_of(before, job, options), options.grow)
     if doubt := masks.doubt(hole):
-        print(f"warning: {job.source}: {doubt}", file=sys.stderr)
+        say(f"warning: {job.source}: {doubt}")
     if job.save_mask:
         masks.write(hole, job.save_mask)
     if not (job.output and restorer):
@@ -72,10 +123,10 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None) -> No
     restored = restorer.restore(before.pixels(), hole, see_through=not blank)
     after = before.with_restored(restored, hole, opaque=transparent)
     picture.write(after, job.output)
-    note(job.output, picture.altered(job.output), picture.lost(before, job.output))
+    note(say, job.output, picture.altered(job.output), picture.lost(before, job.output))
 
 
-def upscale(job: Job, factor: int, restorer: Restorer | None) -> None:
+def upscale(job: Job, factor: int, restorer: Restorer | None, say: Say) -> None:
     """Enlarge one picture."""
     before = picture.read(job.source)
     pixels = before.pixels()
@@ -84,13 +135,13 @@ def upscale(job: Job, factor: int, restorer: Restorer | None) -> None:
         raise UserError(f"{job.source}: {factor} times larger it has {width} x {height} px; the limit is {LARGEST} px")
     if job.output and restorer:
         picture.write(before.enlarged(restorer.enlarge(pixels, factor)), job.output)
-        note(job.output, picture.lost(before, job.output))
+        note(say, job.output, picture.lost(before, job.output))
 
 
-def note(path: Path, *said: str | None) -> None:
+def note(say: Say, path: Path, *said: str | None) -> None:
     """Say in a line what a format did not keep; nothing where it kept all."""
     if any(said):
-        print(f"note: {path}: {'; '.join(filter(None, said))}", file=sys.stderr)
+        say(f"note: {path}: {'; '.join(filter(None, said))}")
 
 
 def hole_of(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
@@ -125,26 +176,26 @@ def removed(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarra
             return objects.in_box(size, box)
 
 
-class Parser(argparse.ArgumentParser):
-    """One whose complaints are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `UserError`."""
-        raise UserError(f"{message}; see mend --help")
-
-
 def parsed() -> argparse.Namespace:
     """The options.
 
     Raises:
         UserError: options that do not go together.
     """
-    parser = Parser("mend", description="Restore pictures with a trained generator.")
-    parser.add_argument("pictures", nargs="+", type=Path, help="files, or folders of them")
-    parser.add_argument("-o", "--output", type=Path, help="a file with the format's suffix; a folder for many pictures")
+    parser = command.Parser("mend", description="Restore pictures with a trained generator.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"mendline {command.version()}")
+    parser.add_argument("pictures", nargs="+", type=Path, help="files, folders of them, or - for stdin")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="a file with the format's suffix; a folder for many pictures; - for stdout, in the format of the input",
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--mask", type=Path, help="white where to restore, black where to keep; a folder of masks for many pictures"
+        "--mask",
+        type=Path,
+        help="white where to restore, black where to keep; a folder of masks for many pictures; - for stdin",
     )
     where.add_argument("--mask-color", type=colour, help="restore what is painted in it, such as '#ff00ff'")
     where.add_argument(
@@ -160,10 +211,15 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--grow", type=width, default=0, metavar="PX", help="widen the mask by so many pixels")
     parser.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
     parser.add_argument("--save-mask", type=Path, help="write the mask that is used; a folder for many pictures")
-    parser.add_argument("--model", help="a model folder, an ONNX file, or a URI of MLflow; by default one that ships")
+    parser.add_argument(
+        "--model", help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow"
+    )
     options = parser.parse_args()
-    if options.upscale and (options.save_mask or not options.output):
-        raise UserError("--upscale has no mask: name the enlarged picture with -o, and leave --save-mask out")
+    options.kind = "superres" if options.upscale else "restore"
+    if options.upscale and (options.save_mask or options.grow or not options.output):
+        raise UserError(
+            "--upscale has no mask: name the enlarged picture with -o, and leave --save-mask and --grow out"
+        )
     if not options.output and not options.save_mask:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.remove and len(options.remove) == 1 and not options.annotations:
@@ -176,6 +232,13 @@ def colour(text: str) -> tuple[int, ...]:
     return ImageColor.getrgb(text)
 
 
+def width(text: str) -> int:
+    """A whole number from 0 on."""
+    if (number := int(text)) < 0:
+        raise ValueError
+    return number
+
+
 def place(text: str) -> tuple[int, ...]:
     """One, two or four whole numbers."""
     numbers = tuple(int(number) for number in text.split(","))
@@ -184,7 +247,7 @@ def place(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def planned(options: argparse.Namespace) -> list[Job]:
+def planned(options: argparse.Namespace, say: Say) -> list[Job]:
     """What to do, picture by picture.
 
     Raises:
@@ -201,7 +264,7 @@ def planned(options: argparse.Namespace) -> list[Job]:
         return folder / inside
 
     jobs: list[Job] = []
-    for source, inside in found(options.pictures):
+    for source, inside in found(options.pictures, say):
         output = among(options.output, inside if picture.is_written(inside) else inside.with_suffix(".png"))
         save_mask = among(options.save_mask, inside.with_suffix(".png"))
         jobs.append(Job(source, output, save_mask, mask_for(options.mask, inside)))
@@ -209,12 +272,12 @@ def planned(options: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def found(given: list[Path]) -> Iterator[tuple[Path, Path]]:
+def found(given: list[Path], say: Say) -> Iterator[tuple[Path, Path]]:
     """Each picture, and its path below the folder that was given; hidden files aside."""
     for path in given:
         if path.is_dir():
             yield from ((path / inside, inside) for inside in below(path))
-            note(path, passed_over(path))
+            note(say, path, passed_over(path))
         else:
             yield path, Path(path.name)
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = "stopped by SIGINT; run the same command again"
 GRACE = 5.0  # seconds to clean up in; a thread that waits for a network may need longer, and is then cut off
 LOOK = 0.5  # seconds between two looks at DVC
 
@@ -43,6 +44,31 @@ def listen() -> None:
             signal.signal(number, _on_signal)
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=_follow_dvc, args=(_line_to_dvc(),), daemon=True).start()
+
+
+def leave_on_ctrl_c() -> None:
+    """From now on Ctrl-C ends a command at once, imports included: it has nothing to clean up yet."""
+    signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(*_: object) -> None:
+    os.write(2, f"error: {INTERRUPTED}\n".encode())
+    os._exit(128 + signal.SIGINT)
+
+
+@contextmanager
+def on_ctrl_c() -> Iterator[None]:
+    """Inside, Ctrl-C raises `KeyboardInterrupt`, once: a second one must not interrupt the cleaning up."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pipeline.restore.fill import fill
 from pipeline.restore.picture import Picture
 
 NEAR = 32  # of 255, a channel: a brush's colour after JPEG
-RIM = 3  # px around it that are taken whatever they are: what is antialiased, and what a JPEG of quality 90 smears
+SOFT, SMEARED = 2, 3  # px around it that are taken whatever they are: what a brush and what a JPEG of quality 90 mix
+SHARP = 0.5  # share of the paint's edge that has its very colour: in a JPEG it is below 0.25 where there is chroma
 RUN = 18  # px: how far a colour runs: a block of subsampled chroma, and the filter that enlarges it
 COLOURFUL = 64  # of 255: a colour's largest channel less its smallest, from which on its chroma gives it away
 TINT, FAINTEST = 0.06, 6 / 255  # of the way from the picture's chroma to the paint's, and of the range of chroma
@@ -113,13 +114,25 @@ def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
     paint = cv2.inRange(pixels, np.array(least), np.array(most))
     if not paint.any():
         raise UserError(f"no pixel is painted #{bytes(colour[:3]).hex()}, or nearly so; look up the brush's colour")
-    hole = cv2.dilate(paint, np.ones((2 * RIM + 1,) * 2, np.uint8)).astype(bool)
+    if _is_sharp(paint, cv2.inRange(pixels, np.array(colour[:3]), np.array(colour[:3]))):
+        return cv2.dilate(paint, _square(SOFT)).astype(bool)
+    hole = cv2.dilate(paint, _square(SMEARED)).astype(bool)
     if max(colour[:3]) - min(colour[:3]) >= COLOURFUL:
-        reach = cv2.dilate(paint, np.ones((2 * RUN + 1,) * 2, np.uint8)).astype(bool)
+        reach = cv2.dilate(paint, _square(RUN)).astype(bool)
         for tile, around in scales.tiles(reach):
             tinted = _tinted(scales.as_float(pixels[around]), reach[around], colour).astype(np.uint8)
-            hole[tile] |= cv2.dilate(tinted, np.ones((3, 3), np.uint8)).astype(bool)[scales.within(tile, around)]
-    return cv2.morphologyEx(hole.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((2 * RIM + 1,) * 2, np.uint8)).astype(bool)
+            hole[tile] |= cv2.dilate(tinted, _square(1)).astype(bool)[scales.within(tile, around)]
+    return cv2.morphologyEx(hole.astype(np.uint8), cv2.MORPH_CLOSE, _square(SMEARED)).astype(bool)
+
+
+def _is_sharp(paint: np.ndarray, exact: np.ndarray) -> bool:
+    """Whether the edge of the paint has its very colour, as in a PNG, so that nothing was smeared; uint8 HW both."""
+    edge = (paint > 0) & (cv2.erode(paint, _square(2)) == 0)
+    return bool((exact[edge] > 0).mean() > SHARP)
+
+
+def _square(reach: int) -> np.ndarray:
+    return np.ones((2 * reach + 1,) * 2, np.uint8)
 
 
 def _tinted(image: np.ndarray, reach: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
