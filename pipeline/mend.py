@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from PIL import Image, ImageColor
 from pipeline import command, progress, stop
 from pipeline.decode import SUFFIXES, below, opened, passed_over
 from pipeline.errors import UserError, one_line, one_line_errors, told
-from pipeline.restore import masks, objects, picture, scratches
+from pipeline.restore import masks, objects, picture, scratches, windows
 from pipeline.restore.picture import Picture
 from pipeline.restore.restorer import Restorer
 
@@ -40,6 +41,7 @@ class Job:
 
 def main() -> None:
     """Restore each picture. Those that cannot be are named, the rest go on, and the exit code is 1."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of what is still below the limit
     with stop.on_ctrl_c(), one_line_errors():
         options = parsed()
         with streams_as_files(options) as folder:
@@ -120,8 +122,10 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
         return
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or options.mask_color or transparent
-    restored = restorer.restore(before.pixels(), hole, see_through=not blank)
-    after = before.with_restored(restored, hole, opaque=transparent)
+    down, across = box = windows.seen(hole)
+    pixels = before.pixels((across.start, down.start, across.stop, down.stop))
+    restored = restorer.restore(pixels, hole[box], see_through=not blank)
+    after = before.with_restored(restored, hole[box], opaque=transparent, at=(across.start, down.start))
     picture.write(after, job.output)
     note(say, job.output, picture.altered(job.output), picture.lost(before, job.output))
 
@@ -229,21 +233,27 @@ def parsed() -> argparse.Namespace:
 
 def colour(text: str) -> tuple[int, ...]:
     """A colour as Pillow knows them: '#ff00ff', 'magenta', 'rgb(255,0,255)'."""
-    return ImageColor.getrgb(text)
+    try:
+        return ImageColor.getrgb(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"invalid colour value {text!r}; expected one such as '#ff00ff' or magenta") from None
 
 
 def width(text: str) -> int:
     """A whole number from 0 on."""
-    if (number := int(text)) < 0:
-        raise ValueError
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of px from 0 on")
+    return int(text)
 
 
 def place(text: str) -> tuple[int, ...]:
     """One, two or four whole numbers."""
-    numbers = tuple(int(number) for number in text.split(","))
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
     if len(numbers) not in {1, 2, 4}:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text} is neither LEFT,TOP,RIGHT,BOTTOM nor X,Y nor an annotation's id")
     return numbers
 
 

@@ -149,8 +149,10 @@ def _tinted(image: np.ndarray, reach: np.ndarray, colour: tuple[int, ...]) -> np
 
 def grown(hole: np.ndarray, width: int) -> np.ndarray:
     """The mask, wider by so many px on all sides."""
+    if not width:
+        return hole
     wider = hole.copy()
-    for top in range(0, len(hole) if width else 0, STRIP):  # distances take four times the memory of the mask
+    for top in range(0, len(hole), STRIP):  # distances take four times the memory of the mask
         first = max(0, top - width)
         strip = hole[first : top + STRIP + width]
         if strip.any():

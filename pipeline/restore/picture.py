@@ -39,12 +39,16 @@ class Picture:
         """A picture that is turned as the file's, upright."""
         return turned(image, self.orientation)
 
-    def pixels(self) -> np.ndarray:
-        """Upright: uint8 RGB HW3, or uint16 HW3 where 16 bits are stored."""
+    def pixels(self, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
+        """Upright, not to be written to: uint8 RGB HW3, or uint16 HW3 where 16 bits are stored.
+
+        Of a box alone, if one is given: left, top, right, bottom in px, upright.
+        """
         image = self.upright(self.stored)
+        image = image.crop(box) if box else image
         if image.mode == "I;16":
             return np.stack([np.asarray(image)] * 3, axis=-1)
-        return np.array(image.convert("RGB"))
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
     def pixels_in_8_bits(self) -> np.ndarray:
         """Upright uint8 RGB HW3; of 16 bits the upper eight."""
@@ -57,25 +61,28 @@ class Picture:
             return None
         return np.asarray(self.upright(self.stored).getchannel("A")) == 0
 
-    def with_restored(self, restored: np.ndarray, hole: np.ndarray, opaque: bool = False) -> "Picture":
+    def with_restored(
+        self, restored: np.ndarray, hole: np.ndarray, opaque: bool = False, at: tuple[int, int] = (0, 0)
+    ) -> "Picture":
         """The same picture with other colours in the hole; every other pixel stays as it is stored, bit for bit.
 
         Args:
-            restored: as `pixels`.
-            hole: bool HW, upright.
+            restored: as `pixels`, of all of the picture or of a box.
+            hole: bool HW, upright, of the same.
             opaque: in the hole alpha becomes full, or else stays as it is.
+            at: the left and top of the box, in px, upright.
         """
-        colours = self._turned(_in_mode(restored, self.stored.mode))
-        inside = self._turned(Image.fromarray(hole))
-        if "A" in self.stored.mode:
-            colours.putalpha(Image.new("L", colours.size, 255) if opaque else self.stored.getchannel("A"))
-        changed = self.stored.copy()
+        whole = self.upright(self.stored)
+        changed = whole.copy() if whole is self.stored else whole
+        known = changed.crop((*at, at[0] + hole.shape[1], at[1] + hole.shape[0]))
+        colours, inside = _in_mode(restored, changed.mode), Image.fromarray(hole)
+        if "A" in changed.mode:
+            colours.putalpha(Image.new("L", colours.size, 255) if opaque else known.getchannel("A"))
         if changed.mode == "I;16":  # which Pillow cannot paste through a mask
-            array = np.where(np.asarray(inside), np.asarray(colours), np.asarray(changed))
-            changed = Image.fromarray(array)
+            changed.paste(Image.fromarray(np.where(hole, np.asarray(colours), np.asarray(known))), at)
         else:
-            changed.paste(colours, mask=inside)
-        return replace(self, stored=changed)
+            changed.paste(colours, at, inside)
+        return replace(self, stored=self._turned(changed))
 
     def enlarged(self, pixels: np.ndarray) -> "Picture":
         """The same picture with more pixels, as `pixels`; alpha is enlarged by the bicubic filter."""

@@ -260,7 +260,7 @@ def _found(source: str | Path) -> Path:
     ships = sorted(config.parent.name for config in MODELS.glob("*/config.json"))
     if str(source) in ships and not (path / "config.json").exists():
         return MODELS / path
-    if not path.exists():
+    if not path.is_dir() and not (path.is_file() and path.suffix == ".onnx"):
         raise UserError(
             f"{source}: no such model; give a model folder (dvc repro makes data/model), an ONNX file, a URI of MLflow "
             f"(models:/mendline@champion), or the name of a model that ships: {' or '.join(ships)}"

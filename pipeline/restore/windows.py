@@ -5,6 +5,7 @@ A pixel of a hole is seen with as much around it as its restoration reaches: of 
 """
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -31,6 +32,14 @@ def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_thr
         for box in boxes:
             restored[box] = result[within(box, window)]
     return restored
+
+
+def seen(hole: np.ndarray) -> Box:
+    """The box of a picture that is looked at: cut to it, the picture is restored as the whole of it is."""
+    if hole.size <= WHOLE or hole.all() or not hole.any():
+        return slice(0, hole.shape[0]), slice(0, hole.shape[1])
+    down, across = reduce(hull, (window for _, window in windows(hole)))
+    return slice(down.start // CELL * CELL, down.stop), slice(across.start // CELL * CELL, across.stop)
 
 
 def windows(hole: np.ndarray) -> list[Window]:
