@@ -105,7 +105,9 @@ def suffix(path: Path) -> str:
     """
     with opened(path.read_bytes(), path.name) as image:
         kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG, with a preview behind it
-    return next((suffix for suffix in SUFFIXES if SUFFIXES[suffix] == kind and picture.is_written(Path(suffix))), ".png")
+    return next(
+        (suffix for suffix in SUFFIXES if SUFFIXES[suffix] == kind and picture.is_written(Path(suffix))), ".png"
+    )
 
 
 def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: Say) -> None:
@@ -236,7 +238,9 @@ def colour(text: str) -> tuple[int, ...]:
     try:
         return ImageColor.getrgb(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"invalid colour value {text!r}; expected one such as '#ff00ff' or magenta") from None
+        raise argparse.ArgumentTypeError(
+            f"invalid colour value {text!r}; expected one such as '#ff00ff' or magenta"
+        ) from None
 
 
 def width(text: str) -> int:

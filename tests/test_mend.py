@@ -1,14 +1,19 @@
+import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from skimage import data
 
-from pipeline import mend
+from pipeline import command, mend
+from pipeline.restore import windows
 from tests.clone import ROOT
 
 PHOTO = data.coffee()[100:228, 150:350]
@@ -181,6 +186,125 @@ def test_each_mistake_is_one_line(arguments, said, run, folder):
     assert said in lines
     assert len(lines.strip().splitlines()) == 1
     assert not (folder / "out.png").exists()
+
+
+@pytest.mark.parametrize("colour", ["#ff00ff", "#00ff00"])
+def test_paint_in_a_jpeg_leaves_no_tint(colour, run):
+    rgb = ImageColor.getrgb(colour)
+    Image.fromarray(np.where(HOLE[..., None], rgb, PHOTO).astype(np.uint8)).save("painted.jpg", quality=85)
+    assert run("painted.jpg", "--mask-color", colour, "-o", "out.png")[0] == 0
+    off = (pixels("out.png").astype(float) - PHOTO)[HOLE].mean(axis=0)
+    paint = np.array(rgb) - PHOTO[HOLE].mean(axis=0)
+    assert off @ paint / np.linalg.norm(paint) < 8
+    code, said = run("photo.png", "--mask-color", colour, "-o", "nothing.png")
+    assert (code, said.split(", or")[0]) == (1, f"error: photo.png: no pixel is painted {colour}")
+    assert not Path("nothing.png").exists()
+
+
+@pytest.mark.parametrize("options", [["--mask", "mask.png"], ["--mask-color", "#ff00ff"], ["--remove", "20,50,180,58"]])
+def test_any_mask_can_be_grown(options, run):
+    name = "painted.png" if "--mask-color" in options else "photo.png"
+    assert run(name, *options, "--save-mask", "close.png")[0] == 0
+    assert run(name, *options, "--grow", "5", "-o", "out.png", "--save-mask", "wide.png")[0] == 0
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
+    close, wide = pixels("close.png"), pixels("wide.png")
+    assert (wide >= cv2.erode(cv2.dilate(close, disc), np.ones((3, 3)))).all()
+    assert not wide[cv2.dilate(close, np.ones((13, 13))) == 0].any()
+    before, after = pixels(name)[..., :3], pixels("out.png")
+    assert np.array_equal(after[wide == 0], before[wide == 0])
+
+
+def test_a_rotated_picture_with_alpha_is_restored_in_windows_alone(run, monkeypatch):
+    cut = Image.open("cut.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    cut.transpose(Image.Transpose.ROTATE_90).save("turned.png", exif=exif)
+    assert run("turned.png", "-o", "whole.png") == (0, "")
+    monkeypatch.setattr(windows, "WHOLE", 0)
+    monkeypatch.setattr(windows, "CELL", 16)
+    assert run("turned.png", "-o", "windows.png") == (0, "")
+    whole, part = pixels("whole.png").astype(int), pixels("windows.png")
+    assert np.abs(whole - part).max() <= 1
+    assert part[..., 3].min() == 255
+
+
+PIPED = [sys.executable, "-m", "pipeline.mend", "--model", str(ROOT / "models/restore/generator.onnx")]
+ALONE = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("photo.png", "PNG"), ("photo.jpg", "JPEG")])
+def test_a_picture_comes_from_stdin_and_goes_to_stdout_in_its_format(name, kind, folder, run):
+    Image.fromarray(PHOTO).save("photo.jpg")
+    done = subprocess.run(
+        [*PIPED, "-", "--mask", "mask.png", "-o", "-"],
+        input=Path(name).read_bytes(),
+        capture_output=True,
+        check=True,
+        env=ALONE,
+    )
+    assert run(name, "--mask", "mask.png", "-o", f"expected{Path(name).suffix}")[0] == 0
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert image.format == kind
+        assert np.abs(np.asarray(image).astype(int) - pixels(f"expected{Path(name).suffix}")).max() <= 4
+    assert len(done.stderr.splitlines()) == (kind == "JPEG")
+    assert b"/" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-", "--mask", "-", "-o", "out.png"], "-: stdin holds one picture"),
+        (["photo.png", "--mask", "mask.png", "-o", "-", "--save-mask", "-"], "-: stdout holds one picture"),
+        (["photo.png", "photo.png", "--mask", "mask.png", "-o", "-"], "-: stdout holds one picture"),
+        (["-", "--mask", "mask.png", "-o", "out.png"], "stdin: unreadable picture"),
+        (["photo.png", "--mask", "-", "-o", "out.png"], "stdin: unreadable picture"),
+    ],
+)
+def test_each_mistake_with_a_stream_is_one_line(arguments, said, folder):
+    done = subprocess.run([*PIPED, *arguments], input=b"no picture", capture_output=True, env=ALONE)
+    assert done.returncode == 1
+    assert said in done.stderr.decode()
+    assert len(done.stderr.splitlines()) == 1
+    assert b"/tmp" not in done.stderr and b" at 0x" not in done.stderr
+    assert done.stdout == b""
+
+
+def test_who_stops_reading_stdout_gets_one_line(folder):
+    read, written = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*PIPED, "photo.png", "--mask", "mask.png", "-o", "-"], stdout=written, stderr=subprocess.PIPE, env=ALONE
+    )
+    os.close(written)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_while_it_imports_is_one_line(folder):
+    Path("cv2.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    for start in ("import sys; sys.argv[0] = 'mend'; from pipeline.mend import main", None):
+        started = [sys.executable, "-c", start] if start else PIPED
+        environment = ALONE | {"PYTHONPATH": f"{folder}:{ROOT}"}
+        done = subprocess.run(started, capture_output=True, text=True, env=environment)
+        assert (done.returncode, done.stderr) == (130, "error: stopped by SIGINT; run the same command again\n")
+
+
+def test_ctrl_c_while_it_writes_is_one_line_and_leaves_nothing(run, folder, monkeypatch):
+    before = sorted(folder.iterdir())
+
+    def save(image, path, *arguments, **settings):
+        Path(path).write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    code, said = run("photo.png", "--mask", "mask.png", "-o", "out.png")
+    assert (code, said) == (130, "error: stopped by SIGINT; run the same command again\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_it_says_its_version(folder):
+    done = subprocess.run([*PIPED, "--version"], capture_output=True, text=True, check=True, env=ALONE)
+    assert done.stdout == f"mendline {command.version()}\n"
 
 
 def test_the_command_runs_by_itself(folder):

@@ -137,11 +137,11 @@ class Restorer:
 
     def _one(self, image: np.ndarray, hole: np.ndarray, see_through: bool) -> np.ndarray:
         """One, HWC."""
+        numbered = _numbered(image, hole)
         if not hole.any():
             return image.copy()
         if self.corruptions and all(map(_enlarges, self.corruptions)) and not hole.all():
             raise UserError(f"{self.name}: was trained to enlarge, and knows no holes; use the model restore")
-        numbered = _numbered(image, hole)
         see_through = see_through and numbered is image
         colours = numbered if image.shape[-1] == 3 else numbered.repeat(3, axis=-1)
         restored = windows.restore(partial(scales.restore, self.network, self.prior), colours, hole, see_through)

@@ -1,10 +1,17 @@
+import io
+
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
+from skimage import data
 
 from pipeline.errors import UserError
 from pipeline.restore import masks, picture
+from pipeline.restore.restorer import MODELS, Restorer
 from tests.tiff import tiff
+
+RESTORER = Restorer.load(MODELS / "restore/generator.onnx")
 
 
 @pytest.fixture
@@ -58,6 +65,74 @@ def test_a_colour_is_found_after_jpeg_too(tmp_path):
     found = masks.of_colour(picture.read(tmp_path / "painted.jpg").pixels(), (255, 0, 255))
     assert found[LEFT].all()
     assert not found[:, 24:].any()
+
+
+def strokes(photo: np.ndarray) -> np.ndarray:
+    painted = np.zeros(photo.shape[:2], np.uint8)
+    for width, turns in (
+        (3, [(20, 30), (200, 60), (90, 120)]),
+        (8, [(30, 200), (220, 150)]),
+        (14, [(120, 90), (230, 230)]),
+    ):
+        cv2.polylines(painted, [np.array(turns)], False, 1, width)
+    return painted.astype(bool)
+
+
+def as_jpeg(pixels: np.ndarray, quality: int, subsampling: int) -> np.ndarray:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "JPEG", quality=quality, subsampling=subsampling)
+    return np.array(Image.open(content))
+
+
+def moved_to(colour: tuple[int, ...], before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How far chroma has come towards a colour's, of 255."""
+    paint = np.full_like(before, colour)
+    *pictures, aim = (cv2.cvtColor(p, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(float) for p in (before, after, paint))
+    way = aim - pictures[0]
+    return ((pictures[1] - pictures[0]) * way).sum(axis=-1) / np.maximum(1, np.linalg.norm(way, axis=-1))
+
+
+@pytest.mark.parametrize("colour", ["magenta", "lime", "red", "blue"])
+@pytest.mark.parametrize(("quality", "subsampling"), [(75, 2), (90, 2), (75, 0), (95, 0)])
+def test_all_that_a_colour_has_run_into_in_a_jpeg_is_taken_and_leaves_no_tint(colour, quality, subsampling):
+    photo, rgb = np.ascontiguousarray(data.coffee()[20:276, 100:356]), ImageColor.getrgb(colour)
+    painted = strokes(photo)
+    clean = as_jpeg(photo, quality, subsampling)
+    seen = as_jpeg(np.where(painted[..., None], np.uint8(rgb), photo), quality, subsampling)
+    hole = masks.of_colour(seen, rgb)
+    tinted = moved_to(rgb, clean, seen) > 12
+    assert hole[painted].all()
+    assert (tinted & ~hole).sum() < 0.02 * tinted.sum()
+    assert moved_to(rgb, clean, seen)[~hole].max() < 40
+    assert hole.sum() < 3.1 * painted.sum()
+    restored = RESTORER.restore(seen, hole, see_through=False)
+    assert np.abs(moved_to(rgb, clean, restored)[painted].mean()) < 8
+    assert np.percentile(moved_to(rgb, clean, restored), 99) < 25
+
+
+@pytest.mark.parametrize("colour", ["white", "black"])
+def test_paint_without_colour_is_taken_with_its_rim(colour):
+    photo, rgb = np.ascontiguousarray(data.chelsea()[20:276, 100:356]), ImageColor.getrgb(colour)
+    painted = strokes(photo)
+    hole = masks.of_colour(as_jpeg(np.where(painted[..., None], np.uint8(rgb), photo), 75, 2), rgb)
+    assert hole[cv2.dilate(painted.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0].mean() > 0.99
+    assert hole.sum() < 3 * painted.sum()
+
+
+def test_a_colour_that_is_nowhere_is_said():
+    with pytest.raises(UserError, match="no pixel is painted #00ff00"):
+        masks.of_colour(data.coffee(), (0, 255, 0))
+
+
+@pytest.mark.parametrize("strip", [7, 1024])
+def test_a_mask_grows_by_its_width_to_all_sides(strip, monkeypatch):
+    monkeypatch.setattr(masks, "STRIP", strip)
+    hole = np.zeros((40, 60), bool)
+    hole[20, 30] = True
+    y, x = np.mgrid[:40, :60]
+    for width in (0, 1, 5, 16, 99):
+        assert np.array_equal(masks.grown(hole, width), np.hypot(y - 20, x - 30) <= width)
+    assert not masks.grown(np.zeros((5, 5), bool), 3).any()
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,35 @@ def test_it_restores_as_the_pipeline_evaluates():
 )
 def test_a_mask_of_any_kind_will_do(mask):
     assert np.array_equal(RESTORER(PHOTO, mask), RESTORED)
+
+
+@pytest.mark.parametrize("white", [1, 255, 65535])
+def test_an_integer_mask_may_have_any_white(white):
+    assert np.array_equal(RESTORER(PHOTO, np.where(HOLE, white, 0)), RESTORED)
+
+
+@pytest.mark.parametrize("white", [5, 127, 256, 32767, 65536, -1])
+def test_integers_whose_white_is_not_sure_are_refused_with_what_was_seen(white):
+    with pytest.raises(ValueError, match=f"from {min(0, white)} to {max(0, white)}; expected bool"):
+        RESTORER(PHOTO, np.where(HOLE, white, 0))
+
+
+def test_pixels_may_be_missing_under_the_mask_alone():
+    floats = PHOTO.astype(np.float32) / 255
+    missing = np.where(HOLE[..., None], np.float32(np.nan), floats)
+    assert np.array_equal(RESTORER(missing, HOLE), RESTORER(floats, HOLE, see_through=False))
+    with pytest.raises(ValueError, match="NaN at row 40, column 30"):
+        RESTORER(missing, np.roll(HOLE, 30, axis=0))
+    with pytest.raises(ValueError, match=r"floats from 0.0 to 255.0; expected \[0, 1\]"):
+        RESTORER(floats * 255 / floats.max(), HOLE)
+
+
+@pytest.mark.parametrize("wrong", [None, "mask.png", [[True]]])
+def test_what_is_neither_picture_nor_mask_is_named_by_its_type(wrong):
+    with pytest.raises(TypeError, match=f"a mask of type {type(wrong).__name__}; expected a PIL image"):
+        RESTORER(PHOTO, wrong)
+    with pytest.raises(TypeError, match=f"a picture of type {type(wrong).__name__}; expected a PIL image"):
+        RESTORER(wrong, HOLE)
 
 
 @pytest.mark.parametrize("mode", ["1", "RGB", "P", "RGBA", "LA"])
@@ -106,6 +137,40 @@ def test_what_does_not_fit_is_refused(image, mask):
 def test_no_model_is_said_in_one_line(tmp_path):
     with pytest.raises(UserError, match="no model"):
         Restorer.load(tmp_path)
+
+
+def test_a_model_that_ships_is_found_by_its_name_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "restore").mkdir()
+    assert np.array_equal(Restorer.load("restore")(PHOTO, HOLE), RESTORED)
+    for missing in ("nope", "models/nope", tmp_path / "generator.onnx"):
+        with pytest.raises(UserError, match="no such model; give a model folder .* that ships: restore or superres"):
+            Restorer.load(missing)
+
+
+def test_a_model_does_what_it_was_trained_for_alone():
+    enlarger = Restorer.load("superres")
+    with pytest.raises(UserError, match="superres: was trained to enlarge, and knows no holes; use the model restore"):
+        enlarger(PHOTO, HOLE)
+    with pytest.raises(UserError, match="cannot enlarge; use the model superres"):
+        RESTORER.enlarge(PHOTO, 2)
+    with pytest.raises(ValueError, match="a factor of 5"):
+        enlarger.enlarge(PHOTO, 5)
+
+
+def test_a_model_of_which_nothing_says_what_it_is_for_does_both(tmp_path):
+    for name in ("config.json", "generator.safetensors"):
+        shutil.copy(MODELS / "restore" / name, tmp_path)
+    own = Restorer.load(tmp_path)
+    assert np.array_equal(own(PHOTO, HOLE), RESTORED)
+    assert own.enlarge(PHOTO, 2).shape == (256, 320, 3)
+
+
+def test_a_restored_picture_is_another():
+    with pytest.warns(UserWarning, match="black all over"):
+        restored = RESTORER(PHOTO, np.zeros_like(HOLE))
+    assert np.array_equal(restored, PHOTO)
+    assert not np.shares_memory(restored, PHOTO)
 
 
 def test_a_picture_is_enlarged_better_than_by_the_filter():

@@ -1,0 +1,105 @@
+import resource
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage import data
+
+from pipeline.restore import scales, windows
+from tests.clone import ROOT
+
+PHOTO = cv2.resize(data.coffee(), (1400, 1000), interpolation=cv2.INTER_CUBIC)
+
+
+def far_sighted(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """In place of a network, for speed: what is seen as far as a generator sees, 100 px."""
+    return (start + cv2.blur(image, (201, 201)) * hole[..., None]) / 2
+
+
+def restore(image: np.ndarray, hole: np.ndarray, see_through: bool) -> np.ndarray:
+    return scales.restore(far_sighted, "plate", image, hole, see_through)
+
+
+def drawn(*shapes) -> np.ndarray:
+    hole = np.zeros(PHOTO.shape[:2], np.uint8)
+    for draw, *arguments in shapes:
+        draw(hole, *arguments, 1, -1 if draw is not cv2.line else 3)
+    return hole.astype(bool)
+
+
+HOLES = {
+    "one": drawn((cv2.rectangle, (701, 403), (730, 440))),
+    "at corners": drawn((cv2.rectangle, (0, 0), (40, 30)), (cv2.rectangle, (1380, 970), (1399, 999))),
+    "a scratch": drawn((cv2.line, (3, 10), (1390, 990))),
+    "some": drawn(*((cv2.circle, (150 * k, 60 + 77 * k), 2 + 4 * k) for k in range(9))),
+}
+
+
+@pytest.mark.parametrize("name", HOLES)
+@pytest.mark.parametrize("see_through", [True, False])
+def test_in_windows_a_picture_is_restored_as_the_whole_of_it(name, see_through, monkeypatch):
+    hole = HOLES[name]
+    expected = windows.restore(restore, PHOTO, hole, see_through)
+    monkeypatch.setattr(windows, "WHOLE", 0)
+    monkeypatch.setattr(windows, "MOST", 2**19)
+    monkeypatch.setattr(windows, "CELL", 256)
+    restored = windows.restore(restore, PHOTO, hole, see_through)
+    assert np.abs(restored.astype(int) - expected).max() <= 1
+    assert np.array_equal(restored[~hole], PHOTO[~hole])
+    box = windows.seen(hole)
+    assert np.abs(windows.restore(restore, PHOTO[box], hole[box], see_through).astype(int) - expected[box]).max() <= 1
+    assert not np.delete(np.delete(hole, np.r_[box[0]], 0), np.r_[box[1]], 1).any()
+
+
+def test_what_is_far_from_a_hole_is_not_looked_at(monkeypatch):
+    monkeypatch.setattr(windows, "WHOLE", 0)
+    seen = []
+
+    def record(image, hole, see_through):
+        seen.append(image.shape[:2])
+        return image
+
+    windows.restore(record, PHOTO, drawn((cv2.circle, (100, 100), 3), (cv2.circle, (1300, 900), 3)), True)
+    assert len(seen) == 2
+    assert max(height * width for height, width in seen) < PHOTO[..., 0].size / 5
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(0, 999), st.floats(0, 0.3))
+def test_windows_cover_every_hole_with_its_margin(height, width, seed, share):
+    rng = np.random.default_rng(seed)
+    hole = cv2.resize(rng.random((9, 9)), (width, height), interpolation=cv2.INTER_NEAREST) < share
+    covered = np.zeros_like(hole)
+    for boxes, window in windows.windows(hole):
+        for box in boxes:
+            covered[box] = True
+            for inner, outer, end in zip(box, window, hole.shape, strict=True):
+                assert outer.start <= max(0, inner.start - scales.MARGIN)
+                assert outer.stop >= min(end, inner.stop + scales.MARGIN)
+    assert covered[hole].all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [13_000])
+def test_a_huge_picture_with_a_small_hole_takes_little_more_memory_than_it_has(size, tmp_path):
+    picture = np.tile(data.coffee()[:250, :250], (size // 250, size // 250, 1))
+    hole = np.zeros((size, size), np.uint8)
+    hole[size // 2 :, size // 2 :][:100, :100] = 255
+    Image.fromarray(picture).save(tmp_path / "photo.png", compress_level=1)
+    Image.fromarray(hole).save(tmp_path / "mask.png", compress_level=1)
+    command = [sys.executable, "-m", "pipeline.mend", "photo.png", "--mask", "mask.png", "-o", "out.bmp"]
+    model = str(ROOT / "models/restore/generator.onnx")
+    most = 4 * picture.nbytes
+    subprocess.run(
+        [*command, "--model", model],
+        check=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (most, most)),
+    )
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out.bmp"))[hole == 0], picture[hole == 0])
