@@ -78,7 +78,7 @@ def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
             raise UserError(f"-: {stream.name.strip('<>')} holds one picture; give a file for the other")
         if STREAM in paths and stream.isatty():
             raise UserError(f"-: {stream.name.strip('<>')} is a terminal; connect it to a file or a program")
-    if written != [None, None] and STREAM in written and (len(options.pictures) > 1 or options.pictures[0].is_dir()):
+    if STREAM in written and (len(options.pictures) > 1 or options.pictures[0].is_dir()):
         raise UserError("-: stdout holds one picture; give a folder for many")
     with tempfile.TemporaryDirectory(prefix="mend-") as folder:
         if STREAM in read:
@@ -105,9 +105,8 @@ def suffix(path: Path) -> str:
     """
     with opened(path.read_bytes(), path.name) as image:
         kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG, with a preview behind it
-    return next(
-        (suffix for suffix in SUFFIXES if SUFFIXES[suffix] == kind and picture.is_written(Path(suffix))), ".png"
-    )
+    written = (suffix for suffix in SUFFIXES if SUFFIXES[suffix] == kind and picture.is_written(Path(f"a{suffix}")))
+    return next(written, ".png")
 
 
 def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: Say) -> None:

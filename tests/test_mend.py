@@ -261,7 +261,7 @@ def test_a_picture_comes_from_stdin_and_goes_to_stdout_in_its_format(name, kind,
     ],
 )
 def test_each_mistake_with_a_stream_is_one_line(arguments, said, folder):
-    done = subprocess.run([*PIPED, *arguments], input=b"no picture", capture_output=True, env=ALONE)
+    done = subprocess.run([*PIPED, *arguments], check=False, input=b"no picture", capture_output=True, env=ALONE)
     assert done.returncode == 1
     assert said in done.stderr.decode()
     assert len(done.stderr.splitlines()) == 1
@@ -273,7 +273,11 @@ def test_who_stops_reading_stdout_gets_one_line(folder):
     read, written = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [*PIPED, "photo.png", "--mask", "mask.png", "-o", "-"], stdout=written, stderr=subprocess.PIPE, env=ALONE
+        [*PIPED, "photo.png", "--mask", "mask.png", "-o", "-"],
+        check=False,
+        stdout=written,
+        stderr=subprocess.PIPE,
+        env=ALONE,
     )
     os.close(written)
     assert done.returncode == 1
@@ -285,7 +289,7 @@ def test_ctrl_c_while_it_imports_is_one_line(folder):
     for start in ("import sys; sys.argv[0] = 'mend'; from pipeline.mend import main", None):
         started = [sys.executable, "-c", start] if start else PIPED
         environment = ALONE | {"PYTHONPATH": f"{folder}:{ROOT}"}
-        done = subprocess.run(started, capture_output=True, text=True, env=environment)
+        done = subprocess.run(started, check=False, capture_output=True, text=True, env=environment)
         assert (done.returncode, done.stderr) == (130, "error: stopped by SIGINT; run the same command again\n")
 
 
