@@ -142,7 +142,8 @@ class Restorer:
             return image.copy()
         if self.corruptions and all(map(_enlarges, self.corruptions)) and not hole.all():
             raise UserError(f"{self.name}: was trained to enlarge, and knows no holes; use the model restore")
-        see_through = see_through and numbered is image
+        if numbered is not image:  # what is missing shows nothing
+            see_through = False
         colours = numbered if image.shape[-1] == 3 else numbered.repeat(3, axis=-1)
         restored = windows.restore(partial(scales.restore, self.network, self.prior), colours, hole, see_through)
         if image.shape[-1] == 3:
