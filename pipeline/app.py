@@ -1,6 +1,7 @@
 """The page on which pictures are restored: `make app`.
 
-Uploads lie in a temporary folder, for minutes; the folder goes when the server does.
+Uploads lie in a temporary folder, for minutes; the folder goes when the server does. Their sizes, their sum and the
+number of pictures that are worked on at once are bounded.
 """
 
 from pipeline import command
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -29,15 +31,21 @@ from pipeline.params import load
 from pipeline.restore import editing, picture, scales, scratches
 from pipeline.restore.picture import Picture
 from pipeline.restore.restorer import MODELS, Restorer
+from pipeline.uploads import refuse_when_full
 
-MOST_BYTES = "40mb"
+MOST_BYTES = 40 * 2**20
 MOST_PIXELS = 25_000_000
 SHOWN = 1024  # px: longest side of what the browser shows and paints on; the file itself is restored
 PAINT = "#ff00ff"
+ALIKE = 16  # of 255: the most that the editor's picture differs on average from the photo it shows
 SWEEP, AGE = 30, 600  # seconds: how often files are looked at, and how old they get
 RADIUS = 3  # px: of the classical methods
 GAN, TELEA, NAVIER_STOKES = "GAN", "Telea", "Navier-Stokes"
 DAMAGE, OBJECT = "damage: what shines through is used", "an object: it goes"
+PREVIEWS, RESTORATIONS = "previews", "restorations"  # queues: in each of them one picture is worked on at a time
+EMPTY = "() => null"
+START = "() => [{__type__: 'update', interactive: false}, null, {__type__: 'update', interactive: false, value: null}]"
+ACTIVE = "() => ({__type__: 'update', interactive: true})"
 EXAMPLES = {"scratches": ("chelsea", "scratch"), "stains": ("coffee", "stain"), "paint": ("astronaut", "freeform")}
 
 Editor = dict[str, Any]
@@ -50,6 +58,9 @@ def main(model: str | None) -> None:
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
         try:
             import gradio as gr
+            from starlette.middleware import Middleware
+
+            from pipeline.gate import Gate
         except ImportError:
             raise UserError("Gradio is not installed; pip install gradio") from None
         except ValueError as error:
@@ -57,9 +68,10 @@ def main(model: str | None) -> None:
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
         page = built(Restorer.load(model or MODELS / "restore"), Restorer.load(MODELS / "superres"))
-        page.queue(max_size=50, default_concurrency_limit=1)
+        page.queue(max_size=50, default_concurrency_limit=1, api_open=False)
         page.launch(
             max_file_size=MOST_BYTES,
+            app_kwargs={"middleware": [Middleware(Gate, Path(folder), MOST_BYTES)]},
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             run_history=False,
             footer_links=[],
@@ -74,10 +86,11 @@ def forget(folder: Path, over: threading.Event) -> None:
 
 
 def sweep(folder: Path, age: float) -> None:
-    """Delete the files that are older than so many seconds."""
-    for path in folder.rglob("*"):
-        if path.is_file() and time.time() - path.stat().st_mtime > age:
-            path.unlink(missing_ok=True)
+    """Delete the files that are older than so many seconds, and the folders that are left empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        with suppress(OSError):  # deleted meanwhile, or not empty
+            if time.time() - path.stat().st_mtime > age:
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 def built(restorer: Restorer, enlarger: Restorer) -> Any:
@@ -99,69 +112,94 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
     """A photo, paint over its damage, before and after."""
     with gr.Row():
         with gr.Column(min_width=300):
-            photo = gr.File(label="Photo", file_types=list(SUFFIXES), height=110, elem_id="photo")
+            photo = photograph(gr, "Photo", "photo")
             with gr.Row():
                 examples = [gr.Button(f"Example: {name}", size="sm", min_width=80) for name in EXAMPLES]
-            editor = canvas(gr, "Paint over the damage", "canvas")
+            editor = canvas(gr, "Paint over the damage", "canvas", photo)
             propose = gr.Button("Propose scratches (a guess: look at it)", size="sm")
             kind = gr.Radio([DAMAGE, OBJECT], value=DAMAGE, label="What is under the paint")
             method = gr.Radio([GAN, TELEA, NAVIER_STOKES], value=GAN, label="Method")
             button = gr.Button("Restore", variant="primary", elem_id="restore")
         with gr.Column(min_width=300):
-            slider, download = results(gr, "restored")
-    photo.upload(told(gr, shown_for_painting), photo, editor)
+            results = before_and_after(gr, "restored")
     for name, chosen in zip(EXAMPLES, examples, strict=True):
-        chosen.click(partial(example, name), None, [photo, editor])
-    propose.click(told(gr, proposed), photo, editor)
-    button.click(
-        told(gr, partial(restored, restorer)), [photo, editor, kind, method], [slider, download], api_name="restore"
-    )
+        shows(gr, chosen.click, partial(example, name), None, [photo, editor], editor)
+    shows(gr, propose.click, proposed, photo, editor, editor)
+    makes(gr, button, partial(restored, restorer), [photo, editor, kind, method], results, "restore")
 
 
 def enlarge_tab(gr: Any, enlarger: Restorer) -> None:
     """A photo, twice or four times the size."""
     with gr.Row():
         with gr.Column(min_width=300):
-            photo = gr.File(label="Photo", file_types=list(SUFFIXES), height=110, elem_id="small-photo")
+            photo = photograph(gr, "Photo", "small-photo")
             factor = gr.Radio([2, 4], value=2, label="Times")
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
-            slider, download = results(gr, "enlarged")
-    button.click(told(gr, partial(enlarged, enlarger)), [photo, factor], [slider, download], api_name="enlarge")
+            results = before_and_after(gr, "enlarged")
+    makes(gr, button, partial(enlarged, enlarger), [photo, factor], results, "enlarge")
 
 
 def insert_tab(gr: Any, restorer: Restorer) -> None:
     """An object out of one photo into another."""
     with gr.Row():
         with gr.Column(min_width=300):
-            source = gr.File(label="Photo with the object", file_types=list(SUFFIXES), height=110)
-            editor = canvas(gr, "Paint over the object", "object-canvas")
+            source = photograph(gr, "Photo with the object", "object-photo")
+            editor = canvas(gr, "Paint over the object", "object-canvas", source)
         with gr.Column(min_width=300):
-            photo = gr.File(label="Photo to put it into", file_types=list(SUFFIXES), height=110)
+            photo = photograph(gr, "Photo to put it into", "target-photo")
             across = gr.Slider(0, 100, 50, label="From the left, %")
             down = gr.Slider(0, 100, 50, label="From the top, %")
             size = gr.Slider(5, 400, 100, label="Size, %")
-            button = gr.Button("Insert", variant="primary")
-            slider, download = results(gr, "inserted")
-    source.upload(told(gr, shown_for_painting), source, editor)
+            button = gr.Button("Insert", variant="primary", elem_id="insert")
+            results = before_and_after(gr, "inserted")
     inputs = [source, editor, photo, across, down, size]
-    button.click(told(gr, partial(inserted, restorer)), inputs, [slider, download], api_name="insert")
+    makes(gr, button, partial(inserted, restorer), inputs, results, "insert")
 
 
-def canvas(gr: Any, label: str, name: str) -> Any:
-    """Where masks are painted."""
+def photograph(gr: Any, label: str, name: str) -> Any:
+    """Where a photo is dropped."""
+    from pipeline.canvas import Photo
+
+    return Photo(label=label, file_types=list(SUFFIXES), height=110, elem_id=name)
+
+
+def canvas(gr: Any, label: str, name: str, photo: Any) -> Any:
+    """Where masks are painted on a photo: on each that is dropped, and anew on the same when it is cleared."""
     from pipeline.canvas import Canvas
 
     brush = gr.Brush(colors=[PAINT], color_mode="fixed", default_size=24)
     layers = gr.LayerOptions(allow_additional_layers=False, disabled=True)
     options = {"sources": (), "transforms": (), "layers": layers, "brush": brush, "format": "png", "elem_id": name}
-    return Canvas(label=label, canvas_size=(SHOWN, SHOWN), height=420, **options)
+    editor = Canvas(label=label, canvas_size=(SHOWN, SHOWN), height=420, **options)
+    shows(gr, photo.upload, shown_for_painting, photo, editor, editor)
+    shows(gr, editor.clear, shown_for_painting, photo, editor, editor)
+    photo.clear(None, None, editor, js=EMPTY)
+    return editor
 
 
-def results(gr: Any, name: str) -> tuple[Any, Any]:
-    """Before and after, and the file."""
+def before_and_after(gr: Any, name: str) -> tuple[Any, Any]:
+    """The slider, and the file, once there is one."""
     slider = gr.ImageSlider(label="Before and after", interactive=False, elem_id=f"{name}-slider", max_height=600)
-    return slider, gr.DownloadButton("Download", elem_id=f"{name}-download")
+    return slider, gr.DownloadButton("Download", interactive=False, elem_id=f"{name}-download")
+
+
+def shows(gr: Any, event: Callable, function: Callable, inputs: Any, outputs: Any, editor: Any) -> None:
+    """On the event, what the function gives for the editor is shown in it.
+
+    The editor is emptied first: Gradio fits a layer into what the last stroke left there, scaled and moved.
+    """
+    emptied = event(None, None, editor, js=EMPTY)
+    emptied.then(told(gr, function), inputs, outputs, concurrency_id=PREVIEWS)
+
+
+def makes(gr: Any, button: Any, function: Callable, inputs: list, results: tuple[Any, Any], name: str) -> None:
+    """On a click, the function's results are shown; until they are there, nothing older can be looked at or had."""
+    slider, download = results
+    started = button.click(None, None, [button, slider, download], js=START)
+    ended = started.then(told(gr, function), inputs, [slider, download], api_name=name, concurrency_id=RESTORATIONS)
+    ended.then(None, None, button, js=ACTIVE)
+    ended.success(None, None, download, js=ACTIVE)
 
 
 def told(gr: Any, function: Callable) -> Callable:
@@ -180,7 +218,7 @@ def told(gr: Any, function: Callable) -> Callable:
 def shown_for_painting(photo: str | None) -> Editor:
     """The photo in the editor."""
     background = preview(opened(photo).pixels_in_8_bits())
-    return {"background": background, "layers": [], "composite": None}
+    return painted_over(background, np.zeros(background.shape[:2], bool))
 
 
 def example(name: str) -> tuple[str, Editor]:
@@ -192,7 +230,7 @@ def example(name: str) -> tuple[str, Editor]:
     title, kind = EXAMPLES[name]
     params = load(MODELS / "restore/params.yaml").corrupt
     image, hole = draw.damage(kind, getattr(data, title)(), np.random.default_rng(1), params, None)
-    path = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"])) / f"{title}.png"
+    path = Path(tempfile.mkdtemp(dir=stored())) / f"{title}.png"
     Image.fromarray(image).save(path)
     return str(path), painted_over(preview(image), hole)
 
@@ -204,10 +242,12 @@ def proposed(photo: str | None) -> Editor:
 
 
 def painted_over(background: np.ndarray, hole: np.ndarray) -> Editor:
-    """What the editor shows: a layer of paint on the background.
+    """What an empty editor shows: a layer of paint on the background.
 
-    The layer is as large as the canvas, the picture in its corner: Gradio moves a smaller one to the middle.
+    The layer is as large as the canvas, the picture in its corner: Gradio moves a smaller one to the middle. It is
+    there without paint too: it is where Gradio's history begins, whose first step would else take the photo back.
     """
+    refuse_when_full(stored(), 2 * 4 * SHOWN**2)
     height, width = background.shape[:2]
     layer = np.zeros((SHOWN, SHOWN, 4), np.uint8)
     shrunk = Image.fromarray(hole).convert("L").resize((width, height), Image.Resampling.BOX)
@@ -218,7 +258,7 @@ def painted_over(background: np.ndarray, hole: np.ndarray) -> Editor:
 def restored(restorer: Restorer, photo: str | None, editor: Editor, kind: str, method: str) -> tuple:
     """Before and after for the slider, and the restored file."""
     before = opened(photo)
-    hole = painted(editor, before.size)
+    hole = painted(editor, before)
     pixels = before.pixels()
     if method == GAN:
         result = restorer.restore(pixels, hole, see_through=kind == DAMAGE)
@@ -247,7 +287,7 @@ def inserted(
 ) -> tuple:
     """Before and after for the slider, and the file with the object."""
     origin, before = opened(source), opened(photo)
-    silhouette = painted(editor, origin.size)
+    silhouette = painted(editor, origin)
     if origin.size[0] * origin.size[1] * (size / 100) ** 2 > MOST_PIXELS:
         raise UserError(f"the object would be too large; at most {MOST_PIXELS / 1e6:.0f} million pixels, please")
     at = round(across / 100 * before.size[0]), round(down / 100 * before.size[1])
@@ -280,20 +320,23 @@ def opened(photo: str | None, most: int = MOST_PIXELS) -> Picture:
         raise UserError(str(error).replace(str(path), path.name)) from None
 
 
-def painted(editor: Editor | None, size: tuple[int, int]) -> np.ndarray:
-    """Where there is paint; bool, at the size (width, height) of the picture itself.
+def painted(editor: Editor | None, photo: Picture) -> np.ndarray:
+    """Where there is paint on the photo; bool, at the size of the photo itself.
 
     Raises:
-        UserError: nowhere.
+        UserError: nowhere, or it is on another picture.
     """
-    hole = np.zeros((1, 1), bool)
-    if editor and editor["background"] is not None:
-        height, width = editor["background"].shape[:2]
-        for layer in editor["layers"]:  # one that is untouched comes back as large as `painted_over` made it
-            hole = hole | (layer[:height, :width, 3] > 127)
-    if not hole.any():
+    shown = preview(photo.pixels_in_8_bits())
+    height, width = shown.shape[:2]
+    layers = [layer[:height, :width, 3] > 127 for layer in editor["layers"]] if editor else []  # cut: `painted_over`
+    if not editor or not any(layer.any() for layer in layers):
         raise UserError("nothing is painted; paint over the damage first")
-    return np.asarray(Image.fromarray(hole).convert("L").resize(size, Image.Resampling.NEAREST)) > 0
+    background = editor["background"][..., :3]
+    alike = background.shape == shown.shape and all(layer.shape == shown.shape[:2] for layer in layers)
+    if not alike or np.abs(background.astype(int) - shown).mean() > ALIKE:
+        raise UserError("the paint is on another picture; drop the photo again, and paint on it")
+    hole = np.any(layers, axis=0)
+    return np.asarray(Image.fromarray(hole).convert("L").resize(photo.size, Image.Resampling.NEAREST)) > 0
 
 
 def preview(pixels: np.ndarray) -> np.ndarray:
@@ -303,11 +346,16 @@ def preview(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(image)
 
 
+def stored() -> Path:
+    """The folder of the uploads and results."""
+    return Path(os.environ["GRADIO_TEMP_DIR"])
+
+
 def saved(after: Picture, photo: str | None, how: str) -> str:
     """The file to download: PNG, which keeps what was not painted over bit for bit (TIFF where colours are CMYK)."""
     suffix = ".tif" if after.stored.mode == "CMYK" else ".png"
-    folder = Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"]))
-    path = folder / f"{Path(photo or 'picture').stem}-{how.lower()}{suffix}"
+    refuse_when_full(stored(), np.asarray(after.stored).nbytes + 2 * 4 * SHOWN**2)
+    path = Path(tempfile.mkdtemp(dir=stored())) / f"{Path(photo or 'picture').stem}-{how.lower()}{suffix}"
     picture.write(after, path)
     return str(path)
 

@@ -1,4 +1,4 @@
-"""Gradio's image editor, with bounds on what it takes from a stranger."""
+"""Gradio's file and image editor, with bounds on what they take from a stranger."""
 
 from pathlib import Path
 from typing import Any
@@ -9,35 +9,49 @@ from gradio.components.base import server
 from pipeline.decode import sides
 from pipeline.errors import UserError
 
-MOST_BYTES = 8_000_000  # of a layer, as the browser sends it
 MOST_LAYERS = 4
-WAITING = 20  # layers' sets that have been sent and not been used
+ADDRESS = ("http://", "https://")
+
+
+def _uploaded(path: Any) -> Any:
+    if str(path).lower().startswith(ADDRESS):
+        raise gr.Error("upload the picture; addresses are not fetched", print_exception=False)
+    return path
+
+
+class Photo(gr.File):
+    """The file; it is uploaded, not fetched from an address, which would fill the disk past all bounds."""
+
+    is_template = True  # the page shows it as what it derives from
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> str | None:
+        """As the file's, but for addresses."""
+        return await super().async_move_resource_to_block_cache(_uploaded(url_or_file_path))
 
 
 class Canvas(gr.ImageEditor):
     """The editor; a picture or layer of more than `canvas_size` is refused before it is decoded."""
 
-    is_template = True  # the page shows it as what it derives from
+    is_template = True
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> str | None:
+        """As the editor's, but for addresses."""
+        return await super().async_move_resource_to_block_cache(_uploaded(url_or_file_path))
 
     def preprocess(self, payload: Any) -> Any:
         """As the editor's, after a look at all headers."""
         if payload is None:
             return None
-        kept = self.blob_storage.get(payload.id) if payload.id else payload
-        if kept:
-            parts = [part for part in (kept.background, *kept.layers, kept.composite) if part is not None]
-            if len(parts) > MOST_LAYERS + 2:
-                raise gr.Error("too many layers", print_exception=False)
-            for part in parts:
-                self._check(part)
+        parts = [part for part in (payload.background, *payload.layers, payload.composite) if part is not None]
+        if len(parts) > MOST_LAYERS + 2:
+            raise gr.Error("too many layers", print_exception=False)
+        for part in parts:
+            self._check(part)
         return super().preprocess(payload)
 
     def _check(self, part: Any) -> None:
         try:
-            if isinstance(part, bytes):
-                width, height = sides(part, "the painting")
-            else:
-                width, height = sides(Path(part.path).read_bytes(), "the painting")
+            width, height = sides(Path(part.path).read_bytes(), "the painting")
         except (UserError, OSError):
             raise gr.Error("the painting cannot be read; paint it again", print_exception=False) from None
         if width > self.canvas_size[0] or height > self.canvas_size[1]:
@@ -45,11 +59,5 @@ class Canvas(gr.ImageEditor):
 
     @server
     def accept_blobs(self, data: Any) -> None:
-        """As the editor's, for few and small parts."""
-        index = data.data["index"]
-        few = index in {None, "", "null"} or (str(index).isdecimal() and int(index) < MOST_LAYERS)
-        if not few or len(data.files[0][1]) > MOST_BYTES:
-            raise gr.Error("the painting is too large", print_exception=False)
-        while len(self.blob_storage) >= WAITING and data.data["id"] not in self.blob_storage:
-            self.blob_storage.pop(next(iter(self.blob_storage)), None)
-        super().accept_blobs(data)
+        """Refused: it serves editors that are watched while they are painted on, and would hold pictures in memory."""
+        raise gr.Error("paintings are uploaded as files", print_exception=False)

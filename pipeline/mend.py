@@ -26,6 +26,8 @@ from pipeline.restore.restorer import Restorer
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
 STREAM = Path("-")  # stdin, or stdout
 
+GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
+
 Say = Callable[[str], None]
 
 
@@ -115,6 +117,8 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
         picture.format_of(path)
     before = picture.read(job.source)
     hole = masks.grown(hole_of(before, job, options), options.grow)
+    if options.remove and len(options.remove) == 2 and job.output and not options.yes:
+        agree(before, hole, job)
     if doubt := masks.doubt(hole):
         say(f"warning: {job.source}: {doubt}")
     if job.save_mask:
@@ -129,6 +133,23 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     after = before.with_restored(restored, hole[box], opaque=transparent, at=(across.start, down.start))
     picture.write(after, job.output)
     note(say, job.output, picture.altered(job.output), picture.lost(before, job.output))
+
+
+def agree(before: Picture, hole: np.ndarray, job: Job) -> None:
+    """Show what would go, in magenta, and ask.
+
+    Raises:
+        UserError: it shall not.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        proposal = Path(folder) / f"{job.source.stem}-proposed.png"
+        shown = np.where(hole[..., None], np.array([255, 0, 255], np.uint8), before.pixels_in_8_bits())
+        Image.fromarray(shown).save(proposal)
+        question = f"{proposal}: what would go from {job.source}, in magenta. Go on? [y/N] "
+        print(question, end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline().strip().lower()
+    if answer not in {"y", "yes"}:
+        raise UserError(f"{job.source}: not restored; {GUESS}")
 
 
 def upscale(job: Job, factor: int, restorer: Restorer | None, say: Say) -> None:
@@ -209,11 +230,13 @@ def parsed() -> argparse.Namespace:
     where.add_argument(
         "--remove",
         type=place,
-        help="take an object out: LEFT,TOP,RIGHT,BOTTOM in px; X,Y on it (a guess); or the id of a COCO annotation",
+        help="take an object out: LEFT,TOP,RIGHT,BOTTOM in px; X,Y in its middle (a guess, which is shown first); "
+        "or the id of a COCO annotation",
     )
     where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
     parser.add_argument("--annotations", type=Path, help="the COCO instances file for the id of --remove")
     parser.add_argument("--grow", type=width, default=0, metavar="PX", help="widen the mask by so many pixels")
+    parser.add_argument("--yes", action="store_true", help="do not ask before what is guessed at X,Y goes")
     parser.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
     parser.add_argument("--save-mask", type=Path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
@@ -229,6 +252,9 @@ def parsed() -> argparse.Namespace:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.remove and len(options.remove) == 1 and not options.annotations:
         raise UserError("--remove with an annotation's id needs --annotations, the COCO instances file")
+    asked = options.remove and len(options.remove) == 2 and options.output and not options.yes
+    if asked and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
     return options
 
 

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 from skimage import data
 
@@ -45,14 +48,22 @@ def photo(tmp_path) -> Path:
     return tmp_path / "photo.png"
 
 
+DESK, DENSE, TELEPHONE = (1, None), (2, None), (3, 390)  # CSS pixel ratio, and the width of an emulated telephone
+
+
 @pytest.fixture
-def browser(server, tmp_path):
+def browser(request, server, tmp_path):
     """Chromium at the page; its downloads go to `tmp_path/downloads`."""
     from selenium import webdriver
 
+    ratio, width = getattr(request, "param", DESK)
     options = webdriver.ChromeOptions()
     for argument in ("headless=new", "no-sandbox", "enable-unsafe-swiftshader", "window-size=1280,1400"):
         options.add_argument(f"--{argument}")
+    options.add_argument(f"--force-device-scale-factor={ratio}")
+    if width:
+        metrics = {"width": width, "height": 844, "pixelRatio": ratio, "touch": True}
+        options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
     options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "downloads")})
     with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
         driver.implicitly_wait(PATIENCE)
@@ -64,14 +75,54 @@ def upload(browser, name: str, path: Path) -> None:
     browser.find_element("css selector", f"#{name} input[type=file]").send_keys(str(path))
 
 
-def paint(browser) -> None:
-    """A stroke across the middle of the canvas, once the photo is there."""
+def paint(browser, name: str = "canvas", down: int = 0) -> None:
+    """A stroke across the middle of the canvas, or so many px below it, once the photo is there."""
     from selenium.webdriver import ActionChains
 
-    canvas = browser.find_element("css selector", "#canvas canvas")
-    until(browser, lambda: np.asarray(Image.open(BytesIO(canvas.screenshot_as_png))).std() > 10)
-    moves = ActionChains(browser).move_to_element(canvas).click_and_hold()
+    canvas = browser.find_element("css selector", f"#{name} canvas")
+    until(browser, lambda: seen(browser, name).std() > 10)
+    moves = ActionChains(browser).move_to_element_with_offset(canvas, 0, down).click_and_hold()
     moves.move_by_offset(60, 10).move_by_offset(20, 20).release().perform()
+    ActionChains(browser).move_by_offset(-80, 300).perform()  # away, with the ring around the brush
+
+
+def seen(browser, name: str = "canvas") -> np.ndarray:
+    """The canvas as it is on the screen, in the middle of the window; uint8 RGB HW3."""
+    canvas = browser.find_element("css selector", f"#{name} canvas")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    return np.asarray(Image.open(BytesIO(canvas.screenshot_as_png)).convert("RGB"))
+
+
+def is_paint(pixels: np.ndarray) -> np.ndarray:
+    return (np.abs(pixels.astype(int) - (255, 0, 255)) < 40).all(axis=-1)
+
+
+def shown_paint(browser, name: str = "canvas") -> np.ndarray:
+    """Where paint is seen on the picture; bool, at the picture's size on the screen.
+
+    The page around the picture is white.
+    """
+    pixels = seen(browser, name)
+    coloured = (pixels < 250).any(axis=-1)
+    rows = np.flatnonzero(coloured.mean(axis=1) > 0.5)
+    columns = np.flatnonzero(coloured[rows].mean(axis=0) > 0.6)
+    if not rows.size or not columns.size:
+        return np.zeros((1, 1), bool)
+    return is_paint(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
+def agree(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two masks are the same where each is looked at within 3 px of the other, at the size of the second."""
+    scaled = np.asarray(Image.fromarray(one).resize(other.shape[::-1]))
+    near = [cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0 for mask in (scaled, other)]
+    return bool(scaled.any() and (scaled & near[1]).sum() > 0.95 * scaled.sum() and near[0][other].mean() > 0.95)
+
+
+def press(browser, label: str) -> None:
+    """The button of that label, which is on the open tab."""
+    named = f"//button[contains(normalize-space(), '{label}')]"
+    button = until(browser, lambda: next((b for b in browser.find_elements("xpath", named) if b.is_displayed()), None))
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", button)
 
 
 def until(browser, condition: Callable[[], Any]) -> Any:
@@ -81,11 +132,15 @@ def until(browser, condition: Callable[[], Any]) -> Any:
 
 
 def download(browser, name: str, folder: Path) -> np.ndarray:
-    """The result's file, once it is there."""
-    until(browser, lambda: browser.find_element("css selector", f"#{name}-slider img"))
-    browser.find_element("id", f"{name}-download").click()
+    """The result's file, once it is there. It is taken out of the folder of downloads."""
+    button = browser.find_element("id", f"{name}-download")
+    until(browser, button.is_enabled)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()  # by a hand: Chromium blocks a second download that a script starts
     path = until(browser, lambda: next(iter((folder / "downloads").glob("*.png")), None))
-    return np.asarray(Image.open(path))
+    restored = np.asarray(Image.open(path))
+    path.unlink()
+    return restored
 
 
 @browsed
@@ -103,6 +158,94 @@ def test_what_is_painted_over_is_restored_and_nothing_else(browser, photo, tmp_p
     rows, columns = np.nonzero(changed)
     assert rows.min() > 0.2 * PHOTO.shape[0]
     assert columns.min() > 0.2 * PHOTO.shape[1]
+
+
+def example_damage(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the page shows for an example: the damaged photo, and where its damage is."""
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setenv("GRADIO_TEMP_DIR", folder)
+        path, editor = app.example(name)
+        height, width = editor["background"].shape[:2]
+        return np.asarray(Image.open(path)), editor["layers"][0][:height, :width, 3] > 0
+
+
+@browsed
+@pytest.mark.parametrize(
+    "browser", [DESK, *(pytest.param(screen, marks=pytest.mark.slow) for screen in (DENSE, TELEPHONE))], indirect=True
+)
+def test_after_a_stroke_examples_and_proposals_lie_where_the_damage_is(browser, photo, tmp_path):
+    upload(browser, "photo", photo)
+    paint(browser)
+    until(browser, lambda: shown_paint(browser).any())
+    for name in ("paint", "scratches"):
+        press(browser, f"Example: {name}")
+        damaged, hole = example_damage(name)
+        until(browser, lambda hole=hole: agree(shown_paint(browser), hole))
+        paint(browser)
+    press(browser, "Propose scratches")
+    proposed = app.scratches.detect(damaged)
+    until(browser, lambda: agree(shown_paint(browser), proposed))
+    paint(browser, down=-60)
+    until(browser, lambda: shown_paint(browser).sum() > 2 * proposed.mean() * shown_paint(browser).size)
+    visible = shown_paint(browser)
+    browser.execute_script("document.getElementById('restore').click()")
+    restored = download(browser, "restored", tmp_path)
+    changed = (restored != damaged).any(axis=-1)
+    assert agree(visible, changed)
+
+
+@browsed
+def test_undo_clearing_and_a_second_photo_leave_the_photo_without_the_paint(browser, photo, tmp_path):
+    def click(label: str) -> None:
+        button = browser.find_element("css selector", f"#canvas button[aria-label='{label}']")
+        browser.execute_script("arguments[0].click()", button)
+
+    def bare(like: np.ndarray) -> bool:
+        """Whether the canvas shows a picture of these proportions, without paint."""
+        pixels, shown = seen(browser), shown_paint(browser)
+        proportions = shown.shape[0] / shown.shape[1] / (like.shape[0] / like.shape[1])
+        return pixels.std() > 10 and not shown.any() and abs(proportions - 1) < 0.05
+
+    upload(browser, "photo", photo)
+    for undo in ("Undo", "Clear canvas"):
+        paint(browser)
+        until(browser, lambda: shown_paint(browser).any())
+        click(undo)
+        until(browser, lambda: bare(PHOTO))
+    click("Undo")
+    assert bare(PHOTO)
+    paint(browser)
+    other = np.ascontiguousarray(PHOTO.transpose(1, 0, 2)[:200])
+    Image.fromarray(other).save(tmp_path / "other.png")
+    upload(browser, "photo", tmp_path / "other.png")
+    until(browser, lambda: bare(other))
+    paint(browser)
+    until(browser, lambda: shown_paint(browser).any())
+    visible = shown_paint(browser)
+    browser.execute_script("document.getElementById('restore').click()")
+    assert agree(visible, (download(browser, "restored", tmp_path) != other).any(axis=-1))
+
+
+@browsed
+def test_a_download_is_always_of_what_is_shown(browser, photo, tmp_path):
+    button = browser.find_element("id", "restored-download")
+    assert not button.is_enabled()
+    upload(browser, "photo", photo)
+    paint(browser)
+    for _ in range(2):
+        enabled = "const button = document.getElementById('restored-download'); "
+        click = "document.getElementById('restore').click(); requestAnimationFrame(() => requestAnimationFrame(() => "
+        done = "arguments[0](button.disabled || button.getAttribute('aria-disabled') === 'true')))"
+        assert browser.execute_async_script(enabled + click + done)
+        download(browser, "restored", tmp_path)
+    bare = browser.find_element("css selector", "#canvas button[aria-label='Clear canvas']")
+    browser.execute_script("arguments[0].click()", bare)
+    until(browser, lambda: seen(browser).std() > 10 and not shown_paint(browser).any())
+    browser.execute_script("document.getElementById('restore').click()")  # which fails
+    until(browser, lambda: "nothing is painted" in browser.find_element("css selector", ".toast-body").text)
+    until(browser, lambda: browser.find_element("id", "restore").is_enabled())
+    assert not button.is_enabled()
+    assert browser.execute_script("return document.querySelectorAll('#restored-slider img').length") == 0
 
 
 @browsed
@@ -151,6 +294,25 @@ def test_a_painting_of_too_many_pixels_is_refused(server, photo):
     editor = {"background": files[0], "layers": [files[1]], "composite": files[0]}
     with pytest.raises(AppError, match="9000 x 9000 px"):
         Client(server, verbose=False).predict(files[0], editor, app.DAMAGE, app.GAN, api_name="/restore")
+
+
+def test_pictures_are_uploaded_and_not_fetched_from_addresses(server):
+    from gradio_client import Client
+    from gradio_client.exceptions import AppError
+
+    address = {"path": "https://example.org/photo.png", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError, match="addresses are not fetched"):
+        Client(server, verbose=False).predict(address, 2, api_name="/enlarge")
+
+
+def test_no_request_skips_the_queue_that_bounds_what_is_worked_on_at_once(server):
+    answer = requests.post(f"{server.rstrip('/')}/gradio_api/run/enlarge", json={"data": [None, 2]}, timeout=PATIENCE)
+    assert "join the queue" in answer.json()["detail"]
+    page = app.built(Restorer.load(), Restorer.load(MODELS / "superres"))
+    page.queue(default_concurrency_limit=1)
+    working = [function for function in page.fns.values() if function.fn]
+    assert {function.concurrency_id for function in working} == {app.PREVIEWS, app.RESTORATIONS}
+    assert {function.concurrency_limit for function in working} == {"default"}
 
 
 @pytest.mark.parametrize("name", app.EXAMPLES)

@@ -95,7 +95,7 @@ def test_an_object_goes_by_box_point_or_annotation(run):
         "annotations": [{"id": 5, "image_id": 1, "segmentation": segmentation}],
     }
     Path("instances.json").write_text(json.dumps(dataset))
-    for where in (["100,20,130,60"], ["115,40"], ["5", "--annotations", "instances.json"]):
+    for where in (["100,20,130,60"], ["115,40", "--yes"], ["5", "--annotations", "instances.json"]):
         code, said = run("photo.png", "--remove", *where, "-o", "out.png")
         assert (code, said) == (0, "")
         assert not np.array_equal(pixels("out.png")[25:55, 105:125], PHOTO[25:55, 105:125])
