@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipeline import lineage, outs
 from pipeline.errors import UserError, one_line_errors
-from pipeline.gan import device, model
+from pipeline.gan import checkpoint, device, model
 from pipeline.pairs import Pairs
 from pipeline.params import Champion, Evaluate, load
 from pipeline.quality import card, figures, report
@@ -34,6 +34,7 @@ def main() -> None:
     """Read `data/pairs` and `data/model`; write the scores, their tables and figures."""
     params = load()
     store.prepare(params.tracking.required)
+    checkpoint.discard_ended(lineage.recorded_training())
     methods = contest(params.evaluate)
     manifest = pd.read_csv("data/coco/manifest.csv")
     config = json.loads(Path("data/model/config.json").read_text())

@@ -119,6 +119,17 @@ def training_key(stages: Stages) -> str:
     return _digest([train.get("cmd"), deps, train["params"], upstream])
 
 
+def trained(stages: Stages) -> str:
+    """What a training has made, and of what."""
+    return f"{training_key(stages)} {result_key({name: stages[name] for name in STAGES[:3] if name in stages})}"
+
+
+def recorded_training() -> str:
+    """`trained` of the workspace's `dvc.lock`; nothing where it has no training."""
+    stages = current()
+    return trained(stages) if "train" in stages else ""
+
+
 def result_key(stages: Stages) -> str:
     """A name for a result: all parameters, and the outs of all stages."""
     return _digest([{name: entry["params"] for name, entry in stages.items()}, digests(stages)])

@@ -1,13 +1,17 @@
-"""A stage's outs appear whole or not at all."""
+"""A stage's outs appear whole or not at all, and no two processes write the same."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pipeline.errors import UserError
 
-PARTIAL = Path(".cache/partial")
+CACHE = Path(".cache")
+PARTIAL = CACHE / "partial"
+WAIT = 30.0  # seconds: what was started before us and told to stop has ended by then
 
 
 @contextmanager
@@ -18,26 +22,53 @@ def complete(*outs: str) -> Iterator[list[Path]]:
     folders exist, they themselves do not. When the block raises, the outs are left untouched.
 
     Raises:
-        UserError: a write failed, for want of space for instance; it names the outs.
+        UserError: another process writes them; or a write failed, for want of space for instance; it names the outs.
     """
-    folder = PARTIAL / outs[0].replace("/", "-")
-    shutil.rmtree(folder, ignore_errors=True)
+    name = outs[0].replace("/", "-")
+    with alone(CACHE / f"{name}.lock", WAIT, f"{outs[0]}: another process writes it"):
+        folder = PARTIAL / name
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            paths = _paths(folder, outs)
+            yield paths
+            for path, out in zip(paths, map(Path, outs), strict=True):
+                _replace(path, out)
+        except OSError as error:
+            if error.filename:
+                raise
+            raise UserError(f"{', '.join(outs)}: {error.strerror or error}") from None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def alone(lock: Path, wait: float, taken: str) -> Iterator[None]:
+    """Hold a lock, for this process only. The system frees it when the process ends, however it ends.
+
+    Raises:
+        UserError: another process has held it for `wait` seconds; `taken` says what that does.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(lock).acquire(timeout=wait)
+    except Timeout:
+        raise UserError(f"{taken}; wait for it, or end it") from None
+    with held:
+        yield
+
+
+def _paths(folder: Path, outs: tuple[str, ...]) -> list[Path]:
     paths = [folder / out for out in outs]
     for path, out in zip(paths, map(Path, outs), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         there = next(parent for parent in out.parents if parent.exists())
         if path.parent.stat().st_dev != there.stat().st_dev:
-            raise UserError(f"{PARTIAL.parent} and {out} are on two disks; keep them on one (see MENDLINE_CACHE)")
-    try:
-        yield paths
-        for path, out in zip(paths, map(Path, outs), strict=True):
-            if out.is_dir():
-                shutil.rmtree(out)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(out)
-    except OSError as error:
-        if error.filename:
-            raise
-        raise UserError(f"{', '.join(outs)}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            raise UserError(f"{CACHE} and {out} are on two disks; keep them on one (see MENDLINE_CACHE)")
+    return paths
+
+
+def _replace(path: Path, out: Path) -> None:
+    if out.is_dir():
+        shutil.rmtree(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(out)

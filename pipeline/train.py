@@ -6,13 +6,16 @@ if __name__ == "__main__":
     command.read_stage("train", __doc__)
 
 import shutil
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline import lineage, outs, progress, sheet, stop
 from pipeline.errors import UserError, one_line_errors
@@ -77,7 +80,8 @@ def lead(params: Params, place: torch.device) -> None:
     store.prepare(params.tracking.required)
     training, validation = Pairs(PAIRS, "train"), Pairs(PAIRS, "val")
     arithmetic = device.arithmetic(place) | {"processes": str(ranks.count())}
-    folder = lineage.root() / ".cache/checkpoints" / lineage.fingerprint("train", deciding(params) | arithmetic)
+    folder = checkpoint.trainings() / lineage.fingerprint("train", deciding(params) | arithmetic)
+    checkpoint.discard_ended(lineage.recorded_training())
     with checkpoint.alone(folder):
         trainer = beginning(params.train, place)
         curves = resume(trainer, folder)
@@ -89,11 +93,12 @@ def lead(params: Params, place: torch.device) -> None:
             log_so_far(run, curves, folder)
             fit(trainer, curves, training, validation, params, folder, run)
             write_outs(trainer, curves, params, folder)
-            run.tag(live.MADE, lineage.digests(lineage.here("train")).get("data/model", ""))
+            stages = lineage.here("train")
+            run.tag(live.MADE, lineage.digests(stages).get("data/model", ""))
         if params.train.schedule == "constant":
             run_file.unlink(missing_ok=True)  # what goes on from here is another experiment
         else:
-            checkpoint.discard(folder)
+            checkpoint.end(folder, lineage.trained(stages))
     last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]
     print(f"val PSNR {last:.2f} dB, at the start {first:.2f} dB; model in data/model")
 
@@ -117,9 +122,9 @@ def deciding(params: Params) -> dict:
 
 
 def resume(trainer: Trainer, folder: Path) -> Curves:
-    """Go on from the last checkpoint, where there is one."""
+    """Go on from the last good checkpoint, where there is one."""
     steps = trainer.params.steps
-    found = checkpoint.newest(folder, steps)
+    found = checkpoint.newest(folder, steps, partial(check_fit, trainer, folder))
     if not found:
         print(f"starts at step 0 of {steps}", flush=True)
         ranks.from_first((0, None))
@@ -131,6 +136,23 @@ def resume(trainer: Trainer, folder: Path) -> Curves:
     curves = Curves.unpack(numbers, recent)
     print(f"continues at step {curves.step} of {steps}, from {path}", flush=True)
     return curves
+
+
+def check_fit(trainer: Trainer, folder: Path, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    """Refuse a checkpoint that does not belong to this training, or whose pictures are not beside it as they were.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    state = {name: tensor for name, tensor in tensors.items() if name != "recent"}
+    curves = Curves.unpack(numbers, tensors["recent"])
+    if {name: tensor.shape for name, tensor in state.items()} != trainer.shapes(curves.step):
+        raise ValueError("its tensors are not those of this training")
+    if name := diagnosis.broken(state):
+        raise ValueError(f"{name} is not finite")
+    for name, digest in curves.pictures.items():
+        if sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{folder / name} is damaged")
 
 
 def log_so_far(run: Run | Untracked, curves: Curves, folder: Path) -> None:
@@ -200,18 +222,24 @@ def end_point(curves: Curves, training: Pairs, train: Train, folder: Path, run: 
 
 def keep(trainer: Trainer, curves: Curves, training: Pairs, folder: Path) -> None:
     """Save a checkpoint of where the training is, if all is well."""
-    examine(curves, training, trainer.params, folder)
+    state = trainer.state()
+    examine(curves, training, trainer.params, folder, state)
     numbers, recent = curves.pack()
-    checkpoint.save(folder, curves.step, trainer.state() | {"recent": recent}, numbers)
+    checkpoint.save(folder, curves.step, state | {"recent": recent}, numbers)
 
 
-def examine(curves: Curves, training: Pairs, train: Train, folder: Path) -> None:
+def examine(
+    curves: Curves, training: Pairs, train: Train, folder: Path, state: dict[str, Tensor] | None = None
+) -> None:
     """Refuse to go on where no good can come of it. The curves so far stay beside the checkpoints.
 
     Raises:
         UserError: with the diagnosis, its step and the photos of that step's batch.
     """
     found = diagnosis.not_finite(curves) or diagnosis.collapse(curves)
+    if not found and (broken := diagnosis.broken(state or {})):
+        network = "discriminator" if broken.startswith("discriminator") else "generator"
+        found = curves.step, f"{broken} is not finite; {diagnosis.SLOWER[network]}"
     if not found:
         return
     step, reason = found
@@ -246,11 +274,13 @@ def validate(
         rows += [list(row) for index, row in enumerate(sides, first) if index in shown]
     score = {"step": curves.step, "psnr": float(np.concatenate(ratios).mean())}
     figure = sheet.grid(rows, ["corrupted", "restored", "original"])
-    with checkpoint.whole(picture(folder, curves.step)) as path:
-        figure.save(path)
+    path = picture(folder, curves.step)
+    with checkpoint.whole(path) as part:
+        figure.save(part)
     run.points([in_mlflow("val", score)])
     run.picture("restored", np.asarray(figure), curves.step)
     curves.scores.append(score)
+    curves.pictures[path.name] = sha256(path.read_bytes()).hexdigest()
 
 
 def picture(folder: Path, step: int) -> Path:

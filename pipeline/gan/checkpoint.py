@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.errors import UserError
+from pipeline import lineage, outs
+from pipeline.outs import WAIT
 
-FORMAT = "mendline checkpoint 1"
+FORMAT = "mendline checkpoint 2"
 KEPT = 3
-WAIT = 30.0  # seconds: a training whose DVC was killed has ended by then
+ENDED = "ended"  # the file that says what a training has made, once it has
 
 
 @contextmanager
@@ -32,14 +34,18 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(f"{folder}.lock").acquire(timeout=WAIT)
-    except Timeout:
-        raise UserError(f"{folder}: another training with the same parameters runs; wait for it, or end it") from None
-    with lock:
+    with outs.alone(_lock(folder), WAIT, f"{folder}: another training with the same parameters runs"):
         folder.mkdir(exist_ok=True)
         yield
+
+
+def trainings() -> Path:
+    """Where each training has its folder, for experiments in a temporary checkout too."""
+    return lineage.root() / ".cache/checkpoints"
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 @contextmanager
@@ -73,7 +79,7 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str,
     content["numbers"] = torch.frombuffer(bytearray(json.dumps(numbers), "ascii"), dtype=torch.uint8)
     try:
         with whole(path) as partial:
-            save_file(content, partial, {"format": FORMAT, "training": folder.name})
+            save_file(content, partial, _facts(path) | {"sha256": _checksum(content)})
     except (OSError, SafetensorError) as error:
         print(f"warning: no checkpoint at step {step}: {error}; the training goes on", file=sys.stderr)
         return
@@ -81,39 +87,68 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str,
         old.unlink()
 
 
+def _facts(path: Path) -> dict[str, str]:
+    return {"format": FORMAT, "training": path.parent.name, "step": path.stem.removeprefix("step-")}
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    digest = sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def kept(folder: Path) -> list[Path]:
     """The checkpoints, the last step first."""
-    return sorted(folder.glob("step-????????.safetensors"), reverse=True)
+    return sorted((path for path in folder.glob(f"step-{'[0-9]' * 8}.safetensors") if path.is_file()), reverse=True)
 
 
-def discard(folder: Path) -> None:
-    """Delete the folder; the checkpoints first, so that none is left without what lies beside it."""
-    for path in kept(folder):
-        path.unlink()
-    shutil.rmtree(folder)
+def end(folder: Path, made: str) -> None:
+    """Keep the last checkpoint alone, until `discard_ended` is told that what was `made` is recorded."""
+    for old in kept(folder)[1:]:
+        old.unlink()
+    with whole(folder / ENDED) as partial:
+        partial.write_text(made)
 
 
-def newest(folder: Path, steps: int) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
-    """The path, tensors (on the CPU) and numbers of the last checkpoint that is whole, at step `steps` or before.
+def discard_ended(recorded: str) -> None:
+    """Delete what is left of the trainings that have made what is `recorded`, unless they run."""
+    for note in trainings().glob(f"*/{ENDED}"):
+        try:
+            with FileLock(_lock(note.parent)).acquire(timeout=0):
+                if note.read_text() == recorded:
+                    shutil.rmtree(note.parent)
+        except (Timeout, FileNotFoundError):  # it runs, or another process has deleted it
+            continue
 
-    One that is damaged, or that another version or training has written, is named in a warning and passed over.
+
+def newest(
+    folder: Path, steps: int, check: Callable[[dict[str, Tensor], dict[str, Any]], None] = lambda *_: None
+) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
+    """The path, tensors (on the CPU) and numbers of the last good checkpoint, at step `steps` or before.
+
+    One that is damaged, that another version or training has written, or that `check` refuses with a `ValueError`, is
+    named in a warning and passed over.
     """
     for path in kept(folder):
-        if int(path.stem.removeprefix("step-")) > steps:
+        if int(_facts(path)["step"]) > steps:
             continue
         try:
-            return path, *_read(path, folder.name)
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            tensors, numbers = _read(path)
+            check(tensors, numbers)
+            return path, tensors, numbers
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             print(f"warning: {path} is passed over: {error}", file=sys.stderr)
     return None
 
 
-def _read(path: Path, training: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(path, "pt") as file:
         header = file.metadata() or {}
-        for key, expected in {"format": FORMAT, "training": training}.items():
-            if header.get(key) != expected:
-                raise ValueError(f"its {key} is {header.get(key)!r}; expected {expected!r}")
         names = file.keys()
         tensors = {name: file.get_tensor(name).clone() for name in names}
+    for key, expected in (_facts(path) | {"sha256": _checksum(tensors)}).items():
+        if header.get(key) != expected:
+            raise ValueError(f"its {key} is {header.get(key)!r}; expected {expected!r}")
     return tensors, json.loads(tensors.pop("numbers").numpy().tobytes())

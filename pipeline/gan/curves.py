@@ -18,12 +18,14 @@ class Curves:
     Attributes:
         losses: a point each: its step, and the mean of each loss over the steps since the point before.
         scores: a point each: its step, and the PSNR on val in dB.
+        pictures: the SHA-256 of the file with the val pictures of each of these points, by its name.
         recent: what each step since the last point of `losses` gave, scalars on the training's device.
     """
 
     step: int = 0
     losses: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
     recent: list[dict[str, Tensor]] = field(default_factory=list)
 
     def add(self, values: dict[str, Tensor]) -> None:
@@ -50,7 +52,7 @@ class Curves:
             for values in self.recent
         ]
         recent = torch.stack(rows) if rows else torch.empty(0, len(LOSSES))
-        return {"step": self.step, "losses": self.losses, "scores": self.scores}, recent
+        return {name: value for name, value in vars(self).items() if name != "recent"}, recent
 
     @classmethod
     def unpack(cls, numbers: dict[str, Any], recent: Tensor) -> "Curves":

@@ -3,6 +3,7 @@
 from itertools import takewhile
 
 import torch
+from torch import Tensor
 
 from pipeline.gan.curves import Curves
 
@@ -41,6 +42,11 @@ def not_finite(curves: Curves) -> tuple[int, str] | None:
         for name, network in CAUSES.items()
         if name in values and not values[name].isfinite()
     )
+
+
+def broken(tensors: dict[str, Tensor]) -> str | None:
+    """The name of the first tensor with a value that is not finite."""
+    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
 
 
 def collapse(curves: Curves) -> tuple[int, str] | None:

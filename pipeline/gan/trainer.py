@@ -151,6 +151,18 @@ class Trainer:
                 state |= {f"{name}/{index}/{key}": tensor for key, tensor in moments.items()}
         return state
 
+    def shapes(self, steps: int) -> dict[str, torch.Size]:
+        """What `state` has after so many steps: the name and shape of each tensor."""
+        shapes = {name: tensor.shape for name, tensor in self.state().items() if not name.startswith(OPTIMIZERS)}
+        judged = steps > self.params.warmup and self.params.losses.adversarial
+        for name in OPTIMIZERS if judged else OPTIMIZERS[:2] if steps else ():
+            moments = ["momentum"] if name == "generator_muon" else ["step", "exp_avg", "exp_avg_sq"]
+            for index, parameter in enumerate(getattr(self, name).param_groups[0]["params"]):
+                shapes |= {
+                    f"{name}/{index}/{key}": torch.Size() if key == "step" else parameter.shape for key in moments
+                }
+        return shapes
+
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go back to a `state` of a trainer with the same parameters, bit for bit and in the same memory format."""
         torch.set_rng_state(state["rng"])

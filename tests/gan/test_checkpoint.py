@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from pipeline.errors import UserError
 from pipeline.gan import checkpoint
@@ -115,6 +116,83 @@ def test_a_checkpoint_of_another_version_or_training_is_named_and_passed_over(ke
     assert checkpoint.newest(tmp_path, 10) is None
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"warning: {tmp_path}/step-00000010.safetensors is passed over")
+
+
+def test_a_checkpoint_whose_numbers_were_changed_is_named_and_the_one_before_is_used(tmp_path, capsys):
+    for step in (5, 10):
+        checkpoint.save(tmp_path, step, TENSORS, {"step": step})
+    path = tmp_path / "step-00000010.safetensors"
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    tensors["weight"][1, 1] = torch.nan
+    save_file(tensors, path, header)
+    assert checkpoint.newest(tmp_path, 10)[2] == {"step": 5}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {path} is passed over: its sha256 is ")
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_passed_over(tmp_path):
+    checkpoint.save(tmp_path, 5, TENSORS, {"step": 5})
+    (tmp_path / "step-00000005.safetensors").rename(tmp_path / "step-00000010.safetensors")
+    assert checkpoint.newest(tmp_path, 10) is None
+
+
+@pytest.mark.parametrize("name", ["step-deadbeef.safetensors", "step-00000010.safetensors"])
+def test_what_is_no_checkpoint_is_left_alone(name, tmp_path):
+    (tmp_path / name).mkdir()
+    for step in (1, 2, 3, 4):
+        checkpoint.save(tmp_path, step, TENSORS, {"step": step})
+    assert checkpoint.newest(tmp_path, 10)[2] == {"step": 4}
+    assert (tmp_path / name).is_dir()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"muon": 0.0},
+        {"generator": {"design": "textbook"}, "discriminator": {"norm": "batch"}},
+        {"losses": {"adversarial": 0.0}},
+    ],
+)
+def test_a_trainer_knows_what_its_state_has(steps, changes, train_params, ten_pairs):
+    sections = {
+        name: getattr(train_params, name).model_copy(update=value) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    trainer = Trainer(train_params.model_copy(update=sections), CPU)
+    train(trainer, Curves(), ten_pairs, steps)
+    assert Trainer(trainer.params, CPU).shapes(steps) == {name: each.shape for name, each in trainer.state().items()}
+
+
+def ended(root, name, made):
+    folder = root / ".cache/checkpoints" / name
+    with checkpoint.alone(folder):
+        for step in (4, 8):
+            checkpoint.save(folder, step, TENSORS, {"step": step})
+        checkpoint.end(folder, made)
+    return folder
+
+
+def test_the_last_checkpoint_of_an_ended_training_stays_until_what_it_made_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    first, second = ended(tmp_path, "first", "a model"), ended(tmp_path, "second", "another")
+    checkpoint.discard_ended("")
+    assert checkpoint.newest(first, 8)[2] == {"step": 8}
+    assert len(checkpoint.kept(first)) == 1
+    checkpoint.discard_ended("a model")
+    assert not first.exists()
+    assert checkpoint.newest(second, 8)[2] == {"step": 8}
+
+
+def test_an_ended_training_that_runs_again_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    folder = ended(tmp_path, "first", "a model")
+    with checkpoint.alone(folder):
+        checkpoint.discard_ended("a model")
+        assert len(checkpoint.kept(folder)) == 1
 
 
 def test_a_full_disk_costs_the_new_checkpoint_and_not_the_old_one(tmp_path, capsys):
