@@ -78,7 +78,7 @@ def follow(train: Train, place: torch.device) -> None:
 def lead(params: Params, place: torch.device) -> None:
     """Train, validate, keep checkpoints, log, and write the outs."""
     store.prepare(params.tracking.required)
-    training, validation = Pairs(PAIRS, "train"), Pairs(PAIRS, "val")
+    training, validation = (opened(split, params.corrupt.image_size) for split in ("train", "val"))
     arithmetic = device.arithmetic(place) | {"processes": str(ranks.count())}
     folder = checkpoint.trainings() / lineage.fingerprint("train", deciding(params) | arithmetic)
     checkpoint.discard_ended(lineage.recorded_training())
@@ -101,6 +101,19 @@ def lead(params: Params, place: torch.device) -> None:
             checkpoint.end(folder, lineage.trained(stages))
     last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]
     print(f"val PSNR {last:.2f} dB, at the start {first:.2f} dB; model in data/model")
+
+
+def opened(split: str, side: int) -> Pairs:
+    """The pairs of a split.
+
+    Raises:
+        UserError: there are none, or their pictures are no squares of this side in px.
+    """
+    pairs = Pairs(PAIRS, split)
+    if pairs.size != (side, side):
+        found = " x ".join(map(str, pairs.size))
+        raise UserError(f"{PAIRS}: pictures of {found} px; corrupt.image_size is {side}; run dvc repro corrupt")
+    return pairs
 
 
 def beginning(train: Train, place: torch.device) -> Trainer:

@@ -118,3 +118,10 @@ def test_a_checkpoint_that_does_not_fit_is_named_and_the_one_before_is_used(how,
     assert said.err.startswith(f"warning: {folder}/step-00000001.safetensors is passed over: ")
     assert "continues at step 0" in said.out
     assert len(said.err.splitlines()) == 1
+
+
+def test_pairs_of_another_size_than_the_parameters_have_are_refused(ten_pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "PAIRS", tmp_path / "pairs")
+    assert len(train.opened("train", 32)) == 10
+    with pytest.raises(UserError, match="pictures of 32 x 32 px; corrupt.image_size is 64; run dvc repro corrupt"):
+        train.opened("train", 64)
