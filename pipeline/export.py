@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 import json
 import warnings
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def main(folder: Path) -> None:
 
 
 def write(generator: Generator, config: dict, path: Path) -> None:
-    """Export, with the configuration as metadata.
+    """Export, with the configuration and the weights' SHA-256 as metadata.
 
     Raises:
         UserError: the packages for it are not installed.
@@ -100,8 +101,10 @@ def write(generator: Generator, config: dict, path: Path) -> None:
             dynamo=False,
         )
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {"config": json.dumps(config)})
-    point_at_weights(graph, path.with_name("generator.safetensors"))
+    weights = path.with_name(networks.WEIGHTS)
+    digest = sha256(weights.read_bytes()).hexdigest()
+    onnx.helper.set_model_props(graph, {"config": json.dumps(config), "weights": digest})
+    point_at_weights(graph, weights)
     onnx.save(graph, path)
 
 

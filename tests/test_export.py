@@ -5,16 +5,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from skimage import data
 
+from pipeline import export
 from pipeline.errors import UserError
+from pipeline.gan import model
+from pipeline.gan.generator import make
 from pipeline.restore.restorer import MODELS, Restorer
 from tests.clone import ROOT
 
 PHOTO = data.coffee()[100:250, 150:370]
 HOLE = np.zeros(PHOTO.shape[:2], bool)
 HOLE[50:58, 20:180] = True
+SMALL = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2, "prior": "plate"}
 
 WITHOUT_TORCH = """
 import sys
@@ -95,3 +102,72 @@ def test_a_file_that_is_no_generator_is_refused_in_one_line(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     with pytest.raises(UserError, match="a.onnx: not a generator"):
         Restorer.load(tmp_path / "a.onnx")
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """A small model with its graph beside it."""
+    torch.manual_seed(0)
+    generator = make(**SMALL)
+    for parameter in generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    model.save(tmp_path / "model", generator, {"generator": SMALL})
+    export.write(generator, {"generator": SMALL}, tmp_path / "model/generator.onnx")
+    return tmp_path / "model/generator.onnx"
+
+
+def retold(path, **facts):
+    """Write a graph with other metadata."""
+    graph = onnx.load(path, load_external_data=False)
+    told = {each.key: each.value for each in graph.metadata_props} | facts
+    onnx.helper.set_model_props(graph, {key: value for key, value in told.items() if value is not None})
+    onnx.save(graph, path)
+
+
+def rewired(path):
+    """A graph that takes one more number."""
+    graph = onnx.load(path, load_external_data=False)
+    graph.graph.input.append(onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, [1]))
+    onnx.save(graph, path)
+
+
+def with_weights(path, change):
+    weights = path.with_name("generator.safetensors")
+    save_file({name: change(tensor) for name, tensor in load_file(weights).items()}, weights)
+
+
+SPOILT = {
+    "no weights": lambda path: path.with_name("generator.safetensors").unlink(),
+    "cut weights": lambda path: path.with_name("generator.safetensors").write_bytes(b"{}" * 500),
+    "another model's weights": lambda path: with_weights(path, lambda tensor: tensor + 0.01),
+    "another input": rewired,
+    "no metadata": lambda path: retold(path, config=None),
+    "no JSON": lambda path: retold(path, config="{"),
+    "a list": lambda path: retold(path, config="[]"),
+    "an unknown prior": lambda path: retold(path, config=json.dumps({"generator": {"prior": "magic"}})),
+    "a prior that is a list": lambda path: retold(path, config=json.dumps({"generator": {"prior": ["plate"]}})),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_graph_that_was_spoilt_is_refused_in_one_line(how, exported, capfd):
+    Restorer.load(exported)
+    SPOILT[how](exported)
+    with pytest.raises(UserError, match="generator.onnx: not a generator .*; export one, and keep its") as error:
+        Restorer.load(exported)
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_older_graph_with_weights_that_are_no_numbers_is_refused(exported):
+    retold(exported, weights=None)
+    Restorer.load(exported)
+    with_weights(exported, lambda tensor: tensor * torch.nan)
+    with pytest.raises(UserError, match="what it gives is no picture"):
+        Restorer.load(exported)
+
+
+@pytest.mark.parametrize("name", ["nowhere.onnx", "nowhere"])
+def test_a_model_that_is_not_there_is_one_line(name, tmp_path):
+    with pytest.raises(UserError, match=f"{name}: no .*; give "):
+        Restorer.load(tmp_path / name)

@@ -21,6 +21,7 @@ LONGEST = 5000  # characters of a description that every MLflow store takes
 CODE = [  # what a process that loads the model runs
     "pipeline/__init__.py",
     "pipeline/errors.py",
+    "pipeline/params.py",
     "pipeline/pixels.py",
     "pipeline/stop.py",
     "pipeline/gan/__init__.py",
@@ -33,7 +34,7 @@ CODE = [  # what a process that loads the model runs
     "pipeline/tracking/__init__.py",
     "pipeline/tracking/served.py",
 ]
-PACKAGES = ["mlflow", "numpy", "safetensors", "torch"]
+PACKAGES = ["mlflow", "numpy", "pydantic", "ruamel.yaml", "safetensors", "torch"]
 
 
 def register(store: Store, run_id: str, folder: Path, champion: Champion) -> None:

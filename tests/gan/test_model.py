@@ -1,6 +1,11 @@
+import json
+import resource
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.errors import UserError
 from pipeline.gan import device, model
@@ -56,3 +61,90 @@ def test_a_device_that_is_not_there_is_named(name, monkeypatch):
     monkeypatch.setenv("MENDLINE_DEVICE", name)
     with pytest.raises(UserError, match=f"MENDLINE_DEVICE is '{name}'"):
         device.pick()
+
+
+def test_what_an_older_model_does_not_say_is_as_it_was(folder):
+    config = json.loads((folder / "config.json").read_text())
+    del config["sha256"]
+    (folder / "config.json").write_text(json.dumps(config))
+    generator = model.load(folder, CPU, {"channels": 4, "see_through": True})
+    assert generator.prior == "harmonic" and generator.see_through
+
+
+def test_a_textbook_model_needs_no_more_than_its_own_arguments(tmp_path):
+    arguments = {"design": "textbook", "channels": 4, "scales": 2}
+    model.save(tmp_path / "model", make(**arguments), {"generator": arguments})
+    assert model.load(tmp_path / "model", CPU).stride == 4
+
+
+def reconfigured(**changes):
+    def change(folder):
+        path = folder / "config.json"
+        config = json.loads(path.read_text())
+        path.write_text(json.dumps(config | {"generator": config["generator"] | changes}))
+
+    return change
+
+
+def reweighted(change):
+    """Other weights, as if they had been saved with the model."""
+
+    def reweight(folder):
+        weights = folder / "generator.safetensors"
+        save_file(change(load_file(weights)), weights)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"sha256": sha256(weights.read_bytes()).hexdigest()}))
+
+    return reweight
+
+
+def written(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def turned_into_a_folder(folder):
+    (folder / "generator.safetensors").unlink()
+    (folder / "generator.safetensors").mkdir()
+
+
+NAME = "stem.1.bias"
+DAMAGE = {
+    "blocks without end": reconfigured(blocks=10_000_000),
+    "channels without end": reconfigured(channels=30_000),
+    "all memory": reconfigured(channels=1024, scales=6),
+    "an unknown prior": reconfigured(prior="magic"),
+    "an unknown design": reconfigured(design="magic"),
+    "an unknown key": reconfigured(magic=1),
+    "a word for a number": reconfigured(channels="4"),
+    "nothing for a number": reconfigured(channels=None),
+    "no JSON": written("config.json", b"{"),
+    "not UTF-8": written("config.json", b"\xff\xfe{}"),
+    "deep": written("config.json", b"[" * 100_000),
+    "a list": written("config.json", b"[]"),
+    "no generator": written("config.json", b"{}"),
+    "a generator that is a list": written("config.json", b'{"generator": []}'),
+    "no weights": lambda folder: (folder / "generator.safetensors").unlink(),
+    "a folder": turned_into_a_folder,
+    "a header without end": written("generator.safetensors", b"\xff" * 8 + b"{}"),
+    "empty": written("generator.safetensors", b""),
+    "not a number": reweighted(lambda tensors: tensors | {NAME: tensors[NAME] * torch.nan}),
+    "half": reweighted(lambda tensors: {name: tensor.half() for name, tensor in tensors.items()}),
+    "double": reweighted(lambda tensors: {name: tensor.double() for name, tensor in tensors.items()}),
+    "a tensor less": reweighted(lambda tensors: {name: tensor for name, tensor in tensors.items() if name != NAME}),
+    "a tensor more": reweighted(lambda tensors: tensors | {"more": torch.zeros(1)}),
+    "another shape": reweighted(lambda tensors: tensors | {NAME: torch.zeros(5)}),
+    "another value": lambda folder: save_file(
+        {name: tensor + 1e-3 for name, tensor in load_file(folder / "generator.safetensors").items()},
+        folder / "generator.safetensors",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_model_that_was_damaged_is_refused_in_one_line(how, folder):
+    DAMAGE[how](folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=f"{folder}: no.* model .*; give .*, or run dvc repro train") as error:
+        model.load(folder, CPU)
+    assert "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
