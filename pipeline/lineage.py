@@ -10,12 +10,32 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, TypeAdapter
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import UserError
 
 STAGES = ("download", "corrupt", "train", "evaluate")
 Stages = dict[str, dict[str, Any]]
+
+
+class Hashed(BaseModel):
+    """A dependency or an out, in a lock."""
+
+    path: str
+    md5: str
+
+
+class Entry(BaseModel):
+    """What is read of a stage, in a lock."""
+
+    params: dict[Literal["params.yaml"], dict[str, Any]]
+    cmd: str = ""
+    deps: list[Hashed] = []
+    outs: list[Hashed] = []
 
 
 def root() -> Path:
@@ -30,13 +50,22 @@ def fingerprint(stage: str, facts: dict[str, Any]) -> str:
         The first 16 hex digits of a SHA-256.
     """
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    yaml = YAML(typ="safe", pure=True)
-    parameters = flat(yaml.load(Path("params.yaml")), ".")
-    for dep in yaml.load(Path("dvc.yaml"))["stages"][stage]["deps"]:
+    parameters = flat(YAML(typ="safe", pure=True).load(Path("params.yaml")), ".")
+    for dep in _deps(stage):
         for path in _files(Path(re.sub(r"\$\{(.+?)\}", lambda named: str(parameters[named[1]]), dep))):
             with path.open("rb") as file:
                 digest.update(f"{path.as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _deps(stage: str) -> list[str]:
+    path = Path("dvc.yaml")
+    try:
+        return YAML(typ="safe", pure=True).load(path)["stages"][stage]["deps"]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run in the top folder of the repository") from None
+    except (YAMLError, LookupError, TypeError):
+        raise UserError(f"{path}: has no deps of {stage}; git checkout {path}") from None
 
 
 def _files(dep: Path) -> Iterator[Path]:
@@ -47,14 +76,29 @@ def _files(dep: Path) -> Iterator[Path]:
 
 
 def recorded(lock: str) -> Stages:
-    """The stages in the text of a `dvc.lock`."""
-    return YAML(typ="safe", pure=True).load(lock).get("stages", {}) if lock.strip() else {}
+    """Our stages in the text of a `dvc.lock`.
+
+    Raises:
+        YAMLError, ValueError: it is not a lock.
+    """
+    content = YAML(typ="safe", pure=True).load(lock)
+    stages = TypeAdapter(dict[str, Any]).validate_python((content or {}).get("stages") or {})
+    TypeAdapter(dict[str, Entry]).validate_python(ours := {name: stages[name] for name in STAGES if name in stages})
+    return ours
 
 
 def current() -> Stages:
-    """The stages in the workspace's `dvc.lock`; none where there is no such file."""
+    """Our stages in the workspace's `dvc.lock`; none where there is no such file.
+
+    Raises:
+        UserError: it is not a lock.
+    """
     lock = Path("dvc.lock")
-    return recorded(lock.read_text()) if lock.exists() else {}
+    try:
+        return recorded(lock.read_text()) if lock.exists() else {}
+    except (YAMLError, ValueError, AttributeError, RecursionError):
+        remedy = "remove it and run dvc repro, which takes what it can from its cache"
+        raise UserError(f"{lock}: damaged; {remedy}") from None
 
 
 def committed(rev: str) -> Stages:
@@ -77,7 +121,7 @@ def before(stage: str) -> Stages:
 
 
 def _entry(stage: str) -> dict[str, Any]:
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
     try:
@@ -90,6 +134,8 @@ def _entry(stage: str) -> dict[str, Any]:
             }
     except NotDvcRepoError:
         return _parameters(stage)
+    except DvcException as error:
+        raise UserError(f"DVC: {str(error).splitlines()[0]}; dvc status says the same until it is mended") from None
 
 
 def _hashed(item: Any) -> dict[str, str]:

@@ -1,0 +1,68 @@
+import pytest
+
+from pipeline import lineage
+from pipeline.errors import UserError
+from tests.clone import ROOT
+
+LOCK = (ROOT / "dvc.lock").read_text()
+
+
+@pytest.fixture(autouse=True)
+def in_scratch_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+
+
+def test_without_a_lock_nothing_is_recorded():
+    assert lineage.current() == {}
+    assert lineage.recorded_training() == ""
+    assert lineage.here("train").keys() == {"download", "corrupt", "train"}
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "schema: '2.0'\n", "schema: '2.0'\nstages:\n"])
+def test_an_empty_lock_has_no_stages(text, tmp_path):
+    (tmp_path / "dvc.lock").write_text(text)
+    assert lineage.current() == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<<<<<< HEAD\n" + LOCK,
+        LOCK[: len(LOCK) // 2].rpartition("md5: ")[0] + "md5",
+        "just words",
+        "[1]",
+        "stages: [1, 2]",
+        "stages: {train: null}",
+        "stages: {train: {cmd: a}}",
+        "stages: {train: {params: {params.yaml: []}}}",
+        LOCK.replace("md5: ", "sha: "),
+        "{" * 2000,
+    ],
+)
+def test_a_lock_that_is_damaged_is_refused_in_one_line(text, tmp_path):
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(UserError, match="^dvc.lock: damaged; remove it and run dvc repro"):
+        lineage.before("train")
+
+
+def test_stages_that_are_not_ours_are_left_out(tmp_path):
+    (tmp_path / "dvc.lock").write_text(LOCK + "  mine:\n    cmd: make coffee\n")
+    assert lineage.current().keys() == set(lineage.STAGES)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (None, "dvc.yaml: no such file; run in the top folder of the repository"),
+        ("stages: [", "dvc.yaml: has no deps of train; git checkout dvc.yaml"),
+        ("stages: {}", "dvc.yaml: has no deps of train; git checkout dvc.yaml"),
+        ("- 1", "dvc.yaml: has no deps of train; git checkout dvc.yaml"),
+        ("", "dvc.yaml: has no deps of train; git checkout dvc.yaml"),
+    ],
+)
+def test_without_stages_there_is_no_fingerprint(text, line, tmp_path):
+    if text is not None:
+        (tmp_path / "dvc.yaml").write_text(text)
+    with pytest.raises(UserError, match=line):
+        lineage.fingerprint("train", {})
