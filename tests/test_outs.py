@@ -1,9 +1,24 @@
 import errno
+import subprocess
+import sys
 
 import pytest
 
+from pipeline import outs
 from pipeline.errors import UserError, one_line_errors
 from pipeline.outs import complete
+from tests.clone import ROOT
+
+WRITER = """
+import sys
+from pipeline.outs import complete
+with complete("data/pairs") as (out,):
+    out.mkdir()
+    (out / "first").write_text("half")
+    print("begun", flush=True)
+    sys.stdin.readline()
+    (out / "second").write_text("whole")
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +67,45 @@ def test_an_error_is_one_line_and_a_failure(error, line):
     with pytest.raises(SystemExit) as stop, one_line_errors():
         raise error
     assert stop.value.code == line
+
+
+@pytest.fixture
+def writer():
+    """Another process, which has begun to write `data/pairs` and ends it when it is sent a line."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER],
+        env={"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+def test_while_another_process_writes_an_out_a_second_is_refused_and_nothing_is_lost(writer, tmp_path, monkeypatch):
+    monkeypatch.setattr(outs, "WAIT", 0.1)
+    with pytest.raises(UserError, match="^data/pairs: another process writes it; wait for it, or end it$"):
+        complete("data/pairs").__enter__()
+    writer.communicate("\n")
+    assert sorted(path.name for path in (tmp_path / "data/pairs").iterdir()) == ["first", "second"]
+
+
+def test_a_process_that_waits_goes_on_once_the_other_has_ended(writer, tmp_path):
+    writer.stdin.write("\n")
+    writer.stdin.flush()
+    with complete("data/pairs") as (out,):
+        assert sorted(path.name for path in (tmp_path / "data/pairs").iterdir()) == ["first", "second"]
+        out.write_text("mine")
+    assert (tmp_path / "data/pairs").read_text() == "mine"
+
+
+def test_a_process_that_was_killed_keeps_nobody_waiting(writer, tmp_path, monkeypatch):
+    monkeypatch.setattr(outs, "WAIT", 0.1)
+    writer.kill()
+    writer.wait()
+    with complete("data/pairs") as (out,):
+        assert not out.exists()
+        out.write_text("mine")
+    assert (tmp_path / "data/pairs").read_text() == "mine"
