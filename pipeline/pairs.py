@@ -128,7 +128,7 @@ def _read_shard(path: Path) -> pa.Table:
     try:
         table = feather.read_table(path, memory_map=True)
         table.validate(full=True)
-    except (OSError, MemoryError, pa.ArrowException) as error:
+    except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable ({' '.join(str(error).split())}); {REMEDY}") from None
     facts = table.schema.metadata or {}
     as_written = table.schema.equals(SCHEMA) and table.num_rows and not any(column.null_count for column in table)
