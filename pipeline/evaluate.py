@@ -37,7 +37,7 @@ def main() -> None:
     checkpoint.discard_ended(lineage.recorded_training())
     methods = contest(params.evaluate)
     manifest = pd.read_csv("data/coco/manifest.csv")
-    config = json.loads(Path("data/model/config.json").read_text())
+    config = model.facts(Path("data/model"))
     scores = methods.scores()
     by_corruption = report.by_corruption(scores)
     summary = report.summary(scores)

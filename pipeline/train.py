@@ -86,7 +86,7 @@ def lead(params: Params, place: torch.device) -> None:
         trainer = beginning(params.train, place)
         curves = resume(trainer, folder)
         run_file = folder / "mlflow-run"
-        earlier = run_file.read_text() if run_file.exists() else ""
+        earlier = run_file.read_text(errors="replace") if run_file.exists() else ""
         with live.start(folder.name, arithmetic, earlier, params.tracking.required) as run:
             if run.run_id:
                 run_file.write_text(run.run_id)
@@ -95,9 +95,7 @@ def lead(params: Params, place: torch.device) -> None:
             write_outs(trainer, curves, params, folder)
             stages = lineage.here("train")
             run.tag(live.MADE, lineage.digests(stages).get("data/model", ""))
-        if params.train.schedule == "constant":
-            run_file.unlink(missing_ok=True)  # what goes on from here is another experiment
-        else:
+        if params.train.schedule != "constant":  # a longer training goes on from this one
             checkpoint.end(folder, lineage.trained(stages))
     last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]
     print(f"val PSNR {last:.2f} dB, at the start {first:.2f} dB; model in data/model")

@@ -117,9 +117,9 @@ def discard_ended(recorded: str) -> None:
     for note in trainings().glob(f"*/{ENDED}"):
         try:
             with FileLock(_lock(note.parent)).acquire(timeout=0):
-                if note.read_text() == recorded:
+                if note.read_bytes() == recorded.encode():
                     shutil.rmtree(note.parent)
-        except (Timeout, FileNotFoundError):  # it runs, or another process has deleted it
+        except (Timeout, OSError):  # it runs, or another process has deleted it
             continue
 
 

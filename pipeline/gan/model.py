@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -73,6 +73,28 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
 def _remedy(folder: Path) -> str:
     made = folder.resolve() == OUT.resolve()
     return "run dvc repro train" if made else "name a folder that dvc repro train or pipeline.keep has written"
+
+
+class Facts(BaseModel):
+    """What the model card takes from `config.json`."""
+
+    image_size: int
+    trained_on: dict[str, str]
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a model that `load` has taken.
+
+    Raises:
+        UserError: it does not say what the model was trained on.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    try:
+        Facts.model_validate(config)
+    except ValidationError as error:
+        key = error.errors(include_url=False)[0]["loc"][0]
+        raise UserError(f"{folder}: not a model of this version (config.json: {key}); {_remedy(folder)}") from None
+    return config
 
 
 def _check_arguments(arguments: dict[str, Any]) -> None:

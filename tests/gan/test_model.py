@@ -144,7 +144,18 @@ DAMAGE = {
 def test_a_model_that_was_damaged_is_refused_in_one_line(how, folder):
     DAMAGE[how](folder)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(UserError, match=f"{folder}: no.* model .*; give .*, or run dvc repro train") as error:
+    with pytest.raises(UserError, match=f"{folder}: no.* model .*; name a folder that dvc repro train") as error:
         model.load(folder, CPU)
     assert "\n" not in str(error.value)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+
+
+@pytest.mark.parametrize("changes", [{}, {"image_size": "large"}, {"trained_on": None}, {"trained_on": {"data": 1}}])
+def test_a_configuration_without_what_the_card_says_is_refused(changes, folder):
+    config = json.loads((folder / "config.json").read_text())
+    whole = config | {"image_size": 32, "trained_on": {"data/coco": "c0ffee"}}
+    (folder / "config.json").write_text(json.dumps(whole))
+    assert model.facts(folder) == whole
+    (folder / "config.json").write_text(json.dumps(whole | changes if changes else config))
+    with pytest.raises(UserError, match="not a model of this version .config.json: (image_size|trained_on).; name a folder"):
+        model.facts(folder)
