@@ -59,7 +59,10 @@ def test_a_folder_is_replaced_whole(tmp_path):
     ("error", "line"),
     [
         (UserError("photos: empty"), "error: photos: empty"),
-        (OSError(errno.ENOSPC, "No space left on device", "data/coco"), "error: No space left on device: data/coco"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "data/coco"),
+            "error: data/coco: No space left on device; make room and run again",
+        ),
         (OSError("cannot write"), "error: cannot write"),
     ],
 )

@@ -36,7 +36,7 @@ def test_a_saved_model_restores_alike_and_keeps_known_pixels(folder):
 
 
 def test_a_missing_model_says_how_to_make_one(tmp_path):
-    with pytest.raises(UserError, match="no model .* run dvc repro train"):
+    with pytest.raises(UserError, match="no model .config.json is missing.; name a folder that dvc repro train or pipeline.keep"):
         model.load(tmp_path, CPU)
 
 
@@ -157,5 +157,5 @@ def test_a_configuration_without_what_the_card_says_is_refused(changes, folder):
     (folder / "config.json").write_text(json.dumps(whole))
     assert model.facts(folder) == whole
     (folder / "config.json").write_text(json.dumps(whole | changes if changes else config))
-    with pytest.raises(UserError, match="not a model of this version .config.json: (image_size|trained_on).; name a folder"):
+    with pytest.raises(UserError, match="not a model .*config.json: (image_size|trained_on).; name a folder"):
         model.facts(folder)
