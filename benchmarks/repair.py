@@ -1,20 +1,24 @@
-"""What several scales gain on pictures larger than those of the training, and what the search for scratches finds.
+"""What several scales gain on pictures larger than those of the training, and what the search for scratches finds;
+then what it is worth to judge whether anything shines through, with masks that reach beyond the damage.
 
     python -m benchmarks.repair
 
-After a run on photographs: of its test photos, those of at least `LEAST` px, as they are, each with every damage.
+After a run on photographs: of its test photos, those of at least `LEAST` px, as they are, each with every damage; and
+the first `WIDENED` of them with their shorter side `SMALL` px.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from benchmarks import damages
 from pipeline import photos
-from pipeline.corruptions import draw
+from pipeline.corruptions import draw, occlusion
 from pipeline.errors import one_line_errors
-from pipeline.params import load
+from pipeline.params import Corrupt, load
 from pipeline.parts import split
 from pipeline.quality.baselines import telea
 from pipeline.quality.metrics import scores
@@ -25,40 +29,105 @@ from pipeline.restore.restorer import MODELS
 PHOTOS = Path("data/coco")
 LEAST = 400  # px: of a photo's shorter side
 KINDS = ["stain", "scratch", "freeform", "occlusion"]
+SMALL = 256  # px
+WIDENED = 20
+WIDER = [0, 2, 4, 8]  # px that the mask reaches beyond the damage
 NEAR = 2  # px: a proposal so far beside a scratch is no mistake
+
+Damage = Callable[[np.ndarray, np.random.Generator, Corrupt], tuple[np.ndarray, np.ndarray]]
+"""(picture uint8 RGB HW3, draw, parameters) -> (damaged picture, where it is damaged, bool HW)."""
 
 
 def main() -> None:
-    """Print the hole's PSNR by damage and method, then how much of the scratches is found."""
+    """Print the hole's PSNR by damage and method, how much of the scratches is found, and the PSNR in wider holes."""
     params = load().corrupt
     network, prior = networks.load(MODELS / "restore")
+    test = split(photos.index(PHOTOS), params.val, params.test)["test"]
+    large = {photo.image_id: photos.read(PHOTOS, photo) for photo in test}
+    large = {image_id: target for image_id, target in large.items() if min(target.shape[:2]) >= LEAST}
+    large_pictures(network, prior, large, params)
+    wider_masks(network, prior, dict(list(large.items())[:WIDENED]), params)
+
+
+def large_pictures(network: scales.Network, prior: str, targets: dict[int, np.ndarray], params: Corrupt) -> None:
+    """Print what several scales gain, and what the search for scratches finds."""
     lines, found = [], []
-    for photo in split(photos.index(PHOTOS), params.val, params.test)["test"]:
-        target = photos.read(PHOTOS, photo)
-        if min(target.shape[:2]) < LEAST:
-            continue
+    for image_id, target in targets.items():
         for number, kind in enumerate(KINDS):
-            rng = np.random.default_rng([params.seed, photo.image_id, number])
+            rng = np.random.default_rng([params.seed, image_id, number])
             image, hole = draw.damage(kind, target, rng, params, None)
             filled = fill(prior, scales.as_float(image), hole)
             methods = {
                 "Telea": telea(image, hole, 3),
                 "one scale": scales.in_tiles(network, image, hole, lambda around, filled=filled: filled[around]),
-                "several scales": scales.restore(network, prior, image, hole),
+                "several scales": scales.restore(network, prior, image, hole, see_through=True),
                 "several scales, opaque": scales.restore(network, prior, image, hole, see_through=False),
+                "several scales, automatic": scales.restore(network, prior, image, hole),
             }
-            psnr = {
-                name: float(scores(restored[None], target[None], hole[None])["psnr_hole"][0])
-                for name, restored in methods.items()
-            }
-            lines.append({"damage": kind, "photo": photo.image_id} | psnr)
+            lines.append({"damage": kind} | psnr_of(methods, target, hole))
             if kind == "scratch":
                 found.append(search(image, hole))
-    table = pd.DataFrame(lines).drop(columns="photo").groupby("damage", sort=False).mean()
+    table = pd.DataFrame(lines).groupby("damage", sort=False).mean()
     print(f"{len(found)} test photos of at least {LEAST} px; PSNR of the hole in dB")
     print(table.to_markdown(floatfmt=".2f"))
     recall, wrong = np.mean(found, axis=0)
     print(f"scratches: {recall:.1%} of their pixels are proposed, and {wrong:.1%} of all others")
+
+
+def wider_masks(network: scales.Network, prior: str, targets: dict[int, np.ndarray], params: Corrupt) -> None:
+    """Print what is gained by looking through, by not, and by judging, as masks grow wider than the damage."""
+    lines = []
+    for image_id, photo in targets.items():
+        scale = SMALL / min(photo.shape[:2])
+        target = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        for number, kind in enumerate(DAMAGES):
+            rng = np.random.default_rng([params.seed, image_id, number])
+            image, damage = DAMAGES[kind](target, rng, params)
+            for wider in WIDER:
+                disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * wider + 1,) * 2)
+                hole = cv2.dilate(damage.astype(np.uint8), disc) > 0
+                methods = {
+                    "see-through": scales.restore(network, prior, image, hole, see_through=True),
+                    "opaque": scales.restore(network, prior, image, hole, see_through=False),
+                    "automatic": scales.restore(network, prior, image, hole),
+                    "Telea": telea(image, hole, 3),
+                }
+                lines.append({"damage": kind, "wider": wider} | psnr_of(methods, target, hole))
+    table = pd.DataFrame(lines).groupby(["damage", "wider"], sort=False).mean().reset_index()
+    print(f"{len(targets)} of these photos at {SMALL} px, by how many px the mask is wider; PSNR of the hole in dB")
+    print(table.to_markdown(floatfmt=".2f", index=False))
+
+
+def of_training(kind: str) -> Damage:
+    """A kind that generators are trained on."""
+    return lambda image, rng, params: draw.damage(kind, image, rng, params, None)
+
+
+def occluded(fill: str) -> Damage:
+    """Occlusion with one kind of fill."""
+    return lambda image, rng, params: occlusion.corrupt(
+        image, rng, params.occlusion.model_copy(update={"fills": [fill]})
+    )
+
+
+def foreign(damage: Callable) -> Damage:
+    """A kind that none is trained on."""
+    return lambda image, rng, params: damage(image, rng)
+
+
+DAMAGES: dict[str, Damage] = (
+    {kind: of_training(kind) for kind in ("stain", "scratch", "freeform")}
+    | {f"occlusion, {fill}": occluded(fill) for fill in ("constant", "noise", "texture")}
+    | {made.__name__: foreign(made) for made in (damages.lettering, damages.tears, damages.sticker, damages.dust)}
+)
+
+
+def psnr_of(methods: dict[str, np.ndarray], target: np.ndarray, hole: np.ndarray) -> dict[str, float]:
+    """The PSNR of the hole in dB, by method."""
+    return {
+        name: float(scores(restored[None], target[None], hole[None])["psnr_hole"][0])
+        for name, restored in methods.items()
+    }
 
 
 def search(image: np.ndarray, hole: np.ndarray) -> tuple[float, float]:

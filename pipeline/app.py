@@ -41,7 +41,7 @@ ALIKE = 16  # of 255: the most that the editor's picture differs on average from
 SWEEP, AGE = 30, 600  # seconds: how often files are looked at, and how old they get
 RADIUS = 3  # px: of the classical methods
 GAN, TELEA, NAVIER_STOKES = "GAN", "Telea", "Navier-Stokes"
-DAMAGE, OBJECT = "damage: what shines through is used", "an object: it goes"
+DAMAGE, OBJECT = "damage: what shines through is used, where anything does", "an object: it goes"
 PREVIEWS, RESTORATIONS = "previews", "restorations"  # queues: in each of them one picture is worked on at a time
 EMPTY = "() => null"
 START = "() => [{__type__: 'update', interactive: false}, null, {__type__: 'update', interactive: false, value: null}]"
@@ -261,7 +261,7 @@ def restored(restorer: Restorer, photo: str | None, editor: Editor, kind: str, m
     hole = painted(editor, before)
     pixels = before.pixels()
     if method == GAN:
-        result = restorer.restore(pixels, hole, see_through=kind == DAMAGE)
+        result = restorer.restore(pixels, hole, see_through=None if kind == DAMAGE else False)
     else:
         from pipeline.quality import baselines
 

@@ -127,9 +127,10 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
         return
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or options.mask_color or transparent
+    see_through = False if blank else options.see_through
     down, across = box = windows.seen(hole)
     pixels = before.pixels((across.start, down.start, across.stop, down.stop))
-    restored = restorer.restore(pixels, hole[box], see_through=not blank)
+    restored = restorer.restore(pixels, hole[box], see_through)
     after = before.with_restored(restored, hole[box], opaque=transparent, at=(across.start, down.start))
     picture.write(after, job.output)
     note(say, job.output, picture.altered(job.output), picture.lost(before, job.output))
@@ -237,7 +238,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--annotations", type=Path, help="the COCO instances file for the id of --remove")
     parser.add_argument("--grow", type=width, default=0, metavar="PX", help="widen the mask by so many pixels")
     parser.add_argument("--yes", action="store_true", help="do not ask before what is guessed at X,Y goes")
-    parser.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
+    under = parser.add_mutually_exclusive_group()
+    under.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
+    under.add_argument(
+        "--see-through",
+        action="store_true",
+        default=None,
+        help="use what shines through, as under stains; without either, each region of the mask is judged by itself",
+    )
     parser.add_argument("--save-mask", type=Path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
         "--model", help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow"
@@ -250,6 +258,8 @@ def parsed() -> argparse.Namespace:
         )
     if not options.output and not options.save_mask:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
+    if options.see_through and not (options.mask or options.detect):
+        raise UserError("--see-through needs --mask or --detect; nothing shines through anything else")
     if options.remove and len(options.remove) == 1 and not options.annotations:
         raise UserError("--remove with an annotation's id needs --annotations, the COCO instances file")
     asked = options.remove and len(options.remove) == 2 and options.output and not options.yes

@@ -56,7 +56,7 @@ class Restorer:
         folder = _fetched(str(source)) if str(source).startswith(MLFLOW) else _found(source)
         return cls(*networks.load(folder), str(source), _corruptions(folder))
 
-    def __call__(self, image: Pictures, mask: "Mask", see_through: bool = True) -> Pictures:
+    def __call__(self, image: Pictures, mask: "Mask", see_through: bool | None = None) -> Pictures:
         """Restore a picture, or a batch of them, where the mask says.
 
         Args:
@@ -67,8 +67,8 @@ class Restorer:
                 of any mode; an array HW or NHW; a tensor HW, NHW, or with one channel like the image; of numbers as
                 `masks.of_array` reads them. White all over says that the picture is degraded, such as one that was
                 enlarged.
-            see_through: look at what is under the mask, as stains and scratches let some of it through. False for an
-                object that shall go.
+            see_through: look at what is under the mask, as stains let some of it through. False for an object that
+                shall go. None decides from the picture, for each connected region of the mask (`opacity`).
 
         Returns:
             As `image`, and equal to it outside the mask. A warning says where a mask looks wrong.
@@ -87,7 +87,7 @@ class Restorer:
                 warnings.warn(doubt, stacklevel=2)
         return _with_known(image, restored, holes) if _is_tensor(image) else restored
 
-    def restore(self, image: np.ndarray, holes: np.ndarray, see_through: bool = True) -> np.ndarray:
+    def restore(self, image: np.ndarray, holes: np.ndarray, see_through: bool | None = None) -> np.ndarray:
         """Arrays alone, without the warnings: an image as above, and bool HW or NHW."""
         pictures = _pictures(image)
         if pictures.shape[:-1] != holes.shape:
@@ -135,7 +135,7 @@ class Restorer:
             larger = larger.clip(0, 1)
         return self.restore(larger, np.ones(larger.shape[:2], bool)).reshape(*larger.shape[:2], *image.shape[2:])
 
-    def _one(self, image: np.ndarray, hole: np.ndarray, see_through: bool) -> np.ndarray:
+    def _one(self, image: np.ndarray, hole: np.ndarray, see_through: bool | None) -> np.ndarray:
         """One, HWC."""
         numbered = _numbered(image, hole)
         if not hole.any():

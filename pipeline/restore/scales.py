@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
+from pipeline.restore import opacity
 from pipeline.restore.fill import enlarged, fill, halved, mean_of_four, smoothed
 
 Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -22,6 +23,7 @@ Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 GREY = 128 / 255
 SMALLEST = 256  # px: up to this side a picture is restored at its own scale alone
 RIM = 4  # px of the smaller scale: within it of a hole's edge the finer scale knows better
+JUDGED = 512  # px: a picture whose shorter side is longer is judged at this size
 TILE = 512  # px: side of what is restored at once
 MARGIN = 160  # px around it, more than the prior's sweeps (48) and the generator's convolutions (104) reach
 GRID = 16  # px: what the generator sees as one position at its coarsest scale, where tiles must begin
@@ -29,7 +31,9 @@ GRID = 16  # px: what the generator sees as one position at its coarsest scale, 
 Box = tuple[slice, slice]
 
 
-def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, see_through: bool = True) -> np.ndarray:
+def restore(
+    network: Network, prior: str, image: np.ndarray, hole: np.ndarray, see_through: bool | None = None
+) -> np.ndarray:
     """Restore the hole.
 
     Args:
@@ -37,19 +41,20 @@ def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, s
         prior: what it starts from.
         image: uint8, uint16 or float32 in [0, 1]; HW3.
         hole: bool HW, true where to restore. Where it is true everywhere, the picture is taken as degraded.
-        see_through: look at what is in the hole, as stains let some of the picture through. Without it the hole is
-            painted grey first, as some of the training's are; so an object goes without a trace.
+        see_through: look at what is in the hole, as stains let some of the picture through. If not, the hole is
+            painted grey first, as some of the training's are; so an object goes without a trace. None looks where
+            something shines through, region by region (`opacity`).
 
     Returns:
         As `image`, and equal to it outside the hole.
     """
     if not hole.any():
         return image
-    if not (see_through or hole.all()):
-        grey = as_kind(np.full(3, GREY, np.float32), image.dtype)
-        image = np.where(hole[..., None], grey, image)
     if hole.all():
         return in_tiles(network, image, hole, lambda around: as_float(image[around]))
+    if not see_through:
+        covered = hole if see_through is False else opaque(image, hole)
+        image = np.where(covered[..., None], as_kind(np.full(3, GREY, np.float32), image.dtype), image)
     if max(hole.shape) <= SMALLEST:
         filled = fill(prior, as_float(image), hole)
         return in_tiles(network, image, hole, lambda around: filled[around])
@@ -65,13 +70,23 @@ def restore(network: Network, prior: str, image: np.ndarray, hole: np.ndarray, s
     if not weight.any():
         return restored
     small = np.where(gone[..., None], mean_of_four(as_float(image)), known)
-    coarse = restore(network, prior, small, gone)
+    coarse = restore(network, prior, small, gone, see_through=True)
     correction = weight[..., None] * (coarse - mean_of_four(as_float(restored)))
     for tile, around in tiles(hole):
         change = enlarged(correction[half(around)], hole[around].shape)[within(tile, around)]
         corrected = as_kind(as_float(restored[tile]) + change, image.dtype)
         restored[tile] = np.where(hole[tile][..., None], corrected, image[tile])
     return restored
+
+
+def opaque(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The regions of the hole through which nothing shines, judged no larger than `JUDGED`; bool HW."""
+    scale = min(1, JUDGED / min(hole.shape))
+    size = round(hole.shape[1] * scale), round(hole.shape[0] * scale)
+    small = as_float(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    touched = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    covered = opacity.opaque(small, touched).astype(np.uint8)
+    return cv2.resize(covered, hole.shape[::-1], interpolation=cv2.INTER_NEAREST).astype(bool) & hole
 
 
 def inside(hole: np.ndarray) -> np.ndarray:

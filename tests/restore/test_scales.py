@@ -50,7 +50,7 @@ def test_large_sizes_keep_what_is_known(height, width, seed):
     assert np.array_equal(restored[~hole], image[~hole])
 
 
-@pytest.mark.parametrize("see_through", [True, False])
+@pytest.mark.parametrize("see_through", [True, False, None])
 def test_tiles_show_no_seam(see_through, monkeypatch):
     image, hole = waves(400, 600), np.zeros((400, 600), bool)
     image += np.random.default_rng(0).normal(0, 0.05, image.shape).astype(np.float32)

@@ -1,0 +1,62 @@
+"""Whether anything of the picture shines through what covers it: judged from the picture, region by region of a hole.
+
+A translucent cover, such as a stain, weakens the detail under it and adds none of its own. So a region is looked
+through where its detail is weaker than that around it, but not gone. An opaque cover breaks one of the two: inside a
+line, a letter or a sheet of one colour there is no detail, and where the hole reaches beyond it, its edges are
+stronger than the picture's.
+"""
+
+import cv2
+import numpy as np
+
+FINE = 3  # px: detail is what differs from the mean of such a square
+AROUND = 20  # px: so far beyond a region reaches what it is compared with
+NOISE = 0.5 / 255  # detail that rounding to 8 bits makes
+FAINT = 0.2  # of the detail around: a pixel with less has none
+GONE = 0.6  # share of such pixels; above, a region shows nothing of the picture
+
+
+def opaque(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The regions of a hole through which nothing of the picture shines.
+
+    Args:
+        image: float32 HW3 in [0, 1].
+        hole: bool HW, true where to restore. Its regions are what is connected, by corners too.
+
+    Returns:
+        bool HW, true in all of such a region.
+    """
+    count, region = cv2.connectedComponents(hole.astype(np.uint8))
+    beside = surroundings(hole, region)
+    detail = np.where(hole, differences(image, hole), differences(image, ~hole))
+    inside = np.sqrt(means(np.square(detail), region, count))
+    around = np.sqrt(means(np.square(detail), beside, count))
+    flat = means(detail < FAINT * around[region], region, count)
+    return ((inside > around + NOISE) | (flat > GONE))[region] & hole
+
+
+def surroundings(hole: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """The region that each known pixel lies beside, the nearest; 0 where none is within `AROUND` px, and in holes."""
+    known = (~hole).astype(np.uint8)
+    distance, nearest = cv2.distanceTransformWithLabels(known, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
+    region_of = np.zeros(nearest.max() + 1, region.dtype)
+    region_of[nearest[hole]] = region[hole]
+    return np.where(hole | (distance > AROUND), 0, region_of[nearest])
+
+
+def differences(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """How far each pixel is from the mean of the `FINE` px square around it, of which only what is inside counts.
+
+    Of the channels, the largest; float32 HW, without meaning outside.
+    """
+    weight = inside.astype(np.float32)
+    square, border = (FINE, FINE), cv2.BORDER_CONSTANT
+    count = cv2.blur(weight, square, borderType=border)
+    mean = cv2.blur(image * weight[..., None], square, borderType=border) / np.maximum(count, 1e-6)[..., None]
+    return np.abs(image - mean).max(axis=-1)
+
+
+def means(values: np.ndarray, region: np.ndarray, count: int) -> np.ndarray:
+    """The mean of each region, the picture's own counting as one pixel more; float64, of length `count`."""
+    total = np.bincount(region.ravel(), values.ravel(), count) + values.mean()
+    return total / (np.bincount(region.ravel(), minlength=count) + 1)

@@ -1,0 +1,83 @@
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from benchmarks import damages
+from pipeline.corruptions import draw
+from pipeline.params import load
+from pipeline.restore import networks, scales
+from tests.clone import ROOT
+
+MODEL = ROOT / "models/restore"
+NETWORK, PRIOR = networks.load(MODEL)
+PARAMS = load(MODEL / "params.yaml").corrupt
+OPAQUE = ["lettering", "tears", "sticker", "dust"]
+
+
+def photo(name: str, side: int = 256) -> np.ndarray:
+    image = getattr(data, name)()
+    scale = side / min(image.shape[:2])
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def damage(kind: str, image: np.ndarray, wider: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """A damaged picture and its mask, so many px wider than the damage."""
+    rng = np.random.default_rng(seed)
+    damaged, hole = (
+        getattr(damages, kind)(image, rng) if kind in OPAQUE else draw.damage(kind, image, rng, PARAMS, None)
+    )
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * wider + 1,) * 2)
+    return damaged, cv2.dilate(hole.astype(np.uint8), disc) > 0
+
+
+def restored(image: np.ndarray, hole: np.ndarray, see_through: bool | None = None) -> np.ndarray:
+    return scales.restore(NETWORK, PRIOR, image, hole, see_through)
+
+
+def decibels(picture: np.ndarray, target: np.ndarray, hole: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.square(picture[hole].astype(float) - target[hole]).mean()))
+
+
+@pytest.mark.parametrize("wider", [2, 4, 8])
+@pytest.mark.parametrize("kind", [*OPAQUE, "scratch", "freeform", "occlusion"])
+def test_what_is_opaque_is_gone_under_a_wide_mask(kind, wider):
+    target = photo("astronaut")
+    image, hole = damage(kind, target, wider)
+    without = decibels(restored(image, hole, see_through=False), target, hole)
+    assert decibels(restored(image, hole), target, hole) > without - 0.1
+
+
+@pytest.mark.parametrize("wider", [0, 2, 4, 8])
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "astronaut"])
+def test_what_shines_through_a_stain_is_used(name, wider):
+    target = photo(name)
+    image, hole = damage("stain", target, wider)
+    through = decibels(restored(image, hole, see_through=True), target, hole)
+    assert decibels(restored(image, hole), target, hole) > through - 0.1
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("side", [256, 400, 900])
+def test_a_stain_and_lettering_in_one_picture_are_each_judged(kind, side):
+    target = photo("coffee", side)
+    stained, stain = damage("stain", target, side // 64)
+    lettered, letters = damage("lettering", target, side // 64)
+    apart = cv2.dilate(stain.astype(np.uint8), np.ones((9, 9))) == 0
+    lettered, letters = np.where(apart[..., None], lettered, stained), letters & apart
+    image = scales.as_kind(scales.as_float(lettered), np.dtype(kind))
+    opaque = scales.opaque(image, stain | letters)
+    assert not opaque[~(stain | letters)].any()
+    assert opaque[letters].mean() > 0.95
+    assert opaque[stain].mean() < 0.1
+
+
+def test_each_region_is_restored_as_it_was_judged():
+    target = photo("coffee")
+    stained, stain = damage("stain", target, 2)
+    image, hole = stained.copy(), stain.copy()
+    image[200:210, 300:350], hole[196:214, 296:354] = (20, 90, 220), True
+    opaque = scales.opaque(image, hole)
+    assert opaque.any() and (hole & ~opaque).any()
+    painted = np.where(opaque[..., None], np.uint8(128), image)
+    assert np.array_equal(restored(image, hole), restored(painted, hole, see_through=True))
