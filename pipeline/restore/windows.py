@@ -17,12 +17,12 @@ MOST = 2**23  # px: windows become one where that saves work, unless it had more
 CELL = 1024  # px: side of the squares that a hole is divided into
 NEAR = 64  # windows: so many of those before are tried for one with the next
 
-Restore = Callable[[np.ndarray, np.ndarray, bool], np.ndarray]
+Restore = Callable[[np.ndarray, np.ndarray, bool | None], np.ndarray]
 Window = tuple[list[Box], Box]
 """Boxes to be restored, and the box around all of them that must be seen for it."""
 
 
-def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_through: bool) -> np.ndarray:
+def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_through: bool | None) -> np.ndarray:
     """Restore the hole of a picture of any size by `scales.restore` of a network, whose arguments and result it has."""
     if hole.size <= WHOLE or hole.all():
         return restore_whole(image, hole, see_through)
