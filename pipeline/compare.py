@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import dvc.api
 import pandas as pd
-from dvc.exceptions import DvcException
 
 from pipeline import lineage
+from pipeline.dvc_errors import dvc_errors
 from pipeline.errors import UserError, one_line_errors
 from pipeline.quality.report import METRICS
-from pipeline.tracking.store import connect, first_line, usable
+from pipeline.tracking.faults import usable
+from pipeline.tracking.store import existing
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -31,15 +32,14 @@ def main() -> None:
     Raises:
         UserError: MLflow lacks an experiment, or has another value somewhere.
     """
-    try:
+    with dvc_errors():
         table = pd.DataFrame(dvc.api.exp_show())
-    except DvcException as error:
-        raise UserError(f"DVC: {first_line(error)}") from None
     table = table[~table.State.isin(["Queued", "Running", "Failed"])]
     table.index = pd.Index(table.Experiment.fillna(table.rev), name="experiment")
-    store = connect()
+    store = existing()
     with usable():
-        rows = {run.data.tags["result"]: run for run in store.search(store.rows, complete="true")}
+        runs = store.search(store.rows, complete="true") if store else []
+    rows = {run.data.tags["result"]: run for run in runs}
     views = pd.Series([view(row, stages_of(row.rev), rows) for _, row in table.iterrows()], table.index)
     parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
     print(

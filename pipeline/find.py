@@ -17,7 +17,9 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline import lineage
 from pipeline.errors import UserError, one_line_errors
-from pipeline.tracking.store import Store, connect, uri, usable
+from pipeline.tracking.faults import usable
+from pipeline.tracking.place import is_server, shown
+from pipeline.tracking.store import Store, existing
 
 SHOWN = ["evaluate/psnr", "evaluate/ssim", "dvc.experiment", "git.commit", "git.dirty"]
 SHOWN += ["digest.data/coco", "digest.data/pairs", "digest.data/model", "stages.ran", "stages.reused"]
@@ -26,11 +28,16 @@ SHOWN += ["digest.data/coco", "digest.data/pairs", "digest.data/model", "stages.
 def main(path: Path) -> None:
     """Print each run with its scores, commit and data."""
     tags = identity(path)
-    store = connect()
+    store = existing()
+    if not store:
+        raise UserError(
+            f"{path}: MLflow at {shown()} has no runs of this pipeline; run this in the repository's folder, set "
+            "MLFLOW_TRACKING_URI, or fill it with make sync-mlflow"
+        )
     with usable():
         runs = store.search(store.rows, **tags)
     if not runs:
-        raise UserError(f"{path}: MLflow at {uri()} has no run of it; make sync-mlflow may add it")
+        raise UserError(f"{path}: MLflow at {shown()} has no run of it; make sync-mlflow may add it")
     for run in runs:
         print(run.info.run_name, link(store, run.info.run_id), sep="\n  ")
         for name, value in (run.data.metrics | run.data.tags).items():
@@ -44,18 +51,20 @@ def identity(path: Path) -> dict[str, str]:
     Raises:
         UserError: the file is neither a model nor a lock.
     """
+    if not path.exists():
+        raise UserError(f"{path}: not there; give generator.safetensors, its folder, or a dvc.lock")
     weights = path / "generator.safetensors" if path.is_dir() else path
-    if weights.suffix == ".safetensors":
+    if weights.is_file() and weights.suffix == ".safetensors":
         return {"model.sha256": sha256(weights.read_bytes()).hexdigest()}
     try:
         return {"result": lineage.result_key(lineage.recorded(path.read_text()))}
-    except (YAMLError, ValueError, KeyError, AttributeError, TypeError):
-        raise UserError(f"{path}: neither a model (.safetensors) nor a dvc.lock") from None
+    except (OSError, YAMLError, ValueError, KeyError, AttributeError, TypeError):
+        raise UserError(f"{path}: neither a model (.safetensors) nor a dvc.lock; give one of them") from None
 
 
 def link(store: Store, run_id: str) -> str:
     """The run's page; of an embedded store, where `make ui` shows it."""
-    server = uri() if uri().startswith("http") else "http://127.0.0.1:5000"
+    server = shown() if is_server() else "http://127.0.0.1:5000"
     return f"{server}/#/experiments/{store.rows}/runs/{run_id}"
 
 

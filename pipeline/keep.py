@@ -16,10 +16,10 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
-from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from pipeline import photos
+from pipeline.dvc_errors import dvc_errors
 from pipeline.errors import UserError, one_line_errors
 from pipeline.params import load
 from pipeline.parts import split
@@ -49,11 +49,8 @@ def main(name: str) -> None:
         raise UserError(f"{missing[0]}: not there; run dvc repro first")
     if folder.exists():
         raise UserError(f"{folder}: is there already; remove it, or give another name")
-    try:
-        with Repo() as repo:
-            changed = repo.status()
-    except DvcException as error:
-        raise UserError(f"DVC: {error}; run in the top folder of the repository") from None
+    with dvc_errors(), Repo() as repo:
+        changed = repo.status()
     if changed:
         raise UserError(f"{', '.join(changed)}: not what params.yaml and the code would make; run dvc repro first")
     trained_on = photos_trained_on()

@@ -88,15 +88,15 @@ def recorded(lock: str) -> Stages:
 
 
 def current() -> Stages:
-    """Our stages in the workspace's `dvc.lock`; none where there is no such file.
+    """The stages in the workspace's `dvc.lock`; none where there is no such file.
 
     Raises:
-        UserError: it is not a lock.
+        UserError: it is damaged.
     """
     lock = Path("dvc.lock")
     try:
         return recorded(lock.read_text()) if lock.exists() else {}
-    except (YAMLError, ValueError, AttributeError, RecursionError):
+    except (YAMLError, ValueError, AttributeError, TypeError, RecursionError):
         remedy = "remove it and run dvc repro, which takes what it can from its cache"
         raise UserError(f"{lock}: damaged; {remedy}") from None
 

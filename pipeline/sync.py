@@ -21,10 +21,12 @@ from dvc.repo import Repo
 from dvc_data.index import DataIndexDirError
 
 from pipeline import lineage
+from pipeline.dvc_errors import dvc_errors
 from pipeline.errors import UserError, one_line_errors
 from pipeline.params import Champion, load
 from pipeline.tracking import row
-from pipeline.tracking.store import Store, absent, connect, first_line
+from pipeline.tracking.faults import first_line
+from pipeline.tracking.store import Store, absent, connect
 
 
 def main() -> None:
@@ -34,19 +36,17 @@ def main() -> None:
         UserError: MLflow or the repository cannot be used.
     """
     tracking = load().tracking
-    try:
-        store = connect()
-    except UserError as error:
-        absent(error, tracking.required)
-        return
-    try:
-        with Repo() as repo:
-            experiments = [pair for pairs in repo.experiments.ls(all_commits=True).values() for pair in pairs]
-            added = [name for name, rev in experiments if add_experiment(store, name, rev, tracking.champion)]
-            if add_workspace(store, repo, tracking.champion):
-                added.append("workspace")
-    except DvcException as error:
-        raise UserError(f"DVC: {first_line(error)}") from None
+    with dvc_errors(), Repo() as repo:
+        try:
+            store = connect()
+        except UserError as error:
+            absent(error, tracking.required)
+            return
+        row.reopen(store)
+        experiments = [pair for pairs in repo.experiments.ls(all_commits=True).values() for pair in pairs]
+        added = [name for name, rev in experiments if add_experiment(store, name, rev, tracking.champion)]
+        if add_workspace(store, repo, tracking.champion):
+            added.append("workspace")
     print(f"MLflow: added {', '.join(added)}" if added else "MLflow: nothing to add")
 
 

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from pipeline import lineage
 from pipeline.pairs import Pairs
 from tests.clone import ROOT, Clone
+from tests.conftest import hashes
 from tests.mlflow_server import server_at
 
 LOSSES = [*range(3, 40, 3), 40]  # the steps of the curves, with the small parameters
@@ -52,8 +53,10 @@ def assert_complete(clone, run, name=None):
     assert len(pictures) == len(SCORES)
     assert {file.path for file in client.list_artifacts(run_id)} == {"images", "figures", "scores.json", "dvc.lock"}
     assert {data.dataset.name for data in run.inputs.dataset_inputs} == {"data/coco", "data/pairs"}
-    (version,) = client.search_model_versions(f"run_id = '{run_id}'")
+    version = client.get_model_version("mendline", run.data.tags["model.version"])
     assert version.description.startswith("# Mendline generator")
+    made = client.get_run(version.run_id).data.tags["digest.data/model"]
+    assert run.data.tags["digest.data/model"] == made
     for kind in ("result", "training", "model.sha256", "git.commit", "git.dirty", "code.train", "digest.data/pairs"):
         assert run.data.tags[kind]
 
@@ -110,6 +113,22 @@ def test_the_registered_model_restores_in_a_process_that_has_never_seen_the_pack
     assert not np.array_equal(restored, image)
 
 
+def test_a_copied_clone_has_its_runs_and_its_champion_and_leaves_the_originals_alone(undisturbed, tmp_path):
+    shutil.copytree(undisturbed.folder, tmp_path / "copy", symlinks=True)
+    original = hashes(undisturbed.folder / "mlartifacts")
+    copy = Clone(tmp_path / "copy")
+    assert copy.run("python", "-m", "pipeline.sync") == "MLflow: nothing to add\n"
+    (run,) = runs(copy)
+    assert_complete(copy, run)
+    assert run.info.artifact_uri.startswith(copy.folder.as_uri())
+    copy.run("dvc", "exp", "run", "--name", "wider", "--set-param", "evaluate.radius=4")
+    assert_complete(copy, runs(copy)[-1], "wider")
+    copy.run(
+        "python", "-c", 'from pipeline.restore.restorer import Restorer; Restorer.load("models:/mendline@champion")'
+    )
+    assert hashes(undisturbed.folder / "mlartifacts") == original
+
+
 def test_the_restorer_takes_the_champion_from_the_store(undisturbed):
     compare = """
 import numpy as np
@@ -132,7 +151,7 @@ def test_one_command_leads_from_a_model_or_a_lock_to_its_run(undisturbed):
         assert run.info.run_id in undisturbed.run("python", "-m", "pipeline.find", path)
     with undisturbed.start("python", "-m", "pipeline.find", "README.md") as process:
         _, errors = process.communicate()
-    assert errors == "error: README.md: neither a model (.safetensors) nor a dvc.lock\n"
+    assert errors == "error: README.md: neither a model (.safetensors) nor a dvc.lock; give one of them\n"
 
 
 def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(colleague):
@@ -141,6 +160,8 @@ def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(collea
     colleague.run("dvc", "exp", "run", "--name", "wider", "--set-param", "evaluate.radius=4")
     _, second = runs(colleague)
     assert_complete(colleague, second, "wider")
+    assert second.data.tags["model.version"] == first.data.tags["model.version"]
+    assert len(store(colleague).search_model_versions("name = 'mendline'")) == 1
     assert second.data.tags["stages.ran"] == "evaluate"
     assert second.data.tags["stages.reused"] == "download, corrupt, train"
     assert first.data.tags["run.train"] == "not in this store"
@@ -153,6 +174,30 @@ def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(collea
     printed = colleague.run("python", "-m", "pipeline.compare")
     assert printed.count("the same") == 5  # the workspace, the commit, three experiments
     assert "evaluate.radius" in printed
+    assert colleague.run("python", "-m", "pipeline.sync") == "MLflow: nothing to add\n"
+
+
+def test_a_training_whose_dvc_was_killed_before_the_lock_was_written_is_one_row(colleague):
+    colleague.set("train.lr", 0.0005)
+    colleague.run("dvc", "repro", "train")
+    colleague.run("git", "checkout", "dvc.lock")  # as if DVC had been killed at that moment
+    shutil.rmtree(colleague.folder / "data/model")
+    colleague.run("dvc", "repro", "--no-run-cache")
+    versions = store(colleague).search_model_versions("name = 'mendline'")
+    rows = len(runs(colleague))
+    for _ in range(2):
+        assert colleague.run("python", "-m", "pipeline.sync") == "MLflow: nothing to add\n"
+    assert len(runs(colleague)) == rows
+    assert len(store(colleague).search_model_versions("name = 'mendline'")) == len(versions) == 1
+
+
+def test_a_registered_model_that_was_deleted_is_made_again_by_sync(colleague):
+    colleague.run("python", "-m", "pipeline.sync")
+    store(colleague).delete_registered_model("mendline")
+    added = colleague.run("python", "-m", "pipeline.sync")
+    assert added == "model mendline version 1 is the champion: there was none\nMLflow: added workspace\n"
+    (row,) = runs(colleague)
+    assert_complete(colleague, row)
     assert colleague.run("python", "-m", "pipeline.sync") == "MLflow: nothing to add\n"
 
 

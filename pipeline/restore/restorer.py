@@ -281,16 +281,12 @@ def _corruptions(source: Path) -> frozenset[str]:
 def _fetched(uri: str) -> Path:
     """The model's folder, out of MLflow."""
     try:
-        import mlflow
+        import mlflow  # noqa: F401
 
         from pipeline.tracking import store
     except ImportError:
         raise UserError(f"{uri}: MLflow is not installed; install it, or give a folder") from None
-    mlflow.set_tracking_uri(store.uri())
-    try:
-        logged = Path(mlflow.artifacts.download_artifacts(uri))
-    except mlflow.exceptions.MlflowException as error:
-        raise UserError(f"{uri}: {str(error).splitlines()[0]}; see MLFLOW_TRACKING_URI") from None
+    logged = store.download(uri)
     found = sorted(logged.rglob("generator.safetensors"))
     if not found:
         raise UserError(f"{uri}: no generator in it; expected a model of this pipeline")

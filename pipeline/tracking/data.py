@@ -5,7 +5,8 @@ from pathlib import Path
 from pipeline import lineage
 from pipeline.errors import UserError
 from pipeline.tracking import contents
-from pipeline.tracking.store import absent, connect, usable
+from pipeline.tracking.faults import usable
+from pipeline.tracking.store import absent, connect
 
 
 def log(stage: str, metrics: dict[str, float], files: list[Path]) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 from pipeline import lineage
 from pipeline.errors import UserError
 from pipeline.tracking import contents
-from pipeline.tracking.store import Store, absent, connect, first_line, is_missing, uri, usable
+from pipeline.tracking.faults import explained, usable
+from pipeline.tracking.place import shown, uri
+from pipeline.tracking.store import Store, absent, connect, is_missing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,7 +65,11 @@ class Run:
         self._calls.put(status)
         self._sender.join(LAST_WORDS[status])
         if not self._ended:
-            print(f"warning: run {self.run_id} at {uri()} is not complete; make sync-mlflow", file=sys.stderr)
+            with suppress(OSError):  # a full disk; evaluate then makes a row of its own
+                _note(self.run_id).parent.mkdir(parents=True, exist_ok=True)
+                _note(self.run_id).write_text(self._tags.get(MADE, ""))
+            what = f"run {self.run_id} at {shown()} is not complete"
+            print(f"warning: {what}; evaluate or make sync-mlflow adds what is missing", file=sys.stderr)
 
     def _send_all(self) -> None:
         while not (status := self._next_call()):
@@ -98,7 +104,7 @@ class Run:
                 del self._pictures[0]
         except Exception as error:
             if not self._away:
-                print(f"warning: MLflow at {uri()}: {first_line(error)}; the work goes on", file=sys.stderr)
+                print(f"warning: MLflow at {shown()}: {explained(error)}; the work goes on", file=sys.stderr)
             self._away = True
         else:
             if self._away:  # the monitor may have given up meanwhile
@@ -136,8 +142,9 @@ class Untracked:
 def start(fingerprint: str, facts: dict[str, str], earlier: str, required: bool) -> Iterator[Run | Untracked]:
     """The row of the experiment whose training runs: its parameters so far, its data and its code.
 
-    The row whose id is `earlier` goes on, where there is one of this training that has not finished. It ends FINISHED,
-    KILLED when the stage is stopped, FAILED when the block raises something else.
+    The row whose id is `earlier` goes on, where it is of this training and no experiment's yet: one that had finished
+    too, as DVC may have been killed before it took what was made. It ends FINISHED, KILLED when the stage is stopped,
+    FAILED when the block raises something else.
 
     Args:
         fingerprint: of all that decides the training.
@@ -183,10 +190,14 @@ def trained(run: "LoggedRun") -> bool:
     return "fingerprint" in run.data.tags
 
 
-def ended_here(run: "LoggedRun") -> bool:
-    """Whether the training of a run has ended well in this repository: it has left its lock, but no checkpoints."""
-    folder = lineage.root() / ".cache/checkpoints" / run.data.tags.get("fingerprint", "none")
-    return Path(f"{folder}.lock").exists() and not folder.exists()
+def made(run: "LoggedRun") -> str:
+    """DVC's digest of the model that the training of a run has made: told to MLflow, or noted where it could not be."""
+    note = _note(run.info.run_id)
+    return run.data.tags.get(MADE) or (note.read_text() if note.exists() else "")
+
+
+def _note(run_id: str) -> Path:
+    return lineage.root() / ".cache/mlflow-unsent" / run_id
 
 
 def _goes_on(store: Store, run_id: str, key: str) -> bool:
@@ -198,5 +209,5 @@ def _goes_on(store: Store, run_id: str, key: str) -> bool:
         if is_missing(error):
             return False
         raise
-    unfinished = run.info.status != "FINISHED" and run.info.lifecycle_stage != "deleted"
-    return unfinished and run.data.tags.get("training") == key
+    free = "result" not in run.data.tags and run.info.lifecycle_stage != "deleted"
+    return free and run.data.tags.get("training") == key

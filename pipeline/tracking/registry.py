@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.params import Champion
-from pipeline.tracking.store import Store, alone, is_missing, uri
+from pipeline.tracking.place import alone, uri
+from pipeline.tracking.store import Store, is_missing
 
 if TYPE_CHECKING:
+    from mlflow.entities import RunData
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
 NAME = "mendline"
 ALIAS = "champion"
+MODEL, PAIRS = "digest.data/model", "digest.data/pairs"  # tags of a run
 LONGEST = 5000  # characters of a description that every MLflow store takes
 CODE = [  # what a process that loads the model runs
     "pipeline/__init__.py",
@@ -41,15 +44,32 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
     """Make the generator of a run a version of the registered model, unless it is one, and perhaps the champion.
 
     MLflow keeps no pickle: weights, `config.json`, the code that runs them, signature, example, requirements and the
-    model card. stdout says what became of the alias.
+    model card. The run's tag `model.version` names the version. stdout says what became of the alias.
     """
-    made = next(iter(store.client.search_model_versions(f"run_id = '{run_id}'")), None)
-    made = made or _log(store, run_id, folder)
+    made = _version(store, run_id) or _log(store, run_id, folder)
+    store.client.set_tag(run_id, "model.version", str(made.version))
     with alone():
-        better, why = improves(store, run_id, champion)
+        holder = _champion(store)
+        if holder and str(holder.version) == str(made.version):
+            better, why = True, "it was before"
+        else:
+            better, why = improves(store, run_id, champion)
         if better:
             store.client.set_registered_model_alias(NAME, ALIAS, made.version)
     print(f"model {NAME} version {made.version} {'is' if better else 'is not'} the {ALIAS}: {why}")
+
+
+def is_there(store: Store) -> bool:
+    """Whether there is a registered model; someone may have deleted it."""
+    return bool(store.client.search_registered_models(f"name = '{NAME}'"))
+
+
+def _version(store: Store, run_id: str) -> "ModelVersion | None":
+    """The version that holds the model of a run: its own, or that of another run with the same bytes."""
+    digest = store.client.get_run(run_id).data.tags.get(MODEL)
+    same = [run.info.run_id for run in store.search(store.rows, **{MODEL: digest})] if digest else []
+    versions = {version.run_id: version for version in store.client.search_model_versions(f"name = '{NAME}'")}
+    return next((versions[run] for run in [run_id, *same] if run in versions), None)
 
 
 def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
@@ -81,7 +101,7 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
         )
     client, model_id = store.client, logged.model_id
     with alone():
-        if not client.search_registered_models(f"name = '{NAME}'"):
+        if not is_there(store):
             client.create_registered_model(NAME, description="Restores pictures: inpainting and super-resolution.")
     return client.create_model_version(NAME, logged.model_uri, run_id, description=card[:LONGEST], model_id=model_id)
 
@@ -109,18 +129,38 @@ def _example() -> dict[str, np.ndarray]:
 
 def improves(store: Store, run_id: str, rule: Champion) -> tuple[bool, str]:
     """Whether the model of a run is better than the champion by the rule, and why."""
+    holder = _champion(store)
+    if not holder:
+        return True, "there was none"
+    you_decide = "to prefer the new one, move the alias"
+    champion, challenger = _data(store, holder.run_id or ""), store.client.get_run(run_id).data
+    if not champion:
+        return False, f"the run of version {holder.version} was deleted; {you_decide}"
+    if challenger.tags.get(PAIRS) != champion.tags.get(PAIRS):
+        return False, f"version {holder.version} was scored on other test pairs; {you_decide}"
+    score, to_beat = (scores.metrics.get(f"evaluate/{rule.metric}") for scores in (challenger, champion))
+    if score is None or to_beat is None:
+        return False, f"one of the two has no {rule.metric}; {you_decide}"
+    return score > to_beat + rule.margin, f"{rule.metric} {score:.4f} against {to_beat:.4f} of version {holder.version}"
+
+
+def _champion(store: Store) -> "ModelVersion | None":
     from mlflow.exceptions import MlflowException
 
-    challenger = store.client.get_run(run_id).data
     try:
-        holder = store.client.get_model_version_by_alias(NAME, ALIAS)
+        return store.client.get_model_version_by_alias(NAME, ALIAS)
     except MlflowException as error:
         if is_missing(error):
-            return True, "there was none"
+            return None
         raise
-    champion = store.client.get_run(holder.run_id or "").data
-    pairs = "digest.data/pairs"
-    if challenger.tags.get(pairs) != champion.tags.get(pairs):
-        return False, f"version {holder.version} was scored on other test pairs; to prefer the new one, move the alias"
-    score, to_beat = (scores.metrics[f"evaluate/{rule.metric}"] for scores in (challenger, champion))
-    return score > to_beat + rule.margin, f"{rule.metric} {score:.4f} against {to_beat:.4f} of version {holder.version}"
+
+
+def _data(store: Store, run_id: str) -> "RunData | None":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_run(run_id).data
+    except MlflowException as error:
+        if is_missing(error):
+            return None
+        raise

@@ -1,6 +1,7 @@
 """The row of an experiment, complete: whether its stages ran or came from a cache, live or afterwards."""
 
 import io
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ from pipeline import lineage
 from pipeline.lineage import Stages
 from pipeline.params import Champion
 from pipeline.tracking import contents, live, registry
-from pipeline.tracking.store import Store, alone, usable
+from pipeline.tracking.faults import usable
+from pipeline.tracking.place import alone
+from pipeline.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -45,7 +48,7 @@ def is_complete(store: Store, stages: Stages, code: dict[str, str]) -> bool:
         if name and rows and "dvc.experiment" not in rows[-1].data.tags:
             store.client.set_tag(rows[-1].info.run_id, "dvc.experiment", name)
             store.client.update_run(rows[-1].info.run_id, name=name)
-        return bool(rows) and not _unclaimed(store, stages)
+        return bool(rows) and _unclaimed(store, stages) is None
 
 
 def complete(
@@ -87,43 +90,51 @@ def complete(
     return True
 
 
+def reopen(store: Store) -> None:
+    """Where the registered model was deleted, make no row complete, so that `complete` registers it again."""
+    with usable():
+        if not registry.is_there(store):
+            for run in store.search(store.rows, complete="true"):
+                store.client.delete_tag(run.info.run_id, "complete")
+
+
 def claim(store: Store, stages: Stages, code: dict[str, str]) -> "Run":
     """The run that is this experiment's row, marked as such.
 
-    That is the training that made its model, if no experiment has claimed it; else the row that is there already; else
-    a new one.
+    That is the last training that made its model, if no experiment has claimed it; else the row that is there already;
+    else a new one.
     """
     key = lineage.result_key(stages)
     rows = store.search(store.rows, result=key)
-    for run in [*_unclaimed(store, stages), *reversed(rows)]:
-        store.client.set_tag(run.info.run_id, "result", key)
-        return run
+    there = _unclaimed(store, stages) or next(reversed(rows), None)
+    if there:
+        store.client.set_tag(there.info.run_id, "result", key)
+        return there
     tags = {"result": key, "training": lineage.training_key(stages)}
     return store.client.create_run(store.rows, run_name=lineage.name(code), tags=tags)
 
 
-def _unclaimed(store: Store, stages: Stages) -> list["Run"]:
-    """The trainings that made this model and are no experiment's row yet, the last first.
+def _unclaimed(store: Store, stages: Stages) -> "Run | None":
+    """The last training that made this model, unless it is an experiment's row.
 
-    One whose end could not be logged does not say what it made; it counts if it has ended well here.
+    One before it was cut off after its last step, and done again: it never becomes a row.
     """
-    trainings = store.search(store.rows, training=lineage.training_key(stages))
-    free = [run for run in trainings if "result" not in run.data.tags]
-    return [run for run in free if _made(run, stages)] + [
-        run for run in free if live.MADE not in run.data.tags and live.ended_here(run)
-    ]
+    last = next((run for run in _trainings(store, stages)), None)
+    return last if last and "result" not in last.data.tags else None
 
 
-def _made(run: "Run", stages: Stages) -> bool:
-    return run.data.tags.get(live.MADE) == lineage.digests(stages)["data/model"]
+def _trainings(store: Store, stages: Stages) -> Iterator["Run"]:
+    """Those that made this model, the last first."""
+    for run in store.search(store.rows, training=lineage.training_key(stages)):
+        if live.made(run) == lineage.digests(stages)["data/model"]:
+            yield run
 
 
 def _origins(store: Store, run: "Run", stages: Stages, code: dict[str, str], evaluated: bool) -> dict[str, str]:
     """Tags: the stages that ran for this row, those that were reused, and the runs that did the work."""
     workers = {stage: contents.data_run(store, stage, lineage.digests(stages), code) for stage in contents.DATA}
     ran = [stage for stage, worker in workers.items() if worker and _is_first_use(store, worker, run, code)]
-    trainings = reversed(store.search(store.rows, training=lineage.training_key(stages)))
-    workers["train"] = run if live.trained(run) else next((other for other in trainings if _made(other, stages)), None)
+    workers["train"] = run if live.trained(run) else next(reversed(list(_trainings(store, stages))), None)
     workers["evaluate"] = run if evaluated else None
     ran += [stage for stage in ("train", "evaluate") if workers[stage] is run]
     reused = [stage for stage in lineage.STAGES if stage not in ran]

@@ -1,19 +1,19 @@
-"""Where MLflow keeps the runs, and what to make of it when it cannot be used."""
+"""MLflow, reached: for who writes, and for who only reads."""
 
-import importlib
 import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import requests
-from filelock import FileLock
 
-from pipeline import lineage
 from pipeline.errors import UserError
+from pipeline.tracking import embedded, place
+from pipeline.tracking.faults import explained, usable
 
 if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before that
     from mlflow import MlflowClient
@@ -45,24 +45,31 @@ class Store:
 
 
 def prepare(required: bool) -> None:
-    """Before any work: ask an MLflow server whether it is there, and begin to import MLflow beside the work.
+    """Before any work: write to MLflow, with the user's password.
 
     Raises:
-        UserError: the server is not there, and it is `required`; otherwise a warning says so.
+        UserError: it cannot be written, and it is `required`; otherwise a warning says so.
     """
-    _settle()
-    threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
-    if not uri().startswith("http"):
+    try:
+        with usable():
+            _ask_server()
+            store = connect()
+            store.client.set_experiment_tag(store.rows, "checked", datetime.now(UTC).isoformat())
+            if place.database():
+                place.artifacts().mkdir(exist_ok=True)
+                tempfile.TemporaryFile(dir=place.artifacts()).close()
+    except UserError as error:
+        absent(error, required)
+
+
+def _ask_server() -> None:
+    """A server that does not answer holds MLflow up for a minute; this ends sooner."""
+    if not place.is_server():
         return
     trusted = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS") != "true"
     certificate = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
-    try:
-        status = requests.get(f"{uri()}/health", timeout=PATIENCE, verify=certificate or trusted).status_code
-        reason = f"status {status}" if status >= 500 else ""
-    except requests.RequestException as error:
-        reason = "no answer" if isinstance(error, requests.Timeout) else "no connection"
-    if reason:
-        absent(UserError(f"MLflow at {uri()}: {reason}; start it, or check MLFLOW_TRACKING_URI"), required)
+    client = os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH")
+    requests.get(f"{place.uri()}/health", timeout=PATIENCE, verify=certificate or trusted, cert=client)
 
 
 def absent(error: UserError, required: bool) -> None:
@@ -80,13 +87,62 @@ def connect() -> Store:
     Raises:
         UserError: it cannot be used.
     """
-    _settle()
     with usable():
+        _settle()
         from mlflow import MlflowClient
 
-        with alone():  # a fresh store is migrated by whoever comes first; two at once break it for good
-            client = MlflowClient(uri())
-            return Store(client, *(_experiment(client, name) for name in EXPERIMENTS))
+        database = place.database()
+        with place.alone():  # two at once would each make what the other makes
+            if database and not embedded.is_there(database):
+                embedded.set_up(database, EXPERIMENTS)
+            client = MlflowClient(place.uri())
+            if database:
+                embedded.bring_home(database, EXPERIMENTS)
+            ids = [_experiment(client, name) or client.create_experiment(name, _artifacts()) for name in EXPERIMENTS]
+        return Store(client, *ids)
+
+
+def existing() -> Store | None:
+    """Reach the store to read it; None where there is none, or nothing of ours in it. None is made.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    with usable():
+        database = place.database()
+        if database and not embedded.is_there(database):
+            return None
+        _settle()
+        from mlflow import MlflowClient
+
+        client = MlflowClient(place.uri())
+        rows, data = (_experiment(client, name) for name in EXPERIMENTS)
+        return Store(client, rows, data) if rows and data else None
+
+
+def download(model: str) -> Path:
+    """The folder of a model, such as `models:/mendline@champion`, fetched out of the store. No store is made.
+
+    Raises:
+        UserError: there is no such model, or MLflow cannot be used.
+    """
+    with usable():
+        _settle()
+        import mlflow
+
+        if database := place.database():
+            if not embedded.is_there(database):
+                where = "run this in the repository's folder, or set MLFLOW_TRACKING_URI"
+                raise UserError(f"{model}: no {database}; {where}")
+            if embedded.was_moved(database, EXPERIMENTS):
+                with place.alone():
+                    embedded.bring_home(database, EXPERIMENTS)
+        mlflow.set_tracking_uri(place.uri())
+        try:
+            return Path(mlflow.artifacts.download_artifacts(model))
+        except Exception as error:
+            known = "give models:/NAME@ALIAS or models:/NAME/VERSION, as MLflow lists them"
+            raise UserError(f"{model}: {explained(error, known)} (MLflow at {place.shown()})") from None
 
 
 def _settle() -> None:
@@ -97,46 +153,19 @@ def _settle() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
 
 
-def _experiment(client: "MlflowClient", name: str) -> str:
-    experiment = client.get_experiment_by_name(name)
-    return experiment.experiment_id if experiment else client.create_experiment(name, _artifacts())
+def _experiment(client: "MlflowClient", name: str) -> str | None:
+    found = client.get_experiment_by_name(name)
+    if found and found.lifecycle_stage == "deleted":
+        command = f"MLFLOW_TRACKING_URI={quote(place.shown())} mlflow experiments restore -x {found.experiment_id}"
+        raise UserError(f"MLflow at {place.shown()}: experiment {name} was deleted; restore it: {command}")
+    return found.experiment_id if found else None
 
 
-def alone() -> FileLock:
-    """To hold while no other process of this repository may use the store."""
-    lock = lineage.root() / ".cache" / "mlflow.lock"
-    lock.parent.mkdir(exist_ok=True)
-    return FileLock(lock)
-
-
-@contextmanager
-def usable() -> Iterator[None]:
-    """Turn what MLflow and the stores behind it raise into a `UserError`: it must not cost finished work."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"MLflow at {uri()}: {first_line(error)}; check MLFLOW_TRACKING_URI") from None
-
-
-def first_line(error: Exception) -> str:
-    """Of its text, or its name where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _artifacts() -> str | None:
+    """Beside the embedded store; where there is a server, it decides."""
+    return None if place.is_server() else place.artifacts().as_uri()
 
 
 def is_missing(error: "MlflowException") -> bool:
     """Whether MLflow says that there is no such thing, and not that it cannot be reached."""
     return error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
-
-
-def uri() -> str:
-    """Of the tracking server or store; a relative path of a database is taken from the main checkout."""
-    given = os.environ.get("MLFLOW_TRACKING_URI", "").rstrip("/") or "sqlite:///mlflow.db"
-    scheme, _, path = given.partition("sqlite:///")
-    return given if scheme else f"sqlite:///{lineage.root() / path}"
-
-
-def _artifacts() -> str | None:
-    """Beside the embedded store; where there is a server, it decides."""
-    return None if uri().startswith("http") else (lineage.root() / "mlartifacts").as_uri()

@@ -83,11 +83,32 @@ def test_a_row_that_goes_on_under_another_experiment_has_its_name(store, monkeyp
     assert run.info.run_name == run.data.tags["dvc.experiment"] == "resumed"
 
 
-def test_a_row_that_is_gone_or_finished_or_of_another_training_is_begun_anew(store, tmp_path):
+def test_a_training_that_ended_before_dvc_could_take_its_outs_goes_on_in_its_row(store):
+    with start() as first:
+        log(first, 0, 10)
+    with start(first.run_id) as again:
+        log(again, 0, 10)
+    (logged,) = rows(store)
+    assert (logged.info.run_id, logged.info.status) == (first.run_id, "FINISHED")
+    assert steps(store, first.run_id, "val/psnr") == [0, 10]
+
+
+def test_what_a_training_made_is_noted_where_mlflow_cannot_be_told(store, tmp_path, capsys):
+    with start() as run:
+        (tmp_path / "mlflow.db").unlink()
+        run.tag(live.MADE, "c0ffee.dir")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("evaluate or make sync-mlflow adds what is missing")
+    assert (tmp_path / ".cache/mlflow-unsent" / run.run_id).read_text() == "c0ffee.dir"
+
+
+def test_a_row_that_is_gone_or_an_experiments_or_of_another_training_is_begun_anew(store, tmp_path):
     gone = stopped_training()
     store.client.delete_run(gone)
     with start() as finished:
         pass
+    store.client.set_tag(finished.run_id, "result", "f00d")
+    with start(finished.run_id) as next_row:
+        assert next_row.run_id != finished.run_id
     other = stopped_training()
     params = tmp_path / "params.yaml"
     params.write_text(params.read_text().replace("lr: 0.0008", "lr: 0.0007"))

@@ -13,8 +13,8 @@ def champion(store) -> str:
     return run_id
 
 
-def scored(store, psnr, pairs="c0ffee.dir"):
-    run_id = store.client.create_run(store.rows, tags={"digest.data/pairs": pairs}).info.run_id
+def scored(store, psnr, pairs="c0ffee.dir", **tags):
+    run_id = store.client.create_run(store.rows, tags={"digest.data/pairs": pairs} | tags).info.run_id
     store.client.log_metric(run_id, "evaluate/psnr", psnr)
     return run_id
 
@@ -41,3 +41,38 @@ def test_a_registration_that_was_cut_off_is_finished(store, champion, tmp_path):
     store.client.create_model_version(registry.NAME, store.client.get_run(better).info.artifact_uri, better)
     registry.register(store, better, tmp_path, Champion(metric="psnr", margin=0.0))
     assert int(store.client.get_model_version_by_alias(registry.NAME, registry.ALIAS).version) == 2
+
+
+def test_a_model_with_the_same_bytes_is_no_new_version(store, tmp_path):
+    made = scored(store, 30.0, **{registry.MODEL: "decaf.dir"})
+    store.client.create_registered_model(registry.NAME)
+    store.client.create_model_version(registry.NAME, store.client.get_run(made).info.artifact_uri, made)
+    again = scored(store, 30.0, **{registry.MODEL: "decaf.dir"})
+    for run_id in (made, again, again):
+        registry.register(store, run_id, tmp_path, Champion(metric="psnr", margin=0.0))
+    (version,) = store.client.search_model_versions(f"name = '{registry.NAME}'")
+    assert str(version.version) == store.client.get_run(again).data.tags["model.version"]
+    assert store.client.get_model_version_by_alias(registry.NAME, registry.ALIAS).run_id == made
+
+
+def deleted_champion(store):
+    return store.client.create_model_version(registry.NAME, "file:///model", "no such run").version
+
+
+def champion_without_scores(store):
+    info = store.client.create_run(store.rows, tags={"digest.data/pairs": "c0ffee.dir"}).info
+    return store.client.create_model_version(registry.NAME, info.artifact_uri, info.run_id).version
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (deleted_champion, "the run of version 2 was deleted; to prefer the new one, move the alias"),
+        (champion_without_scores, "one of the two has no psnr; to prefer the new one, move the alias"),
+    ],
+)
+def test_a_champion_that_cannot_be_compared_stays(other, why, store, champion):
+    store.client.set_registered_model_alias(registry.NAME, registry.ALIAS, other(store))
+    better, reason = registry.improves(store, scored(store, 40.0), Champion(metric="psnr", margin=0.0))
+    assert not better
+    assert reason == why

@@ -2,6 +2,7 @@ import pytest
 
 from pipeline.tracking import row
 from pipeline.tracking.live import MADE
+from pipeline.tracking.registry import NAME
 
 PARAMS = {"params.yaml": {"train": {"lr": 0.1}}}
 
@@ -33,16 +34,47 @@ def test_the_training_that_made_the_model_becomes_the_row_once(store):
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "KILLED", "FAILED"])
-def test_a_training_that_may_still_run_or_has_come_to_nothing_does_not(store, status, tmp_path):
+def test_a_training_that_may_still_run_or_has_come_to_nothing_does_not(store, status):
     unfinished = training(store, status, fingerprint="f00d")
     assert claimed(store) != unfinished
-    (tmp_path / ".cache/checkpoints/f00d").mkdir(parents=True)
-    (tmp_path / ".cache/checkpoints/f00d.lock").touch()
-    assert claimed(store, "decaf.dir") != unfinished
 
 
 def test_a_training_whose_end_could_not_be_logged_does_if_it_ended_well_here(store, tmp_path):
     lost = training(store, "RUNNING", fingerprint="f00d")
-    (tmp_path / ".cache/checkpoints").mkdir(parents=True)
-    (tmp_path / ".cache/checkpoints/f00d.lock").touch()
+    (tmp_path / ".cache/mlflow-unsent").mkdir(parents=True)
+    (tmp_path / ".cache/mlflow-unsent" / lost).write_text("c0ffee.dir")
+    assert claimed(store, "decaf.dir") != lost
     assert claimed(store) == lost
+
+
+def test_a_training_that_was_done_twice_before_its_evaluation_is_one_row(store):
+    cut_off = training(store, "FINISHED", **{MADE: "c0ffee.dir"})
+    again = training(store, "FINISHED", **{MADE: "c0ffee.dir"})
+    assert claimed(store) == again
+    store.client.set_tag(again, "complete", "true")
+    for _ in range(3):
+        assert row.is_complete(store, stages(), {})
+        assert claimed(store) == again
+    assert "result" not in store.client.get_run(cut_off).data.tags
+
+
+def test_a_training_that_is_forced_afterwards_is_a_row_of_its_own_once(store):
+    first = training(store, "FINISHED", **{MADE: "c0ffee.dir"})
+    assert claimed(store) == first
+    store.client.set_tag(first, "complete", "true")
+    forced = training(store, "FINISHED", **{MADE: "c0ffee.dir"})
+    assert not row.is_complete(store, stages(), {})
+    assert claimed(store) == forced
+    assert row.is_complete(store, stages(), {})
+
+
+def test_where_the_registered_model_was_deleted_no_row_is_complete(store):
+    run_id = training(store, "FINISHED", **{MADE: "c0ffee.dir"})
+    claimed(store)
+    store.client.set_tag(run_id, "complete", "true")
+    store.client.create_registered_model(NAME)
+    row.reopen(store)
+    assert row.is_complete(store, stages(), {})
+    store.client.delete_registered_model(NAME)
+    row.reopen(store)
+    assert not row.is_complete(store, stages(), {})

@@ -1,0 +1,71 @@
+"""What goes wrong with MLflow and the stores behind it: one line that says what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from shlex import quote
+
+from pipeline.errors import UserError
+from pipeline.tracking.place import shown, without_passwords
+
+CHECK = "check MLFLOW_TRACKING_URI"
+START = f"start it, or {CHECK}"
+AWAY = "move it away; make sync-mlflow fills a new one from what DVC has"
+USER = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+FAULTS = [  # what the text of an error holds, what that means, and what to do
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted", "name its CA in MLFLOW_TRACKING_SERVER_CERT_PATH"),
+    (r"SSLError|\[SSL", "it does not speak TLS", f"{CHECK}: http://?"),
+    ("Invalid Host header", "it does not know this host name", "start it with --allowed-hosts"),
+    ("[Ee]rror code 401|password authentication failed", "user or password is wrong or missing", USER),
+    ("[Ee]rror code 403|PERMISSION_DENIED", "this user may not write there", f"{USER} of one who may"),
+    ("[Ee]rror code 404|response body was not in a valid JSON", "no MLflow there", CHECK),
+    ("[Ee]rror code 5..|too many 5.. error", "it failed", f"look into its log, or {CHECK}"),
+    ("timed out|timeout expired", "no answer", START),
+    ("Max retries exceeded|Connection aborted|[Cc]onnection refused|could not translate host", "no connection", START),
+    (
+        "unsupported URI|filesystem tracking backend|(?i:invalid (sqlite )?url)|(Could not|Failed to) parse|No host",
+        "not a URI of MLflow",
+        f"{CHECK}: http://HOST:PORT, https://HOST, sqlite:////FOLDER/mlflow.db, postgresql://HOST/NAME",
+    ),
+    ("No such artifact", "its files are gone", "bring mlartifacts back, or take a folder such as data/model"),
+    ("No module named", "", f"install it, or {CHECK}"),
+    (r"database or disk is full|disk I/O error|Errno 2[78]\b|Errno 122", "the disk is full", "make room"),
+    ("malformed|is not a database|no such column", "the file is damaged", AWAY),
+    ("found version None|table .* already exists|no such table", "its set-up was cut off", AWAY),
+    (
+        "out-of-date database schema",
+        "made by another version of MLflow",
+        "by an older one: mlflow db upgrade {uri}; by a newer one: install that",
+    ),
+    ("database is locked", "another program keeps it locked", "end that"),
+    (
+        r"readonly database|unable to open database|Errno (1|13|30)\b",
+        "it cannot be written",
+        "get write permission for the file, its folder and mlartifacts",
+    ),
+]
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Turn what MLflow and the stores behind it raise into a `UserError`: it must not cost finished work."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"MLflow at {shown()}: {explained(error)}") from None
+
+
+def explained(error: Exception, otherwise: str = CHECK) -> str:
+    """What is wrong and what to do, without passwords; `otherwise` is what to do about all that is not known here."""
+    text = str(error)
+    for sign, what, remedy in FAULTS:
+        if re.search(sign, text):
+            return f"{what or first_line(error)}; {remedy.format(uri=quote(shown()))}"
+    return f"{first_line(error)}; {otherwise}"
+
+
+def first_line(error: Exception) -> str:
+    """Of its text, or its name where it has none; without passwords."""
+    return without_passwords((str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". "))

@@ -1,0 +1,266 @@
+"""The embedded store on bad days: cut off while it is set up, full disks, moved and copied folders, damage."""
+
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from mlflow import MlflowClient
+from sqlalchemy.exc import OperationalError
+
+from pipeline.errors import UserError
+from pipeline.tracking.store import ROWS, connect, download, existing, prepare
+
+FORK = multiprocessing.get_context("fork")
+NOBODY = 65534
+CUT_OFF = "its set-up was cut off; move it away; make sync-mlflow fills a new one"
+DAMAGED = "the file is damaged; move it away; make sync-mlflow fills a new one"
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """A folder without a store, which is the repository."""
+    return move_to(tmp_path / "repository", monkeypatch)
+
+
+def move_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("DVC_ROOT", str(folder))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+def in_process(work: Callable, *arguments: object) -> object:
+    """What `work` returns or raises in a process of its own."""
+    with ProcessPoolExecutor(1, FORK) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def with_file_size(limit: int, work: Callable, *arguments: object) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    work(*arguments)
+
+
+def as_nobody(work: Callable, *arguments: object) -> object:
+    """For root every file can be written."""
+    if os.geteuid() == 0:
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+    return work(*arguments)
+
+
+def set_up() -> None:
+    store = connect()
+    run = store.client.create_run(store.rows)
+    store.client.log_text(run.info.run_id, "a model", "file.txt")
+    store.client.create_registered_model("mendline")
+    store.client.create_model_version("mendline", run.info.artifact_uri)
+
+
+def log(text: str) -> str:
+    """A run with a file; where that lies."""
+    store = connect()
+    run = store.client.create_run(store.rows)
+    store.client.log_text(run.info.run_id, text, "file.txt")
+    return run.info.artifact_uri
+
+
+def texts() -> list[str]:
+    """The files of all runs, the newest first, as MLflow gives them."""
+    store = connect()
+    uris = [f"{run.info.artifact_uri}/file.txt" for run in store.search(store.rows)]
+    return [Path(unquote(uri.removeprefix("file://"))).read_text() for uri in uris]
+
+
+KILLS = [10, pytest.param(100, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_a_store_whose_set_up_is_killed_again_and_again_is_set_up_in_the_end(kills, repository):
+    moments = random.Random(0)
+    for _ in range(kills):
+        before = {*repository.iterdir(), repository / "mlflow.db.lock"}
+        process = FORK.Process(target=connect)
+        process.start()
+        while process.is_alive() and not set(repository.iterdir()) - before:
+            pass
+        process.join(moments.uniform(0, 0.7))
+        process.kill()
+        process.join()
+        assert existing() is None or texts() == []
+    assert log("whole")
+    assert texts() == ["whole"]
+    left = {path.name for path in repository.iterdir()}
+    assert left == {"mlflow.db", "mlflow.db.lock", "mlartifacts"}
+
+
+def test_a_full_disk_is_one_line_and_the_next_call_sets_the_store_up(repository):
+    with pytest.raises(UserError, match="mlflow.db: the disk is full; make room"):
+        in_process(with_file_size, 600 * 1024, connect)
+    assert existing() is None
+    assert texts() == []
+
+
+def test_an_empty_file_is_no_store_yet(repository):
+    (repository / "mlflow.db").touch()
+    assert existing() is None
+    assert texts() == []
+
+
+def test_a_moved_repository_has_its_files_where_it_is(store, tmp_path, monkeypatch, capsys):
+    log("first")
+    shutil.move(tmp_path, moved := tmp_path.with_name(f"{tmp_path.name} moved, 100%?"))
+    move_to(moved, monkeypatch)
+    assert texts() == ["first"]
+    (line,) = capsys.readouterr().err.splitlines()
+    files = f"its files were in {tmp_path}/mlartifacts, now in {moved}/mlartifacts"
+    assert line == f"{moved}/mlflow.db: moved or copied; {files}"
+    log("second")
+    assert texts() == ["second", "first"]
+    assert capsys.readouterr().err == ""
+    assert not tmp_path.exists()
+
+
+def test_a_copy_has_its_own_files_and_leaves_the_originals_alone(store, tmp_path, monkeypatch):
+    log("both")
+    copy = tmp_path.with_name(f"{tmp_path.name}-copy")
+    shutil.copytree(tmp_path, copy)
+    (file,) = copy.glob("mlartifacts/**/file.txt")
+    file.write_text("the copy's")
+    before = sorted(tmp_path.glob("mlartifacts/**/*"))
+    move_to(copy, monkeypatch)
+    assert log("new").startswith(copy.as_uri())
+    assert texts() == ["new", "the copy's"]
+    assert sorted(tmp_path.glob("mlartifacts/**/*")) == before
+    default = MlflowClient(f"sqlite:///{copy}/mlflow.db").get_experiment("0").artifact_location
+    assert not default.startswith(f"{tmp_path}/")
+    move_to(tmp_path, monkeypatch)
+    assert texts() == ["both"]
+
+
+def test_a_copy_without_files_writes_into_its_own_folder(store, tmp_path, monkeypatch):
+    copy = tmp_path.with_name(f"{tmp_path.name}-copy")
+    copy.mkdir()
+    shutil.copy(tmp_path / "mlflow.db", copy)
+    move_to(copy, monkeypatch)
+    assert log("new").startswith(copy.as_uri())
+
+
+def test_the_model_of_a_copy_is_read_from_the_copy(store, tmp_path, monkeypatch):
+    uri = log("the original's")
+    store.client.create_registered_model("mendline")
+    store.client.create_model_version("mendline", uri)
+    copy = tmp_path.with_name(f"{tmp_path.name}-copy")
+    shutil.copytree(tmp_path, copy)
+    (file,) = copy.glob("mlartifacts/**/file.txt")
+    file.write_text("the copy's")
+    move_to(copy, monkeypatch)
+    assert (download("models:/mendline/1") / "file.txt").read_text() == "the copy's"
+
+
+def test_a_store_elsewhere_has_its_files_beside_it(repository, tmp_path, monkeypatch):
+    (tmp_path / "team").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/team/runs.db")
+    assert log("shared").startswith((tmp_path / "team/mlartifacts").as_uri())
+    assert list(repository.iterdir()) == []
+
+
+def test_files_that_were_always_kept_elsewhere_stay_there(store, tmp_path, monkeypatch):
+    log("elsewhere")
+    (tmp_path / "team").mkdir()
+    shutil.move(tmp_path / "mlflow.db", tmp_path / "team/runs.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/team/runs.db")
+    assert texts() == ["elsewhere"]
+
+
+def test_who_only_reads_makes_no_store(repository):
+    assert existing() is None
+    with pytest.raises(UserError, match="@champion: no .*mlflow.db; run this in the repository's folder"):
+        download("models:/mendline@champion")
+    assert list(repository.iterdir()) == []
+
+
+def damaged(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[:4096] + bytes(len(content) - 4096))
+
+
+def no_database(file: Path) -> None:
+    file.write_text("something else")
+
+
+def folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def cut_off(file: Path) -> None:
+    """As MLflow's own commands leave it when the disk is full."""
+    file.unlink()
+    with pytest.raises(OperationalError):
+        in_process(with_file_size, 600 * 1024, MlflowClient, f"sqlite:///{file}")
+
+
+def changed(statement: str) -> Callable[[Path], None]:
+    def change(file: Path) -> None:
+        with sqlite3.connect(file) as connection:
+            connection.execute(statement)
+        connection.close()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (damaged, DAMAGED),
+        (no_database, DAMAGED),
+        (folder, "a folder, where MLflow keeps a file; move it away"),
+        (
+            changed("DELETE FROM alembic_version"),
+            CUT_OFF,
+        ),
+        (cut_off, CUT_OFF),
+        (
+            changed("UPDATE alembic_version SET version_num = '451aebb31d03'"),
+            "made by another version of MLflow; by an older one: mlflow db upgrade sqlite:///",
+        ),
+        (
+            changed("UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = 'mendline'"),
+            f"experiment {ROWS} was deleted; restore it: MLFLOW_TRACKING_URI=sqlite:///",
+        ),
+    ],
+    ids=["damaged", "no database", "folder", "no version", "cut off", "other version", "deleted"],
+)
+def test_a_store_that_cannot_be_used_is_one_line_with_the_remedy(spoil, expected, store, tmp_path, monkeypatch):
+    spoilt = move_to(tmp_path / "spoilt", monkeypatch)
+    shutil.copy(tmp_path / "mlflow.db", spoilt)
+    spoil(spoilt / "mlflow.db")
+    for use in (connect, existing, lambda: prepare(required=True)):
+        with pytest.raises(UserError) as error:
+            use()
+        assert expected in str(error.value)
+        assert str(spoilt / "mlflow.db") in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("locked", ["mlflow.db", "mlartifacts", "."])
+def test_what_cannot_be_written_is_said_before_any_work(locked, mlflow_db, monkeypatch):
+    with tempfile.TemporaryDirectory() as name:
+        repository = move_to(Path(name), monkeypatch)
+        shutil.copy(mlflow_db, repository)
+        in_process(set_up)
+        for path in (repository, *repository.iterdir()):
+            path.chmod(0o555 if path.name == locked or path == repository / locked else 0o777)
+        with pytest.raises(UserError, match="it cannot be written; get write permission .*tracking.required: false"):
+            in_process(as_nobody, prepare, True)
+        assert (in_process(as_nobody, download, "models:/mendline/1") / "file.txt").read_text() == "a model"
+        repository.chmod(0o777)
