@@ -35,6 +35,7 @@ compare: .venv/ready  ## print the experiments side by side, as DVC and MLflow h
 	@python -m pipeline.compare
 
 ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
+	@-python -m pipeline.sync
 	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
 
