@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
@@ -68,7 +68,7 @@ def below(folder: Path) -> list[Path]:
     Raises:
         UserError: there is none.
     """
-    found = [path for path in _files(folder) if _is_picture(path)]
+    found = [path for path in _files(folder) if is_picture(path)]
     if not found:
         others = passed_over(folder)
         raise UserError(
@@ -78,9 +78,15 @@ def below(folder: Path) -> list[Path]:
     return found
 
 
-def passed_over(folder: Path) -> str | None:
-    """The files that `below` leaves out, by suffix and with what they need, in a line; None where there are none."""
-    others = Counter(path.suffix.lower() for path in _files(folder) if not _is_picture(path))
+def passed_over(folder: Path, used: Collection[Path] = ()) -> str | None:
+    """The files that `below` leaves out, by suffix and with what they need, in a line; None where there are none.
+
+    Args:
+        folder: of the pictures.
+        used: files in it that are of use all the same, relative to it.
+    """
+    left_out = (path for path in _files(folder) if not is_picture(path) and path not in used)
+    others = Counter(path.suffix.lower() for path in left_out)
     if not others:
         return None
     named = []
@@ -90,7 +96,8 @@ def passed_over(folder: Path) -> str | None:
     return f"passed over: {'; '.join(named)}"
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
+    """Whether the suffix is of a format that can be read here."""
     kind = SUFFIXES.get(path.suffix.lower())
     return kind is not None and kind not in NEEDS
 

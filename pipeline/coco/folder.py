@@ -4,10 +4,9 @@ import errno
 import hashlib
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from unicodedata import normalize
 
 from pipeline import decode, progress
@@ -132,20 +131,13 @@ def _checked(root: Path, image: Entry) -> Entry | ValueError | UserError:
 
 def _report_files(root: Path, files: list[str], listed: set[str], annotations: Path | None) -> None:
     """Say on stderr which files of the folder are not used."""
-    unlisted = [name for name in files if name not in listed and root / name != annotations]
-    pictures = [name for name in unlisted if _suffix(name) in decode.SUFFIXES]
-    if pictures:
-        what = f"{len(pictures)} of {len(pictures) + len(listed)} pictures left out: {_some(pictures)}"
+    left_out = [name for name in files if name not in listed and decode.is_picture(Path(name))]
+    if left_out:
+        what = f"{len(left_out)} of {len(left_out) + len(listed)} pictures left out: {_some(left_out)}"
         print(f"note: {root}: {what}; {annotations} has no entry for them that can be used", file=sys.stderr)
-    suffixes = Counter(_suffix(name) for name in unlisted if _suffix(name) not in decode.SUFFIXES)
-    if suffixes:
-        counts = _some([f"{suffix or 'none'} ({count})" for suffix, count in suffixes.most_common()])
-        what = f"{suffixes.total()} of {len(files)} files passed over by their suffix: {counts}"
-        print(f"note: {root}: {what}; pictures have {' '.join(sorted(decode.SUFFIXES))}", file=sys.stderr)
-
-
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+    used = {Path(name) for name in files if name in listed or root / name == annotations}
+    if others := decode.passed_over(root, used):
+        print(f"note: {root}: {others}", file=sys.stderr)
 
 
 def _some(names: list[str]) -> str:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import decode
 from pipeline.coco import folder
 from pipeline.errors import UserError
 from pipeline.params import Folder
@@ -77,12 +78,20 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
 def test_what_is_passed_over_by_its_suffix_is_counted_in_one_line(tmp_path, capsys):
     picture(tmp_path / "a.png")
-    for name in ("b.HEIC", "c.heic", "d.gif", "sub/notes", ".hidden.gif"):
+    for name in ("b.NEF", "c.nef", "d.svg", "sub/notes", ".hidden.svg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     assert list(ids(tmp_path)) == ["a.png"]
     (line,) = capsys.readouterr().err.splitlines()
-    assert "4 of 5 files passed over by their suffix: .heic (2), .gif (1), none (1); pictures have .bmp" in line
+    assert line == f"note: {tmp_path}: passed over: 1 without a suffix; 2 .nef; 1 .svg"
+
+
+def test_a_format_that_needs_more_than_is_installed_is_passed_over_with_what_it_needs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(decode.NEEDS, "HEIF", "needs pillow-heif")
+    annotated(tmp_path)
+    (tmp_path / "phone.heic").write_bytes(b"x")
+    read(tmp_path, "instances.json")
+    assert capsys.readouterr().err == f"note: {tmp_path}: passed over: 1 .heic, which needs pillow-heif\n"
 
 
 def test_nothing_is_said_where_all_is_used(tmp_path, capsys):
