@@ -45,7 +45,7 @@ DAMAGE, OBJECT = "damage: what shines through is used, where anything does", "an
 PREVIEWS, RESTORATIONS = "previews", "restorations"  # queues: in each of them one picture is worked on at a time
 EMPTY = "() => null"
 START = "() => [{__type__: 'update', interactive: false}, null, {__type__: 'update', interactive: false, value: null}]"
-ACTIVE = "() => ({__type__: 'update', interactive: true})"
+ACTIVE = "Object({__type__: 'update', interactive: true})"
 EXAMPLES = {"scratches": ("chelsea", "scratch"), "stains": ("coffee", "stain"), "paint": ("astronaut", "freeform")}
 
 Editor = dict[str, Any]
@@ -198,8 +198,8 @@ def makes(gr: Any, button: Any, function: Callable, inputs: list, results: tuple
     slider, download = results
     started = button.click(None, None, [button, slider, download], js=START)
     ended = started.then(told(gr, function), inputs, [slider, download], api_name=name, concurrency_id=RESTORATIONS)
-    ended.then(None, None, button, js=ACTIVE)
-    ended.success(None, None, download, js=ACTIVE)
+    ended.success(None, None, [button, download], js=f"() => [{ACTIVE}, {ACTIVE}]")
+    ended.failure(None, None, button, js=f"() => {ACTIVE}")
 
 
 def told(gr: Any, function: Callable) -> Callable:

@@ -87,9 +87,11 @@ def paint(browser, name: str = "canvas", down: int = 0) -> None:
 
 
 def seen(browser, name: str = "canvas") -> np.ndarray:
-    """The canvas as it is on the screen, in the middle of the window; uint8 RGB HW3."""
+    """The canvas as it is on the screen, in the middle of the window, without its tools; uint8 RGB HW3."""
     canvas = browser.find_element("css selector", f"#{name} canvas")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    tools = f"document.querySelectorAll('#{name} .toolbar-wrap')"
+    browser.execute_script(f"{tools}.forEach(tool => tool.style.visibility = 'hidden')")  # they are pink too
     return np.asarray(Image.open(BytesIO(canvas.screenshot_as_png)).convert("RGB"))
 
 
@@ -103,12 +105,18 @@ def shown_paint(browser, name: str = "canvas") -> np.ndarray:
     The page around the picture is white.
     """
     pixels = seen(browser, name)
-    coloured = (pixels < 250).any(axis=-1)
-    rows = np.flatnonzero(coloured.mean(axis=1) > 0.5)
-    columns = np.flatnonzero(coloured[rows].mean(axis=0) > 0.6)
-    if not rows.size or not columns.size:
-        return np.zeros((1, 1), bool)
-    return is_paint(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    coloured = (pixels < 235).any(axis=-1)
+    rows = longest_run(coloured.mean(axis=1) > 0.5)
+    columns = longest_run(coloured[rows].mean(axis=0) > 0.6)
+    return is_paint(pixels[rows, columns])
+
+
+def longest_run(flags: np.ndarray) -> slice:
+    """Where the most neighbours in a row are true."""
+    edges = np.flatnonzero(np.diff([0, *flags, 0]))
+    starts, ends = edges[::2], edges[1::2]
+    longest = (ends - starts).argmax()
+    return slice(starts[longest], ends[longest])
 
 
 def agree(one: np.ndarray, other: np.ndarray) -> bool:
