@@ -53,8 +53,7 @@ def restore(
     if hole.all():
         return in_tiles(network, image, hole, lambda around: as_float(image[around]))
     if not see_through:
-        covered = hole if see_through is False else opaque(image, hole)
-        image = np.where(covered[..., None], as_kind(np.full(3, GREY, np.float32), image.dtype), image)
+        image = painted(image, hole if see_through is False else opaque(image, hole))
     if max(hole.shape) <= SMALLEST:
         filled = fill(prior, as_float(image), hole)
         return in_tiles(network, image, hole, lambda around: filled[around])
@@ -84,9 +83,14 @@ def opaque(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     scale = min(1, JUDGED / min(hole.shape))
     size = round(hole.shape[1] * scale), round(hole.shape[0] * scale)
     small = as_float(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-    touched = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    touched = cv2.resize(hole.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) > 0
     covered = opacity.opaque(small, touched).astype(np.uint8)
     return cv2.resize(covered, hole.shape[::-1], interpolation=cv2.INTER_NEAREST).astype(bool) & hole
+
+
+def painted(image: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The picture in grey where nothing of it is to be looked at (bool HW)."""
+    return np.where(where[..., None], as_kind(np.full(3, GREY, np.float32), image.dtype), image)
 
 
 def inside(hole: np.ndarray) -> np.ndarray:

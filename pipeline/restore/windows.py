@@ -10,7 +10,7 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from pipeline.restore.scales import GRID, MARGIN, RIM, Box, extent, within
+from pipeline.restore.scales import GRID, MARGIN, RIM, Box, extent, opaque, painted, within
 
 WHOLE = 2**24  # px: up to so many a picture is restored as a whole
 MOST = 2**23  # px: windows become one where that saves work, unless it had more
@@ -26,9 +26,15 @@ def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_thr
     """Restore the hole of a picture of any size by `scales.restore` of a network, whose arguments and result it has."""
     if hole.size <= WHOLE or hole.all():
         return restore_whole(image, hole, see_through)
+    if see_through is None:  # a region may reach through many windows: it is judged once
+        box, covered = seen(hole), np.zeros_like(hole)
+        covered[box] = opaque(image[box], hole[box])
     restored = image.copy()
     for boxes, window in windows(hole):
-        result = restore_whole(image[window], hole[window], see_through)
+        if see_through is None:
+            result = restore_whole(painted(image[window], covered[window]), hole[window], True)
+        else:
+            result = restore_whole(image[window], hole[window], see_through)
         for box in boxes:
             restored[box] = result[within(box, window)]
     return restored

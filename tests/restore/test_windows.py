@@ -41,7 +41,7 @@ HOLES = {
 
 
 @pytest.mark.parametrize("name", HOLES)
-@pytest.mark.parametrize("see_through", [True, False])
+@pytest.mark.parametrize("see_through", [True, False, None])
 def test_in_windows_a_picture_is_restored_as_the_whole_of_it(name, see_through, monkeypatch):
     hole = HOLES[name]
     expected = windows.restore(restore, PHOTO, hole, see_through)
@@ -54,6 +54,22 @@ def test_in_windows_a_picture_is_restored_as_the_whole_of_it(name, see_through, 
     box = windows.seen(hole)
     assert np.abs(windows.restore(restore, PHOTO[box], hole[box], see_through).astype(int) - expected[box]).max() <= 1
     assert not np.delete(np.delete(hole, np.r_[box[0]], 0), np.r_[box[1]], 1).any()
+
+
+def test_a_region_that_reaches_through_windows_is_judged_once(monkeypatch):
+    hole = drawn((cv2.line, (3, 500), (1390, 520)))
+    hole = cv2.dilate(hole.astype(np.uint8), np.ones((25, 25))).astype(bool)
+    image = PHOTO.copy()
+    cv2.line(image, (3, 500), (690, 510), (255, 255, 255), 5)  # the other half of the mask has nothing in it
+    expected = windows.restore(restore, image, hole, None)
+    assert np.array_equal(expected, windows.restore(restore, image, hole, False))
+    monkeypatch.setattr(windows, "WHOLE", 0)
+    monkeypatch.setattr(windows, "MOST", 2**19)
+    monkeypatch.setattr(windows, "CELL", 256)
+    box = windows.seen(hole)
+    restored = windows.restore(restore, image, hole, None)
+    assert np.abs(restored.astype(int) - expected).max() <= 1
+    assert np.array_equal(restored[box], windows.restore(restore, image[box], hole[box], None))
 
 
 def test_what_is_far_from_a_hole_is_not_looked_at(monkeypatch):
