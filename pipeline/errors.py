@@ -15,7 +15,7 @@ MEMORY = (
 )
 CLOSED = "the program that reads stdout has ended, and so does this one; let it read to the end"
 REMEDIES = {  # by what the file system says
-    errno.ENOENT: "check the path, or run dvc repro where a stage makes it",
+    errno.ENOENT: "check the path",
     errno.EEXIST: "remove it, or give another name",
     errno.EISDIR: "expected a file, and it is a folder",
     errno.ENOTDIR: "give another path (one of its folders is a file)",

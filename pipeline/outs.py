@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_of_file
 
 CACHE = Path(".cache")
 PARTIAL = CACHE / "partial"
@@ -36,7 +36,7 @@ def complete(*outs: str) -> Iterator[list[Path]]:
         except OSError as error:
             if error.filename:
                 raise
-            raise UserError(f"{', '.join(outs)}: {error.strerror or error}") from None
+            raise UserError(told_of_file(error, ", ".join(outs))) from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

