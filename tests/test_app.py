@@ -27,6 +27,7 @@ BROWSER = shutil.which("chromium") and shutil.which("chromedriver")
 browsed = pytest.mark.skipif(not BROWSER, reason="needs chromium and chromedriver")
 PHOTO = data.chelsea()
 PATIENCE = 60  # seconds
+RING = 0.002  # of the picture: more than the ring around the brush covers
 
 
 @pytest.fixture(scope="module")
@@ -107,16 +108,14 @@ def shown_paint(browser, name: str = "canvas") -> np.ndarray:
     pixels = seen(browser, name)
     coloured = (pixels < 235).any(axis=-1)
     rows = longest_run(coloured.mean(axis=1) > 0.5)
-    columns = longest_run(coloured[rows].mean(axis=0) > 0.6)
+    columns = longest_run(coloured[rows].sum(axis=0) > 0.6 * (rows.stop - rows.start))
     return is_paint(pixels[rows, columns])
 
 
 def longest_run(flags: np.ndarray) -> slice:
     """Where the most neighbours in a row are true."""
     edges = np.flatnonzero(np.diff([0, *flags, 0]))
-    starts, ends = edges[::2], edges[1::2]
-    longest = (ends - starts).argmax()
-    return slice(starts[longest], ends[longest])
+    return slice(*max(edges.reshape(-1, 2), key=np.ptp, default=(0, 0)))
 
 
 def agree(one: np.ndarray, other: np.ndarray) -> bool:
@@ -204,20 +203,20 @@ def test_after_a_stroke_examples_and_proposals_lie_where_the_damage_is(browser, 
 
 @browsed
 def test_undo_clearing_and_a_second_photo_leave_the_photo_without_the_paint(browser, photo, tmp_path):
-    def click(label: str) -> None:
-        button = browser.find_element("css selector", f"#canvas button[aria-label='{label}']")
+    def click(label: str, name: str = "canvas") -> None:
+        button = browser.find_element("css selector", f"#{name} button[aria-label='{label}']")
         browser.execute_script("arguments[0].click()", button)
 
     def bare(like: np.ndarray) -> bool:
-        """Whether the canvas shows a picture of these proportions, without paint."""
-        pixels, shown = seen(browser), shown_paint(browser)
-        proportions = shown.shape[0] / shown.shape[1] / (like.shape[0] / like.shape[1])
-        return pixels.std() > 10 and not shown.any() and abs(proportions - 1) < 0.05
+        """Whether the canvas shows a picture of these proportions without paint, but for the ring around the brush."""
+        shown = shown_paint(browser)
+        height, width = shown.shape
+        return shown.size > 0 and shown.mean() < RING and abs(height / width * like.shape[1] / like.shape[0] - 1) < 0.05
 
     upload(browser, "photo", photo)
     for undo in ("Undo", "Clear canvas"):
         paint(browser)
-        until(browser, lambda: shown_paint(browser).any())
+        until(browser, lambda: shown_paint(browser).mean() > RING)
         click(undo)
         until(browser, lambda: bare(PHOTO))
     click("Undo")
@@ -225,13 +224,33 @@ def test_undo_clearing_and_a_second_photo_leave_the_photo_without_the_paint(brow
     paint(browser)
     other = np.ascontiguousarray(PHOTO.transpose(1, 0, 2)[:200])
     Image.fromarray(other).save(tmp_path / "other.png")
+    click("Clear", "photo")
+    until(browser, lambda: not shown_paint(browser).size)
     upload(browser, "photo", tmp_path / "other.png")
     until(browser, lambda: bare(other))
     paint(browser)
-    until(browser, lambda: shown_paint(browser).any())
+    until(browser, lambda: shown_paint(browser).mean() > RING)
     visible = shown_paint(browser)
     browser.execute_script("document.getElementById('restore').click()")
     assert agree(visible, (download(browser, "restored", tmp_path) != other).any(axis=-1))
+
+
+@browsed
+@pytest.mark.slow
+def test_an_object_that_is_painted_over_is_inserted(browser, photo, tmp_path):
+    browser.find_element("xpath", "//button[@role='tab'][contains(., 'Insert')]").click()
+    upload(browser, "object-photo", photo)
+    paint(browser, "object-canvas")
+    until(browser, lambda: shown_paint(browser, "object-canvas").mean() > RING)
+    Image.fromarray(PHOTO[::-1]).save(tmp_path / "target.png")
+    upload(browser, "target-photo", tmp_path / "target.png")
+    until(browser, lambda: "target" in browser.find_element("id", "target-photo").text)
+    browser.execute_script("document.getElementById('insert').click()")
+    changed = (download(browser, "inserted", tmp_path) != PHOTO[::-1]).any(axis=-1)
+    rows, columns = np.nonzero(changed)
+    assert abs(np.mean(rows) / PHOTO.shape[0] - 0.5) < 0.1
+    assert abs(np.mean(columns) / PHOTO.shape[1] - 0.5) < 0.1
+    assert changed.mean() > shown_paint(browser, "object-canvas").mean() / 2
 
 
 @browsed
@@ -248,7 +267,7 @@ def test_a_download_is_always_of_what_is_shown(browser, photo, tmp_path):
         download(browser, "restored", tmp_path)
     bare = browser.find_element("css selector", "#canvas button[aria-label='Clear canvas']")
     browser.execute_script("arguments[0].click()", bare)
-    until(browser, lambda: seen(browser).std() > 10 and not shown_paint(browser).any())
+    until(browser, lambda: (shown := shown_paint(browser)).size and shown.mean() < RING)
     browser.execute_script("document.getElementById('restore').click()")  # which fails
     until(browser, lambda: "nothing is painted" in browser.find_element("css selector", ".toast-body").text)
     until(browser, lambda: browser.find_element("id", "restore").is_enabled())
