@@ -52,6 +52,7 @@ UPRIGHT = {  # what makes a stored picture upright, by its EXIF orientation
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # several lines on damaged metadata; errors say what matters
 
+MAX_SAMPLE_VALUE = 281  # TIFF 6.0, section 8
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 PHOTOMETRIC = {WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB}
 """TIFF's PhotometricInterpretation (TIFF 6.0, 1992, page 37), those that are read here."""
@@ -155,7 +156,7 @@ def opened(content: bytes, where: str) -> Iterator[Image.Image]:
             depth = bits(image, content)
             if depth == 16 and _is_dim(image):
                 raise UserError(
-                    f"{where}: 16 bits a channel, but no value above 4095, which every viewer shows as black; "
+                    f"{where}: 16 bits a channel, but no value above 4095, which viewers show as black (or white); "
                     "if they are 12 bits, scale them to 16"
                 )
             if image.format == "PNG":
@@ -298,10 +299,12 @@ def _unfit(page: TiffImagePlugin.ImageFileDirectory_v2) -> str | None:
     planar = page.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2 and len(depths) > 1
     extra = page.get(TiffImagePlugin.EXTRASAMPLES)
     grey_and_more = photometric in {WHITE_IS_ZERO, BLACK_IS_ZERO} and extra
+    largest = int(np.min(page.get(MAX_SAMPLE_VALUE, 2 ** depths[0] - 1)))
     names = {2: "signed integers", 3: "floating-point numbers"}
     faults = {
         names.get(max(kinds), "samples of an unknown kind"): set(kinds) != {1},
         f"{'/'.join(map(str, depths))} bits a channel": len(set(depths)) > 1 or depths[0] not in {1, 2, 4, 8, 16},
+        f"16 bits a channel of which it uses values up to {largest} alone": depths[0] == 16 and largest < 2**15,
         f"compression {compression}, which Pillow does not know": compression not in TiffImagePlugin.COMPRESSION_INFO,
         f"PhotometricInterpretation {photometric}, which Pillow does not know": photometric not in PHOTOMETRIC,
         "YCbCr that is not compressed or lies in planes": photometric == YCBCR and (compression == 1 or planar),
@@ -314,10 +317,11 @@ def _unfit(page: TiffImagePlugin.ImageFileDirectory_v2) -> str | None:
 
 
 def _is_dim(image: Image.Image) -> bool:
-    """Whether 16 bits a channel never reach a sixteenth of the range, black all over aside."""
+    """Whether 16 bits a channel keep to a sixteenth of the range, one that is black all over aside."""
     bands = [band for name, band in zip(image.getbands(), image.split(), strict=True) if name != "A"]
-    peak = max(int(np.asarray(band).max(initial=0)) for band in bands)
-    return 0 < peak < (4096 if image.mode.startswith("I;16") else 16)
+    if image.mode.startswith("I;16"):
+        return any(0 < np.asarray(grey).max(initial=0) < 4096 for grey in (image, as_shown(image)))
+    return 0 < max(int(np.asarray(band).max(initial=0)) for band in bands) < 16
 
 
 def _white_is_zero(image: Image.Image) -> bool:

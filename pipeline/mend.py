@@ -18,7 +18,7 @@ from PIL import Image, ImageColor
 
 from pipeline import command, progress, stop
 from pipeline.decode import SUFFIXES, below, opened, passed_over
-from pipeline.errors import UserError, one_line, one_line_errors, told
+from pipeline.errors import UserError, excerpt, one_line, one_line_errors, told
 from pipeline.restore import masks, objects, picture, scratches, windows
 from pipeline.restore.picture import Picture
 from pipeline.restore.restorer import Restorer
@@ -182,7 +182,10 @@ def hole_of(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarra
     if options.mask_color:
         return masks.of_colour(before.pixels_in_8_bits(), options.mask_color)
     if options.detect:
-        return scratches.detect(before.pixels_in_8_bits())
+        found = scratches.detect(before.pixels_in_8_bits())
+        if not found.any():
+            raise UserError("no scratches are found; paint over them, and give that as --mask")
+        return found
     if options.remove:
         return removed(before, job, options)
     transparent = before.transparent()
@@ -279,9 +282,9 @@ def colour(text: str) -> tuple[int, ...]:
 
 
 def width(text: str) -> int:
-    """A whole number from 0 on."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is no whole number of px from 0 on")
+    """A whole number up to 99,999."""
+    if not text.isdecimal() or len(text) > 5:
+        raise argparse.ArgumentTypeError(f"{excerpt(text)} is no whole number of px from 0 to 99999")
     return int(text)
 
 

@@ -140,7 +140,14 @@ def test_a_bigtiff_and_a_tiff_with_a_preview_are_read():
     assert np.array_equal(decode(preview, "a.tif"), rgb(grey))
 
 
+def test_a_file_that_says_it_does_not_use_its_16_bits_is_refused():
+    with pytest.raises(UserError, match="16 bits a channel of which it uses values up to 16383 alone"):
+        decode(tiff(RAMP * 64, t281=(16383,)), "a.tif")
+
+
 def test_twelve_bits_in_sixteen_are_refused_for_black():
+    with pytest.raises(UserError, match="no value above 4095"):  # of white that is zero, inverted before it was written
+        decode(tiff(65535 - RAMP * 16, 0), "a: a.tif")
     coloured = rgb(RAMP * 16)
     png = cv2.imencode(".png", coloured)[1].tobytes()
     for content in (tiff(RAMP * 16), tiff(RAMP * 16, 0, ">"), tiff(coloured, 2), png):

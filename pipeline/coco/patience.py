@@ -1,15 +1,18 @@
 """How long a host is waited for, and what is said meanwhile."""
 
 import math
-from concurrent.futures import CancelledError
-from threading import Event, Lock
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from threading import Event, Lock, Thread
 from time import monotonic
-from typing import Any, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 from urllib3 import BaseHTTPResponse, Retry
 from urllib3.exceptions import HTTPError
 
 from pipeline.errors import UserError
+
+Answer = TypeVar("Answer")
 
 REPEATS = 8
 PATIENCE = 45.0  # seconds in which a host with another behind it must bring `LEAST` bytes, or what was asked for
@@ -64,6 +67,28 @@ class Patience:
             self._give_up(f"next to nothing came for {self.limit:.0f} s")
         return left
 
+    def wait(self, ask: Callable[[], Answer]) -> Answer:
+        """What `ask` returns. Time limits of a socket begin anew with each byte; so it is asked in a thread of its own.
+
+        Raises:
+            Unavailable: it takes too long.
+        """
+        if self.limit == math.inf:
+            return ask()
+        answer: Future[Answer] = Future()
+
+        def work() -> None:
+            try:
+                answer.set_result(ask())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        Thread(target=work, daemon=True).start()
+        try:
+            return answer.result(self.left())
+        except TimeoutError:
+            self._give_up(f"no answer came for {self.limit:.0f} s")
+
     def pause(self, seconds: float, cause: str) -> None:
         """Wait; a line says for what, where it takes long.
 
@@ -81,7 +106,7 @@ class Patience:
         if HALT.wait(seconds):
             raise CancelledError
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: str) -> NoReturn:
         self._spent = True
         raise Unavailable(f"{self.base}: {why}; check download.coco.base_url")
 

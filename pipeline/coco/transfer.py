@@ -107,8 +107,10 @@ class Http:
         left = self.patience.left()
         timeout = min(TIMEOUT[0], left), min(TIMEOUT[1], left)
         try:
-            answer = self.session.request(
-                method, self.url(path), headers=headers, stream=method == "GET", timeout=timeout
+            answer = self.patience.wait(
+                lambda: self.session.request(
+                    method, self.url(path), headers=headers, stream=method == "GET", timeout=timeout
+                )
             )
         except (requests.RequestException, HTTPError, ValueError) as error:  # ValueError: headers that make no sense
             raise Unavailable(f"{self.url(path)}: no answer ({reason(error)}); check download.coco.base_url") from None

@@ -15,7 +15,7 @@ from pipeline.restore.picture import Picture
 NEAR = 32  # of 255, a channel: a brush's colour after JPEG
 SOFT, SMEARED = 2, 3  # px around it that are taken whatever they are: what a brush and what a JPEG of quality 90 mix
 SHARP = 0.5  # share of the paint's edge that has its very colour: in a JPEG it is below 0.25 where there is chroma
-RUN = 18  # px: how far a colour runs: a block of subsampled chroma, and the filter that enlarges it
+BLOCK, FILTER = 16, 2  # px: where a colour runs: a block of subsampled chroma, and what enlarges it
 COLOURFUL = 64  # of 255: a colour's largest channel less its smallest, from which on its chroma gives it away
 TINT, FAINTEST = 0.08, 10 / 255  # of the way from the picture's chroma to the paint's, and of the range of chroma
 STRIP = 1024  # px: height of what is grown at once
@@ -37,7 +37,10 @@ def read(path: Path, of: Picture) -> np.ndarray:
     except OSError as error:
         raise UserError(told_of_file(error, path)) from None
     with opened(content, str(path)) as image:
-        layer = turned(Image.fromarray(of_image(as_shown(image))), orientation(image)).convert("L")
+        try:
+            layer = turned(Image.fromarray(of_image(as_shown(image))), orientation(image)).convert("L")
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from None
     width, height = of.size
     if layer.size == of.stored.size != of.size:  # drawn on the picture as it is stored
         layer = of.upright(layer)
@@ -49,16 +52,19 @@ def read(path: Path, of: Picture) -> np.ndarray:
 def of_image(image: Image.Image) -> np.ndarray:
     """A PIL image of any mode as a mask: true where it is white, above half, false where black or transparent.
 
-    White is 255; 65,535 in 16 bits, and in 32 bits (I, F), which have no white of their own, 1, 255 or 65,535, the
-    least that no value exceeds.
+    White is 255, or 1 where no value exceeds it. More than 8 bits are read as `of_array` reads them; in F, white may be
+    65,535 too.
+
+    Raises:
+        ValueError: as `of_array`.
     """
     if image.mode in {"1", "L"} and "transparency" not in image.info:
-        return np.asarray(image.convert("L")) > 127
-    if image.mode in {"I", "F"}:
-        values = np.asarray(image)
-        return values > next((white for white in (1, 255) if values.max(initial=0) <= white), 65535) / 2
-    if image.mode.startswith("I;16"):
-        return np.asarray(image) > 2**15
+        values = np.asarray(image.convert("L"))
+        return values > (0 if values.max(initial=0) == 1 else 127)
+    if image.mode == "F" and np.isfinite(values := np.asarray(image)).all():
+        return values > next((white for white in WHITES if values.max(initial=0) <= white), WHITES[-1]) / 2
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        return of_array(np.asarray(image))
     layer = image.convert("RGBA")
     return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L")) > 127
 
@@ -99,8 +105,8 @@ def write(hole: np.ndarray, path: Path) -> None:
 def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
     """Where a picture is painted over with a colour, and all that the colour has run into.
 
-    A JPEG spreads colour over its blocks: of 8 px, or of 16 where chroma is subsampled (ITU-T T.81, A.1.1). So near the
-    paint what has moved from the picture's chroma towards the paint's is taken too; the picture's is a smooth fill.
+    A JPEG spreads colour over its blocks: of 8 px, or of 16 where chroma is subsampled (ITU-T T.81, A.1.1). So in the
+    paint's blocks what has moved from the picture's chroma, a smooth fill, towards the paint's is taken too.
     White, grey and black have no chroma: of these the rim alone is taken.
 
     Args:
@@ -118,7 +124,7 @@ def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
         return cv2.dilate(paint, _square(SOFT)).astype(bool)
     hole = cv2.dilate(paint, _square(SMEARED)).astype(bool)
     if max(colour[:3]) - min(colour[:3]) >= COLOURFUL:
-        reach = cv2.dilate(paint, _square(RUN)).astype(bool)
+        reach = _blocks(hole)
         for tile, around in scales.tiles(reach):
             tinted = _tinted(scales.as_float(pixels[around]), reach[around], colour).astype(np.uint8)
             hole[tile] |= cv2.dilate(tinted, _square(1)).astype(bool)[scales.within(tile, around)]
@@ -129,6 +135,15 @@ def _is_sharp(paint: np.ndarray, exact: np.ndarray) -> bool:
     """Whether the edge of the paint has its very colour, as in a PNG, so that nothing was smeared; uint8 HW both."""
     edge = (paint > 0) & (cv2.erode(paint, _square(2)) == 0)
     return bool((exact[edge] > 0).mean() > SHARP)
+
+
+def _blocks(hole: np.ndarray) -> np.ndarray:
+    """The JPEG blocks that a hole touches, with the filter's reach around them; bool HW."""
+    height, width = hole.shape
+    whole = np.pad(hole, ((0, -height % BLOCK), (0, -width % BLOCK)))
+    touched = whole.reshape(len(whole) // BLOCK, BLOCK, -1, BLOCK).any(axis=(1, 3))
+    blocks = touched.repeat(BLOCK, 0).repeat(BLOCK, 1)[:height, :width]
+    return cv2.dilate(blocks.astype(np.uint8), _square(FILTER)).astype(bool)
 
 
 def _square(reach: int) -> np.ndarray:

@@ -115,8 +115,11 @@ class Restorer:
         """
         if factor not in FACTORS:
             raise ValueError(f"a factor of {factor!r}; expected one of {', '.join(map(str, FACTORS))}")
-        if self.corruptions and not any(map(_enlarges, self.corruptions)):
+        enlarging = sorted(filter(_enlarges, self.corruptions))
+        if self.corruptions and not enlarging:
             raise UserError(f"{self.name}: was trained on holes, and cannot enlarge; use the model superres")
+        if enlarging and f"lowres_x{factor}" not in enlarging:
+            raise UserError(f"{self.name}: was not trained for a factor of {factor}; it knows {', '.join(enlarging)}")
         pixels = _pixels(image)
         if _pictures(pixels).ndim == 3:
             return _like(image, self._larger(pixels, int(factor)))
@@ -166,7 +169,8 @@ def _pixels(image: Any) -> np.ndarray:
     """
     if isinstance(image, Image.Image):
         if image.mode not in {"L", "RGB"}:
-            raise ValueError(f"a picture of mode {image.mode}; expected L or RGB (image.convert)")
+            plain = "numpy.asarray(image)" if image.mode.startswith("I;16") else "image.convert"
+            raise ValueError(f"a picture of mode {image.mode}; expected L or RGB ({plain})")
         return np.array(image)
     if isinstance(image, np.ndarray):
         return image

@@ -53,7 +53,7 @@ def restore(
     if hole.all():
         return in_tiles(network, image, hole, lambda around: as_float(image[around]))
     if not see_through:
-        image = painted(image, hole if see_through is False else opaque(image, hole))
+        image = painted(image, opaque(image, hole) if see_through is None else hole)
     if max(hole.shape) <= SMALLEST:
         filled = fill(prior, as_float(image), hole)
         return in_tiles(network, image, hole, lambda around: filled[around])

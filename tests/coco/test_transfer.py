@@ -1,4 +1,7 @@
+import contextlib
 import os
+import socket
+import threading
 import time
 
 import pytest
@@ -81,6 +84,28 @@ def test_a_host_that_is_always_busy_is_given_up(file):
     file.busy = 1
     with pytest.raises(Unavailable, match=f"{file.url}/file: no answer .*503"):
         content(Http(file.url), None)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_host_whose_headers_trickle_is_given_up(answer):
+    over = threading.Event()
+
+    def trickle(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(answer)
+            while not over.wait(0.05):
+                connection.sendall(b"a" if answer.endswith(b": ") else answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=trickle, args=(listening,), daemon=True).start()
+        began = time.monotonic()
+        try:
+            with pytest.raises(Unavailable, match="came for 1 s"):
+                Http(f"http://127.0.0.1:{listening.getsockname()[1]}", 1.0).about("file")
+        finally:
+            over.set()
+        assert time.monotonic() - began < 5
 
 
 def test_a_file_that_changes_between_two_ranges_is_noticed(file):

@@ -168,6 +168,14 @@ def test_a_mask_may_be_any_kind_of_picture(photo, tmp_path):
         assert np.array_equal(masks.read(tmp_path / name, photo), LEFT), name
 
 
+def test_a_picture_of_zeros_and_ones_is_a_mask_and_what_is_not_a_number_is_refused():
+    zeros_and_ones = np.eye(4, dtype=np.uint8)
+    assert masks.of_image(Image.fromarray(zeros_and_ones)).sum() == 4
+    assert masks.of_image(Image.fromarray(zeros_and_ones.astype(np.uint16) * 255)).sum() == 4
+    with pytest.raises(ValueError, match="a mask of float32 from nan to nan"):
+        masks.of_image(Image.fromarray(np.full((4, 4), np.nan, np.float32)))
+
+
 def test_numbers_of_32_bits_are_white_by_their_range():
     for white in (1, 255, 65535):
         for kind in (np.int32, np.float32):
