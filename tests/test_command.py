@@ -106,7 +106,7 @@ def test_a_model_to_export_that_is_not_there_is_named(tmp_path):
     done = run("export", str(tmp_path / "none"))
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: {tmp_path}/none: no model ({tmp_path}/none/config.json is missing); "
+        f"error: {tmp_path}/none: no model (config.json is missing); "
         "name a folder that dvc repro train or pipeline.keep has written\n"
     )
 

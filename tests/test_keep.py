@@ -75,5 +75,6 @@ def test_another_model_to_start_from_is_another_training(clone):
     }.items():
         clone.set(key, value)
     assert "starts at step 0" in clone.run("dvc", "repro", "train")
-    shutil.copy(clone.folder / "models/second/generator.safetensors", clone.folder / "models/mine")
+    for name in ("generator.safetensors", "config.json"):
+        shutil.copy(clone.folder / "models/second" / name, clone.folder / "models/mine")
     assert "starts at step 0" in clone.run("dvc", "repro", "train")

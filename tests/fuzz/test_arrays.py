@@ -116,7 +116,7 @@ def test_pictures_come_out_as_what_they_were_and_equal_outside_the_mask(count):
 @pytest.mark.parametrize("count", COUNTS)
 def test_enlarged_pictures_are_what_they_were_with_longer_sides(count):
     @inputs(count)
-    @given(pictures(), st.sampled_from(FACTORS))
+    @given(pictures(), st.sampled_from([2, 4]))
     def check(picture, factor):
         result = ENLARGER.enlarge(picture, factor)
         assert result.dtype == picture.dtype

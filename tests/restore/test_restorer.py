@@ -152,6 +152,8 @@ def test_a_model_does_what_it_was_trained_for_alone():
     enlarger = Restorer.load("superres")
     with pytest.raises(UserError, match="superres: was trained to enlarge, and knows no holes; use the model restore"):
         enlarger(PHOTO, HOLE)
+    with pytest.raises(UserError, match="was not trained for a factor of 3; it knows lowres_x2, lowres_x4"):
+        enlarger.enlarge(PHOTO, 3)
     with pytest.raises(UserError, match="cannot enlarge; use the model superres"):
         RESTORER.enlarge(PHOTO, 2)
     with pytest.raises(ValueError, match="a factor of 5"):

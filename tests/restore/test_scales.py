@@ -77,6 +77,12 @@ def test_a_degraded_picture_is_restored_in_tiles_too(monkeypatch):
     assert np.abs(at_once - scales.restore(network, prior, image, hole)).max() < 1e-4
 
 
+def test_a_false_of_numpy_is_as_false_as_pythons(monkeypatch):
+    monkeypatch.setattr(scales, "opaque", lambda image, hole: pytest.fail("the picture was asked"))
+    image, hole = np.zeros((20, 20, 3), np.uint8), np.eye(20, dtype=bool)
+    scales.restore(lambda image, hole, start: start, "plate", image, hole, see_through=np.False_)
+
+
 def test_what_shall_go_leaves_no_trace():
     image = waves(128, 128)
     hole = hole_in(128, 128, 3)
