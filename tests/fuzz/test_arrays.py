@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.restore.restorer import FACTORS, MODELS, Restorer
+from pipeline.restore.restorer import MODELS, Restorer
 from tests.fuzz import COUNTS, inputs
 
 RESTORER = Restorer.load(MODELS / "restore/generator.onnx")
