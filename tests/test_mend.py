@@ -78,6 +78,19 @@ def test_the_hole_is_restored_and_nothing_else(name, options, run):
         assert after[..., 3].min() == 255
 
 
+@pytest.mark.parametrize(("name", "judged"), [("painted.png", "opaque"), ("veiled.png", "see-through")])
+def test_without_an_option_what_shines_through_is_judged(name, judged, run):
+    veiled = np.where(HOLE[..., None], PHOTO // 3 + (60, 40, 20), PHOTO).astype(np.uint8)
+    Image.fromarray(veiled).save("veiled.png")
+    Image.fromarray(cv2.dilate(HOLE.astype(np.uint8), np.ones((9, 9))) * 255).save("wide.png")
+    mask = "wide.png" if name == "painted.png" else "mask.png"
+    for option in ("opaque", "see-through"):
+        assert run(name, "--mask", mask, f"--{option}", "-o", f"{option}.png") == (0, "")
+    assert run(name, "--mask", mask, "-o", "out.png") == (0, "")
+    assert np.array_equal(pixels("out.png"), pixels(f"{judged}.png"))
+    assert not np.array_equal(pixels("opaque.png"), pixels("see-through.png"))
+
+
 def test_a_mask_can_be_proposed_for_review_alone(run, folder):
     scratched = PHOTO.copy()
     scratched[60:62, 20:180] = 255
@@ -177,6 +190,10 @@ def test_a_mask_that_looks_wrong_is_warned_of(run):
         (["empty", "--mask", "mask.png", "-o", "out"], "empty: no pictures in it"),
         (["photo.png", "--mask", "mask.png", "-o", "out.png", "--model", "empty"], "empty: no model"),
         (["photo.png", "--remove", "500,500,600,600", "-o", "out.png"], "photo.png: the box"),
+        (["photo.png", "--mask", "mask.png", "--opaque", "--see-through", "-o", "out.png"], "not allowed with"),
+        (["photo.png", "--remove", "20,50,180,58", "--see-through", "-o", "out.png"], "--see-through needs --mask"),
+        (["painted.png", "--mask-color", "#ff00ff", "--see-through", "-o", "out.png"], "--see-through needs --mask"),
+        (["cut.png", "--see-through", "-o", "out.png"], "--see-through needs --mask"),
     ],
 )
 def test_each_mistake_is_one_line(arguments, said, run, folder):
