@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from pipeline import files
 from pipeline.errors import UserError, told_of_file
 
 CACHE = Path(".cache")
@@ -25,7 +24,7 @@ def complete(*outs: str) -> Iterator[list[Path]]:
         UserError: another process writes them; or a write failed, for want of space for instance; it names the outs.
     """
     name = outs[0].replace("/", "-")
-    with alone(CACHE / f"{name}.lock", WAIT, f"{outs[0]}: another process writes it"):
+    with files.alone(CACHE / f"{name}.lock", WAIT, f"{outs[0]}: another process writes it"):
         folder = PARTIAL / name
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -39,22 +38,6 @@ def complete(*outs: str) -> Iterator[list[Path]]:
             raise UserError(told_of_file(error, ", ".join(outs))) from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def alone(lock: Path, wait: float, taken: str) -> Iterator[None]:
-    """Hold a lock, for this process only. The system frees it when the process ends, however it ends.
-
-    Raises:
-        UserError: another process has held it for `wait` seconds; `taken` says what that does.
-    """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(lock).acquire(timeout=wait)
-    except Timeout:
-        raise UserError(f"{taken}; wait for it, or end it") from None
-    with held:
-        yield
 
 
 def _paths(folder: Path, outs: tuple[str, ...]) -> list[Path]:

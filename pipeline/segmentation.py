@@ -5,20 +5,16 @@ written beyond the mask. So each is checked before pycocotools sees it.
 """
 
 import math
-import reprlib
 from typing import Any
 
 from pycocotools import mask as coco_mask
+
+from pipeline.errors import excerpt
 
 MOST_PIXELS = 2**28  # of a photo; above what Pillow reads, and far below the 2^32 of pycocotools' counters
 MOST_POLYGONS = 10_000  # each is merged with all before it
 LONGEST = 1_000_000  # px: all outlines of an instance; pycocotools takes about 100 bytes for each
 SHORTEST = 6  # numbers: three points
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 120
-shown = _short.repr
-"""A value from a file that nobody vouches for, in one short line."""
 
 
 def fault(segmentation: Any, height: int, width: int) -> str:
@@ -36,7 +32,7 @@ def fault(segmentation: Any, height: int, width: int) -> str:
         elif isinstance(segmentation, list):
             _check_polygons(segmentation, height, width)
         else:
-            return f"its segmentation is {shown(segmentation)}; expected polygons or run lengths"
+            return f"its segmentation is {excerpt(segmentation)}; expected polygons or run lengths"
     except ValueError as error:
         return str(error)
     return ""
@@ -62,15 +58,15 @@ def _check_polygons(polygons: list, height: int, width: int) -> None:
     far = max(height, width)
     for polygon in polygons:
         if not isinstance(polygon, list):
-            raise ValueError(f"a polygon is {shown(polygon)}; expected a list of x, y, x, y, ...")
+            raise ValueError(f"a polygon is {excerpt(polygon)}; expected a list of x, y, x, y, ...")
         if not {*map(type, polygon)} <= {int, float}:
             odd = next(number for number in polygon if type(number) not in {int, float})
-            raise ValueError(f"a coordinate is {shown(odd)}; expected a number")
+            raise ValueError(f"a coordinate is {excerpt(odd)}; expected a number")
         if len(polygon) < SHORTEST or len(polygon) % 2:
             raise ValueError(f"a polygon has {len(polygon)} numbers; expected x and y of three points or more")
         if not (-far <= min(polygon) and max(polygon) <= 2 * far) or math.isnan(sum(polygon)):
             odd = next(number for number in polygon if not -far <= number <= 2 * far)
-            raise ValueError(f"a coordinate is {shown(odd)}, far outside a photo of {width} x {height} px")
+            raise ValueError(f"a coordinate is {excerpt(odd)}, far outside a photo of {width} x {height} px")
     # what the outlines can be at most spares most of them the measuring
     most = 3 * far * sum(map(len, polygons))
     if most > LONGEST and (length := sum(map(_length, polygons))) > LONGEST:
@@ -89,13 +85,13 @@ def _length(polygon: list[float]) -> float:
 def _check_runs(rle: dict[str, Any], height: int, width: int) -> None:
     size, counts, pixels = rle.get("size"), rle.get("counts"), height * width
     if size != [height, width]:
-        raise ValueError(f"its run lengths have the size {shown(size)}; expected [{height}, {width}], as its photo")
+        raise ValueError(f"its run lengths have the size {excerpt(size)}; expected [{height}, {width}], as its photo")
     runs = _decompressed(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list):
-        raise ValueError(f"its counts are {shown(counts)}; expected a list or a text")
+        raise ValueError(f"its counts are {excerpt(counts)}; expected a list or a text")
     for run in runs:
         if type(run) not in {int, float} or not 0 <= run <= pixels or run != int(run):
-            raise ValueError(f"a run length is {shown(run)}; expected 0 to {pixels}, the pixels of its photo")
+            raise ValueError(f"a run length is {excerpt(run)}; expected 0 to {pixels}, the pixels of its photo")
     if sum(runs) != pixels:
         raise ValueError(f"its run lengths sum to {sum(runs)}; expected {pixels}, the pixels of its photo")
 
@@ -110,7 +106,7 @@ def _decompressed(counts: str) -> list[int]:
     for character in counts:
         bits = ord(character) - 48
         if not 0 <= bits < 64 or shift > 30:
-            raise ValueError(f"its counts hold {shown(character)} out of place; expected pycocotools' text")
+            raise ValueError(f"its counts hold {excerpt(character)} out of place; expected pycocotools' text")
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline import lineage, outs, progress, sheet, stop
+from pipeline import files, lineage, outs, progress, sheet, stop
 from pipeline.errors import UserError, one_line_errors
 from pipeline.gan import checkpoint, device, diagnosis, model, ranks
 from pipeline.gan.batches import draws_of, training_batches
@@ -286,7 +286,7 @@ def validate(
     score = {"step": curves.step, "psnr": float(np.concatenate(ratios).mean())}
     figure = sheet.grid(rows, ["corrupted", "restored", "original"])
     path = picture(folder, curves.step)
-    with checkpoint.whole(path) as part:
+    with files.whole(path) as part:
         figure.save(part)
     run.points([in_mlflow("val", score)])
     run.picture("restored", np.asarray(figure), curves.step)

@@ -5,15 +5,14 @@ One rule for all of them: what such a file may hold is used. What cannot be used
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from unicodedata import category, normalize
 
 from pipeline import segmentation
-from pipeline.errors import UserError
-from pipeline.segmentation import shown
+from pipeline.errors import UserError, excerpt
 
 Entry = dict[str, Any]
 
@@ -96,13 +95,13 @@ def keep_outlines(dataset: Entry) -> tuple[Entry, list[str]]:
     kept, reasons, seen = [], [], set()
     for annotation in dataset["annotations"]:
         if annotation["image_id"] not in sizes:
-            reason = f"none of the images in use has the id {shown(annotation['image_id'])}"
+            reason = f"none of the images in use has the id {excerpt(annotation['image_id'])}"
         elif annotation["id"] in seen:
             reason = "an annotation before it has the same id"
         else:
             reason = segmentation.fault(annotation.get("segmentation"), *sizes[annotation["image_id"]])
         if reason:
-            reasons.append(f"annotation {shown(annotation['id'])}: {reason}")
+            reasons.append(f"annotation {excerpt(annotation['id'])}: {reason}")
         else:
             seen.add(annotation["id"])
             kept.append(annotation)
@@ -129,9 +128,8 @@ def check_size(image: Entry, sides: tuple[int, int], where: str) -> None:
 def _with_distinct_keys(pairs: list[tuple[str, Any]]) -> Entry:
     entry = dict(pairs)
     if len(entry) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"an object has the key {shown(twice)} twice")
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"an object has the key {excerpt(twice)} twice")
     return entry
 
 
@@ -140,25 +138,25 @@ def _usable(entries: Any, key: str, check: Callable[[Entry], None]) -> tuple[lis
     if entries is None:
         return [], Passed(0, [])
     if not isinstance(entries, list):
-        return [], Passed(1, [f"{key} is {shown(entries)}; expected a list"])
+        return [], Passed(1, [f"{key} is {excerpt(entries)}; expected a list"])
     kept: list[Entry] = []
     reasons: list[str] = []
     for number, entry in enumerate(entries):
         try:
             if not isinstance(entry, dict):
-                raise ValueError(f"it is {shown(entry)}; expected an object")
+                raise ValueError(f"it is {excerpt(entry)}; expected an object")
             check(entry)
             kept.append(entry)
         except ValueError as error:
             known = isinstance(entry, dict) and type(entry.get("id")) is int
-            reasons.append(f"{SINGULAR[key]} {shown(entry['id'])}: {error}" if known else f"{key}[{number}]: {error}")
+            reasons.append(f"{SINGULAR[key]} {excerpt(entry['id'])}: {error}" if known else f"{key}[{number}]: {error}")
     return kept, Passed(len(entries), reasons)
 
 
 def _check_image(image: Entry) -> None:
     image["id"] = _whole(image, "id")
     if not 0 <= image["id"] < 2**53:
-        raise ValueError(f"its id is {shown(image['id'])}; expected 0 to 2^53 - 1")
+        raise ValueError(f"its id is {excerpt(image['id'])}; expected 0 to 2^53 - 1")
     image["file_name"] = _inside(image.get("file_name"))
     for side in ("width", "height"):
         if image.get(side) is None:
@@ -175,13 +173,13 @@ def _check_annotation(annotation: Entry) -> None:
     annotation["id"], annotation["image_id"] = _whole(annotation, "id"), _whole(annotation, "image_id")
     annotation["category_id"] = None if annotation.get("category_id") is None else _whole(annotation, "category_id")
     if annotation.get("iscrowd") not in (None, 0, 1):
-        raise ValueError(f"its iscrowd is {shown(annotation['iscrowd'])}; expected 0 or 1")
+        raise ValueError(f"its iscrowd is {excerpt(annotation['iscrowd'])}; expected 0 or 1")
 
 
 def _check_category(entry: Entry) -> None:
     entry["id"] = _whole(entry, "id")
     if not isinstance(entry.get("name"), str):
-        raise ValueError(f"its name is {shown(entry.get('name'))}; expected a text")
+        raise ValueError(f"its name is {excerpt(entry.get('name'))}; expected a text")
 
 
 def _check_license(entry: Entry) -> None:
@@ -204,7 +202,7 @@ def _whole(entry: Entry, name: str) -> int:
         return value
     if type(value) is float and value.is_integer():
         return int(value)
-    raise ValueError(f"its {name} is {shown(value)}; expected a whole number")
+    raise ValueError(f"its {name} is {excerpt(value)}; expected a whole number")
 
 
 def _text(value: Any) -> str:
@@ -215,12 +213,12 @@ def _text(value: Any) -> str:
 def _inside(name: Any) -> str:
     """A plain relative path, with `/`."""
     if not isinstance(name, str) or not name:
-        raise ValueError(f"its file_name is {shown(name)}; expected a name")
+        raise ValueError(f"its file_name is {excerpt(name)}; expected a name")
     if any(category(character) in {"Cc", "Cs"} for character in name):
-        raise ValueError(f"its file_name {shown(name)} has characters that cannot be written; expected a plain name")
+        raise ValueError(f"its file_name {excerpt(name)} has characters that cannot be written; expected a plain name")
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.name:
-        raise ValueError(f"its file_name {shown(name)} does not stay inside its folder; expected a relative path")
+        raise ValueError(f"its file_name {excerpt(name)} does not stay inside its folder; expected a relative path")
     return str(path)
 
 
@@ -237,7 +235,9 @@ def _distinct_images(images: list[Entry]) -> tuple[list[Entry], list[str]]:
         if len(names[image["id"]]) > 1:
             reasons.append(f"image {image['id']}: {len(names[image['id']])} images have this id")
         elif name in seen:
-            reasons.append(f"image {image['id']}: an image before it has the file_name {shown(image['file_name'])} too")
+            reasons.append(
+                f"image {image['id']}: an image before it has the file_name {excerpt(image['file_name'])} too"
+            )
         else:
             seen.add(name)
             kept.append(image)
@@ -253,7 +253,7 @@ def _fill_in_licenses(dataset: Entry) -> list[str]:
         given = image.get("license")
         if not (type(given) in {int, float} and given in listed):
             if given is not None:
-                reasons.append(f"image {image['id']}: its license is {shown(given)}, which the file does not list")
+                reasons.append(f"image {image['id']}: its license is {excerpt(given)}, which the file does not list")
             given = unknown["id"]
         image["license"] = int(given)
     if any(image["license"] == unknown["id"] for image in dataset["images"]):

@@ -4,7 +4,6 @@ What is not a tensor is JSON, in a tensor of its bytes: the header of the format
 """
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline import lineage, outs
+from pipeline import files, lineage
 from pipeline.outs import WAIT
 
 FORMAT = "mendline checkpoint 2"
@@ -34,7 +33,7 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    with outs.alone(_lock(folder), WAIT, f"{folder}: another training with the same parameters runs"):
+    with files.alone(_lock(folder), WAIT, f"{folder}: another training with the same parameters runs"):
         folder.mkdir(exist_ok=True)
         yield
 
@@ -48,27 +47,6 @@ def _lock(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write, which takes the place of `path` once it is on the disk; after an error it is removed."""
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
-        yield partial
-        _sync(partial)
-        partial.replace(path)
-        _sync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
 def save(folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     """Write the checkpoint of a step and remove the oldest above `KEPT`.
 
@@ -78,7 +56,7 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str,
     content = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
     content["numbers"] = torch.frombuffer(bytearray(json.dumps(numbers), "ascii"), dtype=torch.uint8)
     try:
-        with whole(path) as partial:
+        with files.whole(path) as partial:
             save_file(content, partial, _facts(path) | {"sha256": _checksum(content)})
     except (OSError, SafetensorError) as error:
         print(f"warning: no checkpoint at step {step}: {error}; the training goes on", file=sys.stderr)
@@ -108,7 +86,7 @@ def end(folder: Path, made: str) -> None:
     """Keep the last checkpoint alone, until `discard_ended` is told that what was `made` is recorded."""
     for old in kept(folder)[1:]:
         old.unlink()
-    with whole(folder / ENDED) as partial:
+    with files.whole(folder / ENDED) as partial:
         partial.write_text(made)
 
 

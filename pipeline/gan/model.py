@@ -118,7 +118,8 @@ def _check_weights(path: Path, generator: nn.Module, digest: str | None) -> None
     """
     expected = {name: (list(tensor.shape), DTYPES[tensor.dtype]) for name, tensor in generator.state_dict().items()}
     with safe_open(path, "pt") as file:
-        header = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        names = file.keys()
+        header = {name: file.get_slice(name) for name in names}
         found = {name: (tensor.get_shape(), tensor.get_dtype()) for name, tensor in header.items()}
         for name in sorted(expected.keys() | found.keys()):
             if found.get(name) != expected.get(name):

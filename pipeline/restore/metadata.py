@@ -69,7 +69,8 @@ Value = TypeVar("Value")
 class Text(str):
     """Text of EXIF as it came: Pillow reads it as Latin-1 and would write question marks beyond ASCII."""
 
-    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:  # noqa: D102
+    def encode(self, encoding: str = "latin-1", errors: str = "strict") -> bytes:
+        """As Latin-1, whatever Pillow asks for."""
         return super().encode("latin-1", errors)
 
 

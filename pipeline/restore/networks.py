@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.restore.fill import SWEEPS
 from pipeline.restore.scales import Network
 
 ONNX = "generator.onnx"
 WEIGHTS = "generator.safetensors"
-PRIORS = {"plate", "harmonic", "pushpull", "none"}
 INPUTS = {"image": 3, "mask": 1, "start": 3}  # their channels
 LEAST = 16  # px: what an exported generator takes
 
@@ -106,6 +106,6 @@ def _check(session: Any, weights: Path) -> None:
 
 def _prior(session: Any) -> str:
     prior = json.loads(session.get_modelmeta().custom_metadata_map["config"])["generator"]["prior"]
-    if prior not in PRIORS:
+    if prior not in {*SWEEPS, "none"}:
         raise ValueError(f"unknown prior {str(prior)[:40]!r}")
     return prior

@@ -285,11 +285,9 @@ def _corruptions(source: Path) -> frozenset[str]:
 def _fetched(uri: str) -> Path:
     """The model's folder, out of MLflow."""
     try:
-        import mlflow  # noqa: F401
-
         from pipeline.tracking import store
-    except ImportError:
-        raise UserError(f"{uri}: MLflow is not installed; install it, or give a folder") from None
+    except ImportError as error:
+        raise UserError(f"{uri}: {error.name} is not installed; install it, or give a folder") from None
     logged = store.download(uri)
     found = sorted(logged.rglob("generator.safetensors"))
     if not found:

@@ -1,6 +1,5 @@
 """The embedded store: an SQLite file, with its artifacts in `mlartifacts/` beside it."""
 
-import os
 import shutil
 import sqlite3
 import sys
@@ -10,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from pipeline import files
 from pipeline.errors import UserError
 from pipeline.tracking.place import ARTIFACTS, SQLITE
 
@@ -49,15 +49,7 @@ def set_up(database: Path, experiments: Iterable[str]) -> None:
         for name in experiments:
             client.create_experiment(name, database.with_name(ARTIFACTS).as_uri())
         fresh.replace(database)
-        _sync(database.parent)
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        files.sync(database.parent)
 
 
 def was_moved(database: Path, experiments: Iterable[str]) -> bool:

@@ -119,7 +119,7 @@ def _unclaimed(store: Store, stages: Stages) -> "Run | None":
 
     One before it was cut off after its last step, and done again: it never becomes a row.
     """
-    last = next((run for run in _trainings(store, stages)), None)
+    last = next(_trainings(store, stages), None)
     return last if last and "result" not in last.data.tags else None
 
 
@@ -134,7 +134,7 @@ def _origins(store: Store, run: "Run", stages: Stages, code: dict[str, str], eva
     """Tags: the stages that ran for this row, those that were reused, and the runs that did the work."""
     workers = {stage: contents.data_run(store, stage, lineage.digests(stages), code) for stage in contents.DATA}
     ran = [stage for stage, worker in workers.items() if worker and _is_first_use(store, worker, run, code)]
-    workers["train"] = run if live.trained(run) else next(reversed(list(_trainings(store, stages))), None)
+    workers["train"] = run if live.trained(run) else next(reversed([*_trainings(store, stages)]), None)
     workers["evaluate"] = run if evaluated else None
     ran += [stage for stage in ("train", "evaluate") if workers[stage] is run]
     reused = [stage for stage in lineage.STAGES if stage not in ran]
