@@ -57,8 +57,8 @@ def read(folder: Path) -> dict[int, list[Silhouette]]:
             small += not crowd and silhouette.area < SMALLEST
             if not crowd and silhouette.area >= SMALLEST:
                 silhouettes.setdefault(annotation["image_id"], []).append(silhouette)
-    if crowds or small:
-        left_out = f"{crowds} crowds and {small} outlines below {SMALLEST} px"
+    counts = {"crowds": crowds, f"outlines below {SMALLEST} px": small}
+    if left_out := " and ".join(f"{count} {name}" for name, count in counts.items() if count):
         print(f"note: {folder}: {left_out} are not cut out", file=sys.stderr)
     return silhouettes
 

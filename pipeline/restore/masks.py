@@ -21,6 +21,7 @@ TINT, FAINTEST = 0.08, 10 / 255  # of the way from the picture's chroma to the p
 STRIP = 1024  # px: height of what is grown at once
 WHITES = 1, 255, 65535  # what integers may have for white
 STRETCHED = 0.02  # the most that the sides' ratios may differ, relatively, for a mask of another size
+GREY = 0.5  # share of a picture that is neither black nor white; above, it is no mask
 INVERTED = 0.5  # share of the picture's rim; above, the mask looks inverted
 
 
@@ -30,15 +31,19 @@ def read(path: Path, of: Picture) -> np.ndarray:
     One of another size is scaled with nearest neighbours.
 
     Raises:
-        UserError: not there, unreadable, or of other proportions than the picture.
+        UserError: not there, unreadable, no mask but a picture, or of other proportions than the picture.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(told_of_file(error, path)) from None
     with opened(content, str(path)) as image:
+        shown = as_shown(image)
+        if (grey := grey_share(shown)) > GREY:
+            what = f"{grey:.0%} of it is neither black nor white"
+            raise UserError(f"{path}: {what}; expected a mask, white where to restore and black where to keep")
         try:
-            layer = turned(Image.fromarray(of_image(as_shown(image))), orientation(image)).convert("L")
+            layer = turned(Image.fromarray(of_image(shown)), orientation(image)).convert("L")
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
     width, height = of.size
@@ -65,8 +70,19 @@ def of_image(image: Image.Image) -> np.ndarray:
         return values > next((white for white in WHITES if values.max(initial=0) <= white), WHITES[-1]) / 2
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return of_array(np.asarray(image))
+    return _levels(image) > 127
+
+
+def grey_share(image: Image.Image) -> float:
+    """The share of a picture that is neither black nor white, by an eighth of the range: of a mask, its soft edges."""
+    levels = np.asarray(image) >> 8 if image.mode.startswith("I;16") else _levels(image)
+    return float(((levels > 31) & (levels < 224)).mean())
+
+
+def _levels(image: Image.Image) -> np.ndarray:
+    """Its grey levels, on black where it is transparent; uint8 HW."""
     layer = image.convert("RGBA")
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L")) > 127
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L"))
 
 
 def of_array(values: np.ndarray) -> np.ndarray:

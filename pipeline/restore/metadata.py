@@ -137,14 +137,20 @@ def _gone(image: Image.Image) -> Iterator[str]:
         yield from dict.fromkeys(filter(None, (_jpeg_gone(name, data) for name, data in image.applist)))
     if image.info.get("depth_images") or image.info.get("aux"):  # as pillow-heif tells them
         yield FURTHER
-    across, down = image.info.get("aspect", (1, 1))
-    if across != down:
+    if not _is_square(image):
         yield "shape of a pixel"
     extension = image.info.get("extension", (b"",))[0]
     if image.format == "GIF" and extension and not extension.startswith((b"NETSCAPE", b"ANIMEXTS")):
         yield f"extension {extension.decode('latin-1')}"
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         yield from _tiff_gone(image)
+
+
+def _is_square(image: Image.Image) -> bool:
+    """Whether a pixel is, as far as the file says; a resolution that has a unit stays."""
+    unitless = image.info.get("jfif_density") if image.info.get("jfif_unit") == 0 else None
+    across, down = image.info.get("aspect") or image.info.get("resolution") or unitless or (1, 1)
+    return across == down
 
 
 def _jpeg_gone(name: str, data: bytes) -> str | None:

@@ -24,9 +24,11 @@ def in_box(size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
     """All that lies in a box: left, top, right, bottom in px, the last two excluded.
 
     Raises:
-        UserError: nothing of it lies inside the picture of this height and width.
+        UserError: it has no inside, or nothing of it lies inside the picture of this height and width.
     """
     left, top, right, bottom = box
+    if left >= right or top >= bottom:
+        raise UserError(f"the box {left},{top},{right},{bottom} has no inside; left and top come first")
     hole = np.zeros(size, bool)
     hole[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
     if not hole.any():

@@ -176,6 +176,21 @@ def test_a_picture_of_zeros_and_ones_is_a_mask_and_what_is_not_a_number_is_refus
         masks.of_image(Image.fromarray(np.full((4, 4), np.nan, np.float32)))
 
 
+def test_a_photograph_is_no_mask_and_a_soft_mask_is_one(tmp_path):
+    Image.fromarray(data.coffee()).save(tmp_path / "photo.jpg")
+    before = picture.read(tmp_path / "photo.jpg")
+    with pytest.raises(UserError, match=r"photo.jpg: \d+% of it is neither black nor white; expected a mask, white"):
+        masks.read(tmp_path / "photo.jpg", before)
+    layer = Image.fromarray(data.coffee()).convert("RGBA")  # a cut-out: white strokes, and the photo where all is clear
+    layer.putalpha(0)
+    layer.paste("white", (100, 100, 300, 200))
+    layer.save(tmp_path / "layer.png")
+    assert masks.read(tmp_path / "layer.png", before).sum() == 200 * 100
+    soft = cv2.GaussianBlur(np.pad(np.full((200, 300), 255, np.uint8), [(100, 100), (150, 150)]), (0, 0), 20)
+    Image.fromarray(soft).save(tmp_path / "mask.jpg", quality=60)
+    assert masks.read(tmp_path / "mask.jpg", before).mean() == pytest.approx(0.25, abs=0.01)
+
+
 def test_numbers_of_32_bits_are_white_by_their_range():
     for white in (1, 255, 65535):
         for kind in (np.int32, np.float32):

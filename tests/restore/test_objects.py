@@ -15,6 +15,8 @@ def test_a_box_is_cut_to_the_picture():
     assert hole.sum() == 4 * 10
     with pytest.raises(UserError, match="holds nothing"):
         objects.in_box((20, 30), (40, 0, 50, 10))
+    with pytest.raises(UserError, match="the box 9,9,4,4 has no inside; left and top come first"):
+        objects.in_box((20, 30), (9, 9, 4, 4))
 
 
 def test_the_object_at_a_point_is_found():

@@ -1,6 +1,7 @@
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -371,6 +372,27 @@ def test_a_resolution_is_neither_made_up_nor_changed_with_its_unit(tmp_path):
     for suffix in ("jpg", "png", "tif", "bmp"):
         picture.write(picture.read(tmp_path / "cm.tif"), tmp_path / f"b.{suffix}")
         assert said(tmp_path / f"b.{suffix}")["dpi"]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_pixels_that_are_no_squares_are_said(suffix, tmp_path):
+    """Each with a density of 1 by 2 in no unit, as its format says that."""
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "tif":
+        drawn("RGB").save(path, resolution_unit=1, x_resolution=2, y_resolution=1)
+    elif suffix == "png":
+        drawn("RGB").save(path)
+        content, chunk = path.read_bytes(), b"pHYs" + struct.pack(">IIB", 2, 1, 0)
+        whole = struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        path.write_bytes(content[:33] + whole + content[33:])  # behind the signature and IHDR
+    else:
+        drawn("RGB").save(path)
+        content = bytearray(path.read_bytes())
+        content[13:18] = struct.pack(">BHH", 0, 2, 1)
+        path.write_bytes(content)
+    opened = picture.read(path)
+    for other in ("jpg", "png", "tif", "webp"):
+        assert "shape of a pixel" in (picture.lost(opened, Path(f"b.{other}")) or "")
 
 
 @pytest.mark.parametrize("format_", ["GIF", "AVIF"])
