@@ -6,17 +6,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
-from ruamel.yaml import YAML
-from ruamel.yaml.composer import MaxDepthExceededError
-from ruamel.yaml.constructor import ConstructorError, SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
-from ruamel.yaml.reader import ReaderError
 
-from pipeline.errors import UserError, excerpt, one_line, told_of_file
-
-MOST_ALIASES = 20  # in a file: aliases of aliases grow without bound
-MOST_NESTED = 20  # brackets within brackets
+from pipeline.errors import UserError, excerpt, one_line
+from pipeline.yaml_file import read, shortened
 
 HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object"]
 
@@ -304,54 +296,6 @@ def check(content: Any, path: Path) -> Params:
         raise UserError(f"{path}: {_first_line(error)}") from None
 
 
-def read(path: Path) -> Any:
-    """What is in a YAML file.
-
-    Raises:
-        UserError: it cannot be read, or is not YAML.
-    """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor, yaml.max_depth = _Constructor, MOST_NESTED
-    try:
-        text = path.read_bytes()
-        if b"&" in text and sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > MOST_ALIASES:
-            raise UserError(f"{path}: more than {MOST_ALIASES} aliases (*name); write the values themselves")
-        return yaml.load(text)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run in the top folder of the repository") from None
-    except OSError as error:
-        raise UserError(told_of_file(error, path)) from None
-    except MaxDepthExceededError:
-        raise UserError(f"{path}: nested more than {MOST_NESTED} deep; take it from git again") from None
-    except ReaderError as error:
-        raise UserError(f"{path}: not text at position {error.position}: {error.reason}; save it as UTF-8") from None
-    except YAMLError as error:
-        raise UserError(f"{path}: not YAML: {_fault(error)}; mend it (some text needs quotes)") from None
-
-
-class _Constructor(SafeConstructor):
-    """One that says where a scalar is not what its tag or its form says: `!!int x`, or the 31st of February."""
-
-    def construct_object(self, node: Any, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, TypeError, OverflowError) as error:
-            what = node.tag.rpartition(":")[2]
-            raise ConstructorError(None, None, f"{excerpt(node.value)} is no {what}", node.start_mark) from error
-
-
-def _fault(error: YAMLError) -> str:
-    if not isinstance(error, MarkedYAMLError) or not error.problem_mark:
-        return _shortened(" ".join(str(error).split()))
-    line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
-    return f"line {line}, column {column}: {_shortened(' '.join(filter(None, (error.context, error.problem))))}"
-
-
-def _shortened(text: str, most: int = 150) -> str:
-    line = one_line(text)
-    return line if len(line) <= most else f"{line[:most]}..."
-
-
 def _first_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     known, _ = _place(first["loc"])
@@ -362,7 +306,7 @@ def _first_line(error: ValidationError) -> str:
             return f"{key} is missing; expected {expected(known)}"
         case "extra_forbidden" | "invalid_key":
             name = ".".join(map(str, [*known, *first["loc"][len(known) :]]))
-            return f"{_shortened(name)} is not a parameter; remove it, or check its spelling"
+            return f"{shortened(name)} is not a parameter; remove it, or check its spelling"
         case "value_error":
             text = str(first["ctx"]["error"])
             return f"{key} is {value}; expected {text}" if key else text

@@ -21,7 +21,8 @@ from ruamel.yaml import YAML
 
 from pipeline import lineage
 from pipeline.errors import UserError, excerpt, one_line_errors
-from pipeline.params import check, load, read
+from pipeline.params import check, load
+from pipeline.yaml_file import read
 
 PROFILES = Path("profiles")
 PARAMS = Path("params.yaml")

@@ -27,6 +27,7 @@ CODE = [  # what a process that loads the model runs
     "pipeline/params.py",
     "pipeline/pixels.py",
     "pipeline/stop.py",
+    "pipeline/yaml_file.py",
     "pipeline/gan/__init__.py",
     "pipeline/gan/blocks.py",
     "pipeline/gan/device.py",
