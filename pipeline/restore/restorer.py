@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt, told_of_file
 from pipeline.restore import masks, networks, scales, windows
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Restorer:
         if self.corruptions and not enlarging:
             raise UserError(f"{self.name}: was trained on holes, and cannot enlarge; use the model superres")
         if enlarging and f"lowres_x{factor}" not in enlarging:
-            raise UserError(f"{self.name}: was not trained for a factor of {factor}; it knows {', '.join(enlarging)}")
+            raise UserError(f"{self.name}: was not trained for a factor of {factor}; it knows {excerpt(enlarging)}")
         pixels = _pixels(image)
         if _pictures(pixels).ndim == 3:
             return _like(image, self._larger(pixels, int(factor)))
@@ -274,12 +274,23 @@ def _found(source: str | Path) -> Path:
 
 
 def _corruptions(source: Path) -> frozenset[str]:
-    """What a model was trained for: the corruptions of its table of scores, if that was kept beside it."""
+    """What a model was trained for: the corruptions of its table of scores, if that was kept beside it.
+
+    Raises:
+        UserError: the table cannot be read.
+    """
     table = (source if source.is_dir() else source.parent) / "scores.csv"
     if not table.exists():
         return frozenset()
-    with table.open(newline="", encoding="utf-8", errors="replace") as lines:
-        return frozenset(filter(None, (line.get("corruption") for line in csv.DictReader(lines))))
+    try:
+        with table.open(newline="", encoding="utf-8", errors="replace") as lines:
+            return frozenset(filter(None, (line.get("corruption") for line in csv.DictReader(lines))))
+    except OSError as error:
+        raise UserError(told_of_file(error, table)) from None
+    except csv.Error as error:
+        raise UserError(
+            f"{table}: not a table of scores ({error}); remove it, or copy it again from where the model is from"
+        ) from None
 
 
 def _fetched(uri: str) -> Path:

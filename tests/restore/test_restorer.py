@@ -152,7 +152,7 @@ def test_a_model_does_what_it_was_trained_for_alone():
     enlarger = Restorer.load("superres")
     with pytest.raises(UserError, match="superres: was trained to enlarge, and knows no holes; use the model restore"):
         enlarger(PHOTO, HOLE)
-    with pytest.raises(UserError, match="was not trained for a factor of 3; it knows lowres_x2, lowres_x4"):
+    with pytest.raises(UserError, match="was not trained for a factor of 3; it knows .'lowres_x2', 'lowres_x4'."):
         enlarger.enlarge(PHOTO, 3)
     with pytest.raises(UserError, match="cannot enlarge; use the model superres"):
         RESTORER.enlarge(PHOTO, 2)
@@ -166,6 +166,44 @@ def test_a_model_of_which_nothing_says_what_it_is_for_does_both(tmp_path):
     own = Restorer.load(tmp_path)
     assert np.array_equal(own(PHOTO, HOLE), RESTORED)
     assert own.enlarge(PHOTO, 2).shape == (256, 320, 3)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A copy of a model."""
+    for name in ("config.json", "generator.safetensors"):
+        shutil.copy(MODELS / "restore" / name, tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "corruption\n" + "x" * 200_000,
+        'corruption\n"' + "x\n" * 100_000,
+        "x" * 200_000 + "\nscratch",
+        f"corruption,psnr\nscratch,{'1' * 200_000}\n",
+    ],
+)
+def test_a_table_of_scores_that_is_damaged_is_refused_in_one_line(text, own):
+    (own / "scores.csv").write_text(text)
+    with pytest.raises(UserError, match="scores.csv: not a table of scores .*; remove it, or copy it again"):
+        Restorer.load(own)
+
+
+def test_scores_that_are_a_folder_are_refused_in_one_line(own):
+    (own / "scores.csv").mkdir()
+    with pytest.raises(UserError, match="scores.csv: Is a directory; expected a file"):
+        Restorer.load(own)
+
+
+def test_what_a_model_knows_is_told_in_short(own):
+    names = "".join(f"lowres_x{number}{'0' * 1000}\n" for number in range(1000))
+    (own / "scores.csv").write_text(f"corruption\n{names}")
+    with pytest.raises(UserError, match="was not trained for a factor of 2; it knows ") as error:
+        Restorer.load(own).enlarge(PHOTO, 2)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000 + len(str(own))
 
 
 def test_a_restored_picture_is_another():
