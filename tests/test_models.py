@@ -1,6 +1,7 @@
 """The trained generators that the repository holds."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,7 @@ def test_it_is_small_and_says_where_it_comes_from(folder: Path):
     config = json.loads((folder / "config.json").read_text())
     assert config["generator"] == params.train.generator.model_dump()
     assert config["image_size"] == params.corrupt.image_size
+    assert config["sha256"] == sha256((folder / "generator.safetensors").read_bytes()).hexdigest()
     assert "## Limits" in (folder / "README.md").read_text()
     scores = pd.read_csv(folder / "scores.csv")
     assert "gan" in set(scores.method)
