@@ -133,7 +133,16 @@ def _check_weights(path: Path, generator: nn.Module, digest: str | None) -> None
 
 @torch.no_grad()
 def restore(generator: nn.Module, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Restore a batch of pictures, uint8 NHWC, where the masks, bool NHW, are true; uint8 NHWC."""
+    """Restore a batch of pictures, uint8 NHWC, where the masks, bool NHW, are true; uint8 NHWC.
+
+    Raises:
+        UserError: the generator gives values that are not finite, as its weights are too large.
+    """
     device = next(generator.parameters()).device
     restored = generator(to_tensor(images).to(device), mask_to_tensor(masks).to(device))
+    if not restored.isfinite().all():
+        raise UserError(
+            "the generator gives values that are not finite; copy the model again from where it is from, or train it "
+            "anew, with a smaller train.lr and train.muon, or train.clip of 1"
+        )
     return np.where(masks[..., None], to_uint8(restored), images)

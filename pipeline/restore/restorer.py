@@ -76,7 +76,7 @@ class Restorer:
         Raises:
             TypeError: neither image, array nor tensor.
             ValueError: shapes, kinds, sizes or numbers that do not fit, such as NaN outside the mask.
-            UserError: a hole, and a model that knows none.
+            UserError: a hole, and a model that knows none; or what the model gives is not finite.
         """
         pixels, holes = _pixels(image), _holes(mask)
         if _is_tensor(image) and holes.ndim == pixels.ndim and holes.shape[-3] == 1:
@@ -148,12 +148,20 @@ class Restorer:
         if numbered is not image:  # what is missing shows nothing
             see_through = False
         colours = numbered if image.shape[-1] == 3 else numbered.repeat(3, axis=-1)
-        restored = windows.restore(partial(scales.restore, self.network, self.prior), colours, hole, see_through)
+        restored = windows.restore(partial(scales.restore, self._checked, self.prior), colours, hole, see_through)
         if image.shape[-1] == 3:
             return restored
         grey, means = image.copy(), restored[hole].mean(axis=-1, keepdims=True)
         grey[hole] = means if image.dtype == np.float32 else means.round()
         return grey
+
+    def _checked(self, image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """What the network gives; weights that are too large overflow."""
+        restored = self.network(image, hole, start)
+        if not np.isfinite(restored).all():
+            wrong = "gives values that are not finite; copy the model again from where it is from, or train it anew"
+            raise UserError(f"{self.name}: {wrong}")
+        return restored
 
 
 def _enlarges(corruption: str) -> bool:

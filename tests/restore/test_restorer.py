@@ -1,9 +1,11 @@
+import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from skimage import data
 
 from pipeline.errors import UserError
@@ -174,6 +176,20 @@ def own(tmp_path):
     for name in ("config.json", "generator.safetensors"):
         shutil.copy(MODELS / "restore" / name, tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e30])
+def test_a_model_that_gives_no_numbers_is_refused_in_one_line(scale, own):
+    weights = load_file(own / "generator.safetensors")
+    save_file({name: tensor * scale for name, tensor in weights.items()}, own / "generator.safetensors")
+    config = json.loads((own / "config.json").read_text())
+    del config["sha256"]
+    (own / "config.json").write_text(json.dumps(config))
+    wrong = "values that are not finite; copy the model again from where it is from, or train it anew"
+    with pytest.raises(UserError, match=f"{own}: gives {wrong}"):
+        Restorer.load(own)(PHOTO, HOLE)
+    with pytest.raises(UserError, match=f"the generator gives {wrong}"):
+        model.restore(model.load(own, torch.device("cpu")), PHOTO[None], HOLE[None])
 
 
 @pytest.mark.parametrize(
