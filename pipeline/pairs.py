@@ -3,7 +3,8 @@
 `<split>-NNNNN.feather` are uncompressed Arrow IPC files, one row a pair. The three pictures of a row are the bytes of
 files: `target` and `corrupted` RGB, in BMP, which takes half as much space again as PNG and is read eight times as
 fast; `mask` grey, in PNG, with 255 where the picture is to be restored and 0 where it is to be kept. The metadata of a
-file hold the CRC-32 of its columns, which takes a third of the time that SHA-256 would, and whether it is the last.
+file hold its name, the CRC-32 of its columns, which takes a third of the time that SHA-256 would, and whether it is the
+last.
 """
 
 import io
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 from PIL import Image
 from pyarrow import feather
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 
 SHARD_BYTES = 2**28
 REMEDY = "run dvc repro --force --single-item corrupt"
@@ -97,7 +98,7 @@ def _name(split: str, number: int) -> str:
 
 def _write_shard(path: Path, shard: list[Pair], last: bool) -> None:
     table = pa.Table.from_pylist([vars(pair) for pair in shard], schema=SCHEMA)
-    facts = {"crc32": _checksum(table), "last": b"yes" if last else b"no"}
+    facts = {"name": path.name, "crc32": _checksum(table), "last": b"yes" if last else b"no"}
     feather.write_feather(table.replace_schema_metadata(facts), path, compression="uncompressed")
 
 
@@ -132,8 +133,11 @@ def _read_shard(path: Path) -> pa.Table:
         raise UserError(f"{path}: not readable ({' '.join(str(error).split())}); {REMEDY}") from None
     facts = table.schema.metadata or {}
     as_written = table.schema.equals(SCHEMA) and table.num_rows and not any(column.null_count for column in table)
-    if not as_written or facts.keys() != {b"crc32", b"last"} or facts[b"crc32"] != _checksum(table):
+    if not as_written or facts.keys() != {b"name", b"crc32", b"last"} or facts[b"crc32"] != _checksum(table):
         raise UserError(f"{path}: not as this version of corrupt has written it; {REMEDY}")
+    name = facts[b"name"].decode(errors="replace")
+    if name != path.name:
+        raise UserError(f"{path}: holds {excerpt(name)}; {REMEDY}")
     return table
 
 

@@ -115,7 +115,8 @@ def as_folder(shard):
 
 
 def emptied(table):
-    return table.slice(0, 0).replace_schema_metadata({"crc32": "00000000", "last": "yes"})
+    facts = {"name": "train-00001.feather", "crc32": "00000000", "last": "yes"}
+    return table.slice(0, 0).replace_schema_metadata(facts)
 
 
 DAMAGE = {
@@ -164,8 +165,20 @@ def test_files_that_are_missing_or_too_many_are_noticed(how, tmp_path, monkeypat
             shutil.copy(shards[2], tmp_path / "train-00003.feather")
         case "one twice":
             shutil.copy(shards[1], tmp_path / "train-00001 (1).feather")
-    with pytest.raises(UserError, match=f"{tmp_path}: train pairs: .*; run dvc repro --force --single-item corrupt"):
+    with pytest.raises(UserError, match=f"{tmp_path}.*train.*: .*; run dvc repro --force --single-item corrupt"):
         Pairs(tmp_path, "train")
+
+
+@pytest.mark.parametrize(("name", "over"), [("train-00000", "test-00000"), ("train-00001", "train-00000")])
+def test_a_file_copied_over_another_is_refused_in_one_line(name, over, tmp_path, monkeypatch):
+    monkeypatch.setattr(pairs, "SHARD_BYTES", 1)
+    stored(tmp_path)
+    pairs.write(tmp_path, "test", [pair(7)])
+    shutil.copy(tmp_path / f"{name}.feather", tmp_path / f"{over}.feather")
+    with pytest.raises(
+        UserError, match=f"{over}.feather: holds '{name}.feather'; run dvc repro --force --single-item corrupt"
+    ):
+        Pairs(tmp_path, over.split("-")[0])
 
 
 @pytest.mark.parametrize(
