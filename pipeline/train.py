@@ -153,14 +153,17 @@ def check_fit(trainer: Trainer, folder: Path, tensors: dict[str, Tensor], number
     """Refuse a checkpoint that does not belong to this training, or whose pictures are not beside it as they were.
 
     Raises:
-        ValueError: with what is wrong.
+        ValueError, RuntimeError: with what is wrong.
     """
     state = {name: tensor for name, tensor in tensors.items() if name != "recent"}
-    curves = Curves.unpack(numbers, tensors["recent"])
-    if {name: tensor.shape for name, tensor in state.items()} != trainer.shapes(curves.step):
+    curves = Curves.unpack(numbers, tensors.get("recent", torch.empty(0)))
+    if {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()} != trainer.layout(curves.step):
         raise ValueError("its tensors are not those of this training")
     if name := diagnosis.broken(state):
         raise ValueError(f"{name} is not finite")
+    trainer.check_rng(state)
+    if curves.pictures.keys() != {picture(folder, point["step"]).name for point in curves.scores}:
+        raise ValueError("its pictures are not those of its scores")
     for name, digest in curves.pictures.items():
         if sha256((folder / name).read_bytes()).hexdigest() != digest:
             raise ValueError(f"{folder / name} is damaged")
@@ -288,10 +291,11 @@ def validate(
     path = picture(folder, curves.step)
     with files.whole(path) as part:
         figure.save(part)
+    digest = sha256(path.read_bytes()).hexdigest()
     run.points([in_mlflow("val", score)])
     run.picture("restored", np.asarray(figure), curves.step)
     curves.scores.append(score)
-    curves.pictures[path.name] = sha256(path.read_bytes()).hexdigest()
+    curves.pictures[path.name] = digest
 
 
 def picture(folder: Path, step: int) -> Path:

@@ -19,10 +19,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline import files, lineage
+from pipeline.errors import excerpt
 from pipeline.outs import WAIT
+from pipeline.yaml_file import shortened
 
 FORMAT = "mendline checkpoint 2"
 KEPT = 3
+LONGEST = 300  # characters of what is wrong with a checkpoint
 ENDED = "ended"  # the file that says what a training has made, once it has
 
 
@@ -106,8 +109,8 @@ def newest(
 ) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
     """The path, tensors (on the CPU) and numbers of the last good checkpoint, at step `steps` or before.
 
-    One that is damaged, that another version or training has written, or that `check` refuses with a `ValueError`, is
-    named in a warning and passed over.
+    One that is damaged, that another version or training has written, or that `check` refuses with a `ValueError` or a
+    `RuntimeError`, is named in a warning and passed over.
     """
     for path in kept(folder):
         if int(_facts(path)["step"]) > steps:
@@ -116,8 +119,8 @@ def newest(
             tensors, numbers = _read(path)
             check(tensors, numbers)
             return path, tensors, numbers
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            print(f"warning: {path} is passed over: {error}", file=sys.stderr)
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            print(f"warning: {path} is passed over: {shortened(str(error), LONGEST)}", file=sys.stderr)
     return None
 
 
@@ -128,5 +131,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = {name: file.get_tensor(name).clone() for name in names}
     for key, expected in (_facts(path) | {"sha256": _checksum(tensors)}).items():
         if header.get(key) != expected:
-            raise ValueError(f"its {key} is {header.get(key)!r}; expected {expected!r}")
-    return tensors, json.loads(tensors.pop("numbers").numpy().tobytes())
+            raise ValueError(f"its {key} is {excerpt(header.get(key))}; expected {expected!r}")
+    numbers = json.loads(tensors.pop("numbers").numpy().tobytes())
+    if not isinstance(numbers, dict) or numbers.get("step") != int(header["step"]):
+        raise ValueError("its numbers are not those of its step")
+    return tensors, numbers

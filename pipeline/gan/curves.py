@@ -1,14 +1,56 @@
 """The curves of a training as they grow: the losses, the scores on val, and what has come since the last point."""
 
+import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
-LOSSES = ["l1", "adversarial", "discriminator", "penalty", "score_real", "score_restored"]
-LOSSES += ["contrast", "generator_gradient", "discriminator_gradient"]
+from pipeline.errors import excerpt
+
+
+class Packed(BaseModel):
+    """What is read back: finite numbers of their own types, under known names."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Losses(Packed):
+    """A point; NaN where no step since the point before had that loss."""
+
+    step: int
+    l1: float
+    adversarial: float = math.nan
+    discriminator: float = math.nan
+    penalty: float = math.nan
+    score_real: float = math.nan
+    score_restored: float = math.nan
+    contrast: float = math.nan
+    generator_gradient: float = math.nan
+    discriminator_gradient: float = math.nan
+
+
+class Score(Packed):
+    """A point."""
+
+    step: int
+    psnr: float
+
+
+class Numbers(Packed):
+    """The numbers that `pack` gives."""
+
+    step: int
+    losses: list[Losses]
+    scores: list[Score]
+    pictures: dict[str, str]
+
+
+LOSSES = [name for name in Losses.model_fields if name != "step"]
 
 
 @dataclass
@@ -56,6 +98,28 @@ class Curves:
 
     @classmethod
     def unpack(cls, numbers: dict[str, Any], recent: Tensor) -> "Curves":
-        """The curves that were packed, with `recent` where it lies now."""
+        """The curves that were packed, with `recent` where it lies now.
+
+        Raises:
+            ValueError: they are not what `pack` gives.
+        """
+        _check(numbers, recent)
         rows = [{name: value for name, value in zip(LOSSES, row, strict=True) if not value.isnan()} for row in recent]
         return cls(**numbers, recent=rows)
+
+
+def _check(numbers: dict[str, Any], recent: Tensor) -> None:
+    try:
+        packed = Numbers.model_validate(numbers)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{excerpt('.'.join(map(str, first['loc'])))}: {first['msg']}") from None
+    losses = [0, *(point.step for point in packed.losses)]
+    scores = [-1, *(point.step for point in packed.scores)]
+    for steps in (losses, scores):
+        if steps[-1] > packed.step or any(one >= next_one for one, next_one in pairwise(steps)):
+            raise ValueError("its points are not in order")
+    if recent.dtype != torch.float32 or recent.shape != (packed.step - losses[-1], len(LOSSES)):
+        raise ValueError("its losses since the last point are not those of its steps")
+    if not recent[:, LOSSES.index("l1")].isfinite().all() or recent.isinf().any():
+        raise ValueError("its losses since the last point are not finite")

@@ -151,17 +151,29 @@ class Trainer:
                 state |= {f"{name}/{index}/{key}": tensor for key, tensor in moments.items()}
         return state
 
-    def shapes(self, steps: int) -> dict[str, torch.Size]:
-        """What `state` has after so many steps: the name and shape of each tensor."""
-        shapes = {name: tensor.shape for name, tensor in self.state().items() if not name.startswith(OPTIMIZERS)}
+    def layout(self, steps: int) -> dict[str, tuple[torch.Size, torch.dtype]]:
+        """What `state` has after so many steps: the name, shape and type of each tensor."""
+        state = self.state().items()
+        layout = {name: (tensor.shape, tensor.dtype) for name, tensor in state if not name.startswith(OPTIMIZERS)}
         judged = steps > self.params.warmup and self.params.losses.adversarial
         for name in OPTIMIZERS if judged else OPTIMIZERS[:2] if steps else ():
             moments = ["momentum"] if name == "generator_muon" else ["step", "exp_avg", "exp_avg_sq"]
             for index, parameter in enumerate(getattr(self, name).param_groups[0]["params"]):
-                shapes |= {
-                    f"{name}/{index}/{key}": torch.Size() if key == "step" else parameter.shape for key in moments
+                layout |= {
+                    f"{name}/{index}/{key}": (torch.Size() if key == "step" else parameter.shape, torch.float32)
+                    for key in moments
                 }
-        return shapes
+        return layout
+
+    def check_rng(self, state: dict[str, Tensor]) -> None:
+        """Refuse random numbers in a `state` that torch cannot go back to.
+
+        Raises:
+            RuntimeError: torch's.
+        """
+        torch.Generator().set_state(state["rng"])
+        if self.device.type == "cuda":
+            torch.Generator(self.device).set_state(state["rng_cuda"])
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go back to a `state` of a trainer with the same parameters, bit for bit and in the same memory format."""

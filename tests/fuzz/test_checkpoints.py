@@ -1,3 +1,6 @@
+import copy
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -6,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from pipeline.gan import checkpoint
+from pipeline.gan.curves import LOSSES, Curves
 from tests.fuzz import COUNTS, inputs
 from tests.fuzz.damage import damaged, little_memory
 
@@ -91,5 +95,62 @@ def test_checkpoints_with_other_tensors_are_passed_over_in_one_line(count, folde
         assert numbers == {"step": 5}
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"warning: {path} is passed over: its sha256 is ")
+
+    check()
+
+
+values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+nested = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner))
+
+
+@st.composite
+def edited(draw, tree):
+    """The tree with a value somewhere replaced, left out or put in under another name."""
+    tree = copy.deepcopy(tree)
+    node = tree
+    while True:
+        keys = sorted(node) if isinstance(node, dict) else range(len(node))
+        key = draw(st.sampled_from(keys))
+        if not isinstance(node[key], dict | list) or not node[key] or draw(st.booleans()):
+            break
+        node = node[key]
+    match draw(st.sampled_from(["replace", "leave out", "put in"])):
+        case "replace":
+            node[key] = draw(nested)
+        case "leave out":
+            del node[key]
+        case "put in" if isinstance(node, dict):
+            node[draw(st.sampled_from([*LOSSES, "step"]) | st.text(max_size=9))] = draw(nested)
+        case "put in":
+            node.insert(draw(st.integers(0, len(node))), draw(nested))
+    return tree
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_curves_that_were_edited_are_refused_in_one_line_or_go_on(count):
+    curves = Curves()
+    for step in range(5):
+        curves.add({"l1": torch.tensor(0.5), "contrast": torch.tensor(1.0)})
+        if step in {1, 3}:
+            curves.point()
+    curves.scores = [{"step": 0, "psnr": 20.0}, {"step": 4, "psnr": 21.0}]
+    curves.pictures = {"step-0000000.png": "c0ffee", "step-0000004.png": "facade"}
+    numbers, recent = curves.pack()
+
+    @inputs(count)
+    @given(edited(numbers))
+    def check(changed):
+        try:
+            unpacked = Curves.unpack(changed, recent)
+        except ValueError as error:
+            assert "\n" not in str(error) and len(str(error)) < 300
+            return
+        unpacked.add({"l1": torch.tensor(0.5)})
+        assert unpacked.point()["l1"] == 0.5
+        steps = [point["step"] for point in unpacked.losses]
+        assert steps[-1] == 6 and steps == sorted(set(steps))
+        losses, scores = unpacked.tables()
+        assert all(isinstance(step, int) for step in [*losses.step.tolist(), *scores.step.tolist()])
+        assert all(math.isfinite(value) for value in losses.l1) and all(math.isfinite(value) for value in scores.psnr)
 
     check()
