@@ -13,8 +13,6 @@ if __name__ == "__main__":
 from hashlib import sha256
 from pathlib import Path
 
-from ruamel.yaml.error import YAMLError
-
 from pipeline import lineage
 from pipeline.errors import UserError, one_line_errors
 from pipeline.tracking.faults import usable
@@ -58,7 +56,7 @@ def identity(path: Path) -> dict[str, str]:
         return {"model.sha256": sha256(weights.read_bytes()).hexdigest()}
     try:
         return {"result": lineage.result_key(lineage.recorded(path.read_text()))}
-    except (OSError, YAMLError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError):
         raise UserError(f"{path}: neither a model (.safetensors) nor a dvc.lock; give one of them") from None
 
 

@@ -12,27 +12,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline import yaml_file
 from pipeline.errors import UserError
 
 STAGES = ("download", "corrupt", "train", "evaluate")
+LOCK = Path("dvc.lock")
 Stages = dict[str, dict[str, Any]]
 
 
-class Hashed(BaseModel):
+class Recorded(BaseModel):
+    """Refuses values of another type: YAML has bytes, dates and sets, too."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Hashed(Recorded):
     """A dependency or an out, in a lock."""
 
     path: str
     md5: str
 
 
-class Entry(BaseModel):
+class Entry(Recorded):
     """What is read of a stage, in a lock."""
 
-    params: dict[Literal["params.yaml"], dict[str, Any]]
+    params: dict[Literal["params.yaml"], dict[str, JsonValue]]
     cmd: str = ""
     deps: list[Hashed] = []
     outs: list[Hashed] = []
@@ -79,10 +87,14 @@ def recorded(lock: str) -> Stages:
     """Our stages in the text of a `dvc.lock`.
 
     Raises:
-        YAMLError, ValueError: it is not a lock.
+        ValueError: it is not a lock.
     """
-    content = YAML(typ="safe", pure=True).load(lock)
-    stages = TypeAdapter(dict[str, Any]).validate_python((content or {}).get("stages") or {})
+    try:
+        content = yaml_file.parsed(lock.encode(), LOCK) or {}
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    stages = TypeAdapter(dict[str, Any]).validate_python(content).get("stages") or {}
+    stages = TypeAdapter(dict[str, Any]).validate_python(stages)
     TypeAdapter(dict[str, Entry]).validate_python(ours := {name: stages[name] for name in STAGES if name in stages})
     return ours
 
@@ -93,17 +105,24 @@ def current() -> Stages:
     Raises:
         UserError: it is damaged.
     """
-    lock = Path("dvc.lock")
     try:
-        return recorded(lock.read_text()) if lock.exists() else {}
-    except (YAMLError, ValueError, AttributeError, TypeError, RecursionError):
+        return recorded(LOCK.read_text()) if LOCK.exists() else {}
+    except ValueError:
         remedy = "remove it and run dvc repro, which takes what it can from its cache"
-        raise UserError(f"{lock}: damaged; {remedy}") from None
+        raise UserError(f"{LOCK}: damaged; {remedy}") from None
 
 
 def committed(rev: str) -> Stages:
-    """The stages in the `dvc.lock` of a commit; none where it has no such file."""
-    return recorded(_git("show", f"{rev}:dvc.lock"))
+    """The stages in the `dvc.lock` of a commit; none where it has no such file.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return recorded(_git("show", f"{rev}:{LOCK}"))
+    except ValueError:
+        remedy = "amend the commit with the lock that dvc repro writes"
+        raise UserError(f"{LOCK} of {rev}: damaged; {remedy}") from None
 
 
 def here(stage: str) -> Stages:

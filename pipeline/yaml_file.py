@@ -22,17 +22,26 @@ def read(path: Path) -> Any:
     Raises:
         UserError: it cannot be read, or is not YAML.
     """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor, yaml.max_depth = _Constructor, MOST_NESTED
     try:
-        text = path.read_bytes()
-        if b"&" in text and sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > MOST_ALIASES:
-            raise UserError(f"{path}: more than {MOST_ALIASES} aliases (*name); write the values themselves")
-        return yaml.load(text)
+        return parsed(path.read_bytes(), path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run in the top folder of the repository") from None
     except OSError as error:
         raise UserError(told_of_file(error, path)) from None
+
+
+def parsed(text: bytes, path: Path) -> Any:
+    """What is in the text of the file.
+
+    Raises:
+        UserError: it is not YAML.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor, yaml.max_depth = _Constructor, MOST_NESTED
+    try:
+        if b"&" in text and sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > MOST_ALIASES:
+            raise UserError(f"{path}: more than {MOST_ALIASES} aliases (*name); write the values themselves")
+        return yaml.load(text)
     except MaxDepthExceededError:
         raise UserError(f"{path}: nested more than {MOST_NESTED} deep; take it from git again") from None
     except ReaderError as error:

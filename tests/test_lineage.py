@@ -1,3 +1,6 @@
+import re
+import subprocess
+
 import pytest
 
 from pipeline import lineage
@@ -5,6 +8,8 @@ from pipeline.errors import UserError
 from tests.clone import ROOT
 
 LOCK = (ROOT / "dvc.lock").read_text()
+DOUBLED = "a: &a0 [1]\n" + "".join(f"b{n}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(30))
+DOUBLED += "stages: {train: {params: {params.yaml: {train: {deep: *a30}}}}}\n"  # 2 ** 30 numbers
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +43,43 @@ def test_an_empty_lock_has_no_stages(text, tmp_path):
         "stages: {train: {params: {params.yaml: []}}}",
         LOCK.replace("md5: ", "sha: "),
         "{" * 2000,
+        "stages: !!int x",
+        "stages: !!bool x",
+        "stages: &a {train: {params: {params.yaml: {train: *a}}}}",
+        "stages: {train: !!set {params}}",
+        *(
+            re.sub(rf"\b{key}: .*", f"{key}: {value}", LOCK, count=1)
+            for key in ("lr", "md5", "cmd")
+            for value in (
+                "2026-11-25",
+                "2026-11-25T10:00:00Z",
+                "2026-02-31",
+                "!!set {a, b}",
+                "!!binary aGVsbG8=",
+                "&loop [*loop]",
+                "&loop {a: *loop}",
+                "{1: 2}",
+            )
+        ),
+        DOUBLED,
     ],
 )
 def test_a_lock_that_is_damaged_is_refused_in_one_line(text, tmp_path):
     (tmp_path / "dvc.lock").write_text(text)
-    with pytest.raises(UserError, match="^dvc.lock: damaged; remove it and run dvc repro"):
-        lineage.before("train")
+    with pytest.raises(UserError, match="^dvc.lock: damaged; remove it and run dvc repro") as error:
+        lineage.recorded_training()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", DOUBLED, "stages: {train: {params: {params.yaml: {train: 2026-11-25}}}}"])
+def test_a_damaged_lock_of_a_commit_is_refused_in_one_line(text, tmp_path):
+    (tmp_path / "dvc.lock").write_text(text)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "dvc.lock"], ["commit", "-qm", "A lock"]):
+        subprocess.run([*git, *arguments], check=True)
+    with pytest.raises(UserError, match="^dvc.lock of HEAD: damaged; ") as error:
+        lineage.committed("HEAD")
+    assert "\n" not in str(error.value)
 
 
 def test_stages_that_are_not_ours_are_left_out(tmp_path):
