@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline import params
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 from pipeline.gan.generator import Generator, make
 from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
+from pipeline.yaml_file import shortened
 
 OUT = Path("data/model")
+LONGEST = 300  # characters of what is wrong with a model
 DTYPES = {torch.float32: "F32", torch.int64: "I64"}  # of the weights, and of a count that batch normalization has
 DEFAULTS = {  # of a generator, for models that are older than some of its arguments
     name: each.default for name, each in signature(Generator).parameters.items() if each.default is not Parameter.empty
@@ -65,7 +67,7 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
         _check_weights(weights, generator, config.get("sha256"))
         generator.load_state_dict(load_file(weights), assign=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = shortened((str(error).splitlines() or [type(error).__name__])[0], LONGEST)
         raise UserError(f"{folder}: not a model of this version ({reason}); {_remedy(folder)}") from None
     return generator.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
@@ -105,7 +107,7 @@ def _check_arguments(arguments: dict[str, Any]) -> None:
         for wrong in error.errors(include_url=False):
             if wrong["type"] != "missing":
                 key = ".".join(["generator", *map(str, wrong["loc"])])
-                raise ValueError(f"{key} is {str(wrong['input'])[:40]!r}: {wrong['msg']}") from None
+                raise ValueError(f"{excerpt(key)} is {excerpt(wrong['input'])}: {wrong['msg']}") from None
 
 
 def _check_weights(path: Path, generator: nn.Module, digest: str | None) -> None:
@@ -123,7 +125,7 @@ def _check_weights(path: Path, generator: nn.Module, digest: str | None) -> None
         found = {name: (tensor.get_shape(), tensor.get_dtype()) for name, tensor in header.items()}
         for name in sorted(expected.keys() | found.keys()):
             if found.get(name) != expected.get(name):
-                raise ValueError(f"{name} is {found.get(name)}; expected {expected.get(name)}")
+                raise ValueError(f"{excerpt(name)} is {excerpt(found.get(name))}; expected {expected.get(name)}")
         for name in found:
             if not file.get_tensor(name).isfinite().all():
                 raise ValueError(f"{name} is not finite")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, one_line
 from pipeline.gan import device, model
 from pipeline.gan.generator import make
 
@@ -107,6 +107,10 @@ def turned_into_a_folder(folder):
     (folder / "generator.safetensors").mkdir()
 
 
+def headed(header):
+    return len(header).to_bytes(8, "little") + header
+
+
 NAME = "stem.1.bias"
 DAMAGE = {
     "blocks without end": reconfigured(blocks=10_000_000),
@@ -115,6 +119,10 @@ DAMAGE = {
     "an unknown prior": reconfigured(prior="magic"),
     "an unknown design": reconfigured(design="magic"),
     "an unknown key": reconfigured(magic=1),
+    "a long key": reconfigured(**{"magic" * 2000: 1}),
+    "a key of lines": reconfigured(**{"a\nb\u2028": 1}),
+    "a long value": reconfigured(prior="magic" * 2000),
+    "a value of lists": reconfigured(prior=[["magic"] * 200] * 200),
     "a word for a number": reconfigured(channels="4"),
     "nothing for a number": reconfigured(channels=None),
     "no JSON": written("config.json", b"{"),
@@ -132,6 +140,10 @@ DAMAGE = {
     "double": reweighted(lambda tensors: {name: tensor.double() for name, tensor in tensors.items()}),
     "a tensor less": reweighted(lambda tensors: {name: tensor for name, tensor in tensors.items() if name != NAME}),
     "a tensor more": reweighted(lambda tensors: tensors | {"more": torch.zeros(1)}),
+    "a tensor with a long name": reweighted(lambda tensors: tensors | {"more" * 2000: torch.zeros(1)}),
+    "a tensor with a name of lines": reweighted(lambda tensors: tensors | {"a\nb\u2028": torch.zeros(1)}),
+    "a tensor of many dimensions": reweighted(lambda tensors: tensors | {NAME: torch.zeros([1] * 1000)}),
+    "a type with a long name": written("generator.safetensors", headed(b'{"a": {"dtype": "' + b"X" * 9000 + b'"}}')),
     "another shape": reweighted(lambda tensors: tensors | {NAME: torch.zeros(5)}),
     "another value": lambda folder: save_file(
         {name: tensor + 1e-3 for name, tensor in load_file(folder / "generator.safetensors").items()},
@@ -146,7 +158,8 @@ def test_a_model_that_was_damaged_is_refused_in_one_line(how, folder):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UserError, match=f"{folder}: no.* model .*; name a folder that dvc repro train") as error:
         model.load(folder, CPU)
-    assert "\n" not in str(error.value)
+    assert str(error.value) == one_line(str(error.value))
+    assert len(str(error.value)) < 500 + len(str(folder))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
 
 
