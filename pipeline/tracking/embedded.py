@@ -15,6 +15,7 @@ from pipeline.tracking.place import ARTIFACTS, SQLITE
 
 WAIT = 20.0  # seconds for another process to end its writing, as MLflow waits
 DEFAULT = "mlruns"  # the folder that MLflow itself chooses, for its experiment `Default`
+JOURNALS = ["-journal", "-wal", "-shm"]  # what SQLite writes beside a file
 PATHS = {  # the columns in which MLflow keeps absolute URIs of artifacts
     "experiments": "artifact_location",
     "runs": "artifact_uri",
@@ -37,7 +38,8 @@ def is_there(database: Path) -> bool:
 def set_up(database: Path, experiments: Iterable[str]) -> None:
     """Make a store with these experiments, whole or not at all. To be called while `place.alone` is held.
 
-    MLflow makes it in some fifty steps, and can use none that lacks one of them.
+    MLflow makes it in some fifty steps, and can use none that lacks one of them. What a process that was killed while
+    it wrote an earlier file has left beside it goes: SQLite would change the new file by it.
     """
     from mlflow import MlflowClient
 
@@ -48,6 +50,8 @@ def set_up(database: Path, experiments: Iterable[str]) -> None:
         client = MlflowClient(f"{SQLITE}{quote(str(fresh))}")
         for name in experiments:
             client.create_experiment(name, database.with_name(ARTIFACTS).as_uri())
+        for suffix in JOURNALS:
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
         fresh.replace(database)
         files.sync(database.parent)
 

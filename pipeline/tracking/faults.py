@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from shlex import quote
 
 from pipeline.errors import UserError
-from pipeline.tracking.place import shown, without_passwords
+from pipeline.tracking.place import database, shown, without_passwords
 
 CHECK = "check MLFLOW_TRACKING_URI"
 START = f"start it, or {CHECK}"
-AWAY = "move it away; make sync-mlflow fills a new one from what DVC has"
+AWAY = "move {files} away; make sync-mlflow fills a new one from what DVC has"
 USER = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 FAULTS = [  # what the text of an error holds, what that means, and what to do
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted", "name its CA in MLFLOW_TRACKING_SERVER_CERT_PATH"),
@@ -62,7 +62,9 @@ def explained(error: Exception, otherwise: str = CHECK) -> str:
     text = str(error)
     for sign, what, remedy in FAULTS:
         if re.search(sign, text):
-            return f"{what or first_line(error)}; {remedy.format(uri=quote(shown()))}"
+            file = database()  # SQLite would take a journal that stays behind for the next file's
+            files = quote(str(file)) + "*" if file else "it"
+            return f"{what or first_line(error)}; {remedy.format(uri=quote(shown()), files=files)}"
     return f"{first_line(error)}; {otherwise}"
 
 

@@ -5,10 +5,12 @@ import os
 import random
 import resource
 import shutil
+import signal
 import sqlite3
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,8 +23,9 @@ from pipeline.tracking.store import ROWS, connect, download, existing, prepare
 
 FORK = multiprocessing.get_context("fork")
 NOBODY = 65534
-CUT_OFF = "its set-up was cut off; move it away; make sync-mlflow fills a new one"
-DAMAGED = "the file is damaged; move it away; make sync-mlflow fills a new one"
+AWAY = "mlflow.db* away; make sync-mlflow fills a new one"
+CUT_OFF = f"its set-up was cut off; move {{folder}}/{AWAY}"
+DAMAGED = f"the file is damaged; move {{folder}}/{AWAY}"
 
 
 @pytest.fixture
@@ -113,6 +116,39 @@ def test_an_empty_file_is_no_store_yet(repository):
     (repository / "mlflow.db").touch()
     assert existing() is None
     assert texts() == []
+
+
+def test_who_has_the_empty_file_open_never_sees_half_a_store(repository):
+    (repository / "mlflow.db").touch()
+    with (repository / "mlflow.db").open("rb") as before:
+        connect()
+        assert before.read() == b""
+
+
+def die_while_writing(database: Path, mode: str) -> None:
+    """With more changes than SQLite's memory holds, so that they are in the file and its journal."""
+    connection = sqlite3.connect(database)
+    connection.execute(f"PRAGMA journal_mode = {mode}")
+    connection.execute("PRAGMA cache_size = 1")
+    connection.executemany("INSERT INTO tags VALUES (?, ?, 'c0ffee')", [(str(key), "x" * 400) for key in range(500)])
+    connection.commit()
+    connection.execute("VACUUM")  # else its pages lie as they do in a fresh file
+    connection.execute("DELETE FROM tags")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("mode", "left"), [("delete", "mlflow.db-journal"), ("wal", "mlflow.db-wal")])
+def test_the_journal_of_a_file_that_was_moved_away_is_not_the_new_ones(mode, left, repository):
+    in_process(log, "gone")
+    died = FORK.Process(target=die_while_writing, args=(repository / "mlflow.db", mode))
+    died.start()
+    died.join()
+    assert left in {path.name for path in repository.iterdir()}
+    (repository / "mlflow.db").unlink()
+    assert log("whole")
+    assert texts() == ["whole"]
+    with closing(sqlite3.connect(repository / "mlflow.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_a_moved_repository_has_its_files_where_it_is(store, tmp_path, monkeypatch, capsys):
@@ -247,7 +283,7 @@ def test_a_store_that_cannot_be_used_is_one_line_with_the_remedy(spoil, expected
     for use in (connect, existing, lambda: prepare(required=True)):
         with pytest.raises(UserError) as error:
             use()
-        assert expected in str(error.value)
+        assert expected.format(folder=spoilt) in str(error.value)
         assert str(spoilt / "mlflow.db") in str(error.value)
         assert "\n" not in str(error.value)
 
