@@ -2,16 +2,17 @@
 
 import os
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote
 
-from filelock import FileLock
-
-from pipeline import lineage
+from pipeline import files, lineage
 from pipeline.errors import UserError
 
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlartifacts"
+WAIT = 60.0  # seconds for another process to reach the store; to set up a fresh one takes a few
+WAIT_FOR_ROWS = 600.0  # seconds for another to complete a row; over a slow line the model takes minutes
 
 
 def uri() -> str:
@@ -54,15 +55,27 @@ def artifacts() -> Path:
     return (database() or lineage.root() / "mlflow.db").with_name(ARTIFACTS)
 
 
-def alone() -> FileLock:
-    """To hold while no other process may use the store; of a server, no other of this repository.
+def alone() -> AbstractContextManager[None]:
+    """To hold while no other process may reach the store; of a server, no other of this repository.
 
     Raises:
-        UserError: the folder of the store is not there.
+        UserError: the folder of the store is not there, or another process goes on holding it.
     """
+    return _alone("lock", WAIT)
+
+
+def alone_with_rows() -> AbstractContextManager[None]:
+    """To hold while no other process may complete rows, which others need not wait for to reach the store.
+
+    Raises:
+        UserError: as `alone`.
+    """
+    return _alone("rows.lock", WAIT_FOR_ROWS)
+
+
+def _alone(suffix: str, wait: float) -> AbstractContextManager[None]:
     file = database()
-    if not file:
-        return FileLock(lineage.root() / ".cache/mlflow.lock")
-    if not file.parent.is_dir():
+    if file and not file.parent.is_dir():
         raise UserError(f"MLflow at {shown()}: no folder {file.parent}; make it, or check MLFLOW_TRACKING_URI")
-    return FileLock(f"{file}.lock")
+    lock = Path(f"{file or lineage.root() / '.cache/mlflow'}.{suffix}")
+    return files.alone(lock, wait, f"MLflow at {shown()}: another process holds {lock}")

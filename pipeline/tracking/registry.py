@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.params import Champion
-from pipeline.tracking.place import alone, uri
+from pipeline.tracking.place import uri
 from pipeline.tracking.store import Store, is_missing
 
 if TYPE_CHECKING:
@@ -45,18 +45,18 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
     """Make the generator of a run a version of the registered model, unless it is one, and perhaps the champion.
 
     MLflow keeps no pickle: weights, `config.json`, the code that runs them, signature, example, requirements and the
-    model card. The run's tag `model.version` names the version. stdout says what became of the alias.
+    model card. The run's tag `model.version` names the version. stdout says what became of the alias. To be called
+    while `place.alone_with_rows` is held.
     """
     made = _version(store, run_id) or _log(store, run_id, folder)
     store.client.set_tag(run_id, "model.version", str(made.version))
-    with alone():
-        holder = _champion(store)
-        if holder and str(holder.version) == str(made.version):
-            better, why = True, "it was before"
-        else:
-            better, why = improves(store, run_id, champion)
-        if better:
-            store.client.set_registered_model_alias(NAME, ALIAS, made.version)
+    holder = _champion(store)
+    if holder and str(holder.version) == str(made.version):
+        better, why = True, "it was before"
+    else:
+        better, why = improves(store, run_id, champion)
+    if better:
+        store.client.set_registered_model_alias(NAME, ALIAS, made.version)
     print(f"model {NAME} version {made.version} {'is' if better else 'is not'} the {ALIAS}: {why}")
 
 
@@ -101,9 +101,8 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
             pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
         )
     client, model_id = store.client, logged.model_id
-    with alone():
-        if not is_there(store):
-            client.create_registered_model(NAME, description="Restores pictures: inpainting and super-resolution.")
+    if not is_there(store):
+        client.create_registered_model(NAME, description="Restores pictures: inpainting and super-resolution.")
     return client.create_model_version(NAME, logged.model_uri, run_id, description=card[:LONGEST], model_id=model_id)
 
 

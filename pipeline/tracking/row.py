@@ -16,7 +16,7 @@ from pipeline.lineage import Stages
 from pipeline.params import Champion
 from pipeline.tracking import contents, live, registry
 from pipeline.tracking.faults import usable
-from pipeline.tracking.place import alone
+from pipeline.tracking.place import alone_with_rows
 from pipeline.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -73,9 +73,8 @@ def complete(
     Raises:
         UserError: MLflow cannot be used, now or halfway; the next call adds what is missing.
     """
-    with usable():
-        with alone():
-            run = claim(store, stages, code)
+    with usable(), alone_with_rows():
+        run = claim(store, stages, code)
         if run.data.tags.get("complete") == "true":
             return False
         origins = _origins(store, run, stages, code, evaluated)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from mlflow import MlflowClient
 from sqlalchemy.exc import OperationalError
 
 from pipeline.errors import UserError
+from pipeline.tracking import place
 from pipeline.tracking.store import ROWS, connect, download, existing, prepare
 
 FORK = multiprocessing.get_context("fork")
@@ -110,6 +112,17 @@ def test_a_full_disk_is_one_line_and_the_next_call_sets_the_store_up(repository)
         in_process(with_file_size, 600 * 1024, connect)
     assert existing() is None
     assert texts() == []
+
+
+@pytest.mark.parametrize("use", [connect, lambda: prepare(required=True)], ids=["connect", "prepare"])
+def test_a_lock_that_another_process_holds_on_to_is_one_line(use, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(place, "WAIT", 0.1)
+    with (tmp_path / "mlflow.db.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        with pytest.raises(UserError, match="another process holds .*/mlflow.db.lock; wait for it, or end it") as error:
+            use()
+        assert "\n" not in str(error.value)
+    use()
 
 
 def test_an_empty_file_is_no_store_yet(repository):

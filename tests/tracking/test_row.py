@@ -1,15 +1,31 @@
-import pytest
+import json
+import multiprocessing
+import shutil
+from collections import Counter
+from pathlib import Path
 
-from pipeline.tracking import row
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline.gan import model
+from pipeline.gan.generator import make
+from pipeline.params import Champion
+from pipeline.tracking import registry, row
 from pipeline.tracking.live import MADE
 from pipeline.tracking.registry import NAME
+from pipeline.tracking.store import connect
+from tests.clone import ROOT
+
+FRESH = multiprocessing.get_context("spawn")
+RULE = Champion(metric="psnr", margin=0.0)
 
 PARAMS = {"params.yaml": {"train": {"lr": 0.1}}}
 
 
 def stages(model="c0ffee.dir"):
     train = {"cmd": "train", "params": PARAMS, "outs": [{"path": "data/model", "md5": model}]}
-    return {"train": train, "evaluate": {"params": {}}}
+    return {"train": train, "evaluate": {"params": {"params.yaml": {}}}}
 
 
 def training(store, status, **tags):
@@ -78,3 +94,41 @@ def test_where_the_registered_model_was_deleted_no_row_is_complete(store):
     store.client.delete_registered_model(NAME)
     row.reopen(store)
     assert not row.is_complete(store, stages(), {})
+
+
+@pytest.fixture
+def result(tmp_path) -> Path:
+    """A folder with the files of a small result."""
+    folder = tmp_path / "result"
+    for name in registry.CODE:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    arguments = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2}
+    model.save(folder / "data/model", make(**arguments), {"generator": arguments})
+    for name in ("restored", "figures"):
+        (folder / "metrics" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / "metrics" / name / "step-0.png")
+    for name in ("losses", "validation", "scores"):
+        pd.DataFrame({"step": [0, 1], "l1": [0.5, 0.25]}).to_csv(folder / f"metrics/{name}.csv", index=False)
+    (folder / "metrics/evaluate.json").write_text(json.dumps({"psnr": 30.0, "scratch": {"psnr": 31.0}}))
+    (folder / "metrics/model_card.md").write_text("# A model")
+    return folder
+
+
+def complete(folder: Path) -> None:
+    row.complete(connect(), stages(), {}, folder, RULE)
+
+
+def test_what_three_processes_add_at_once_is_there_once(store, result):
+    processes = [FRESH.Process(target=complete, args=(result,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 3
+    (run,) = store.search(store.rows)
+    names = ["evaluate/psnr", "evaluate/scratch/psnr", "train/l1", "val/l1"]
+    counts = Counter(point.key for name in names for point in store.client.get_metric_history(run.info.run_id, name))
+    assert counts == {"evaluate/psnr": 1, "evaluate/scratch/psnr": 1, "train/l1": 2, "val/l1": 2}
+    assert len(store.client.search_model_versions(f"name = '{NAME}'")) == 1
+    assert len(store.client.search_logged_models([store.rows])) == 1
