@@ -30,7 +30,9 @@ FAULTS = [  # what the text of an error holds, what that means, and what to do
     ("No such artifact", "its files are gone", "bring mlartifacts back, or take a folder such as data/model"),
     ("No module named", "", f"install it, or {CHECK}"),
     (r"database or disk is full|disk I/O error|Errno 2[78]\b|Errno 122", "the disk is full", "make room"),
-    ("malformed|is not a database|no such column", "the file is damaged", AWAY),
+    ("malformed|is not a database|no such column|codec can't decode|not decode to UTF-8", "the file is damaged", AWAY),
+    (r"Errno (17|20)\b", "", "move that file away: MLflow keeps a folder there"),
+    (r"Errno 2\b", "", "make its folder, or bring it back"),
     ("found version None|table .* already exists|no such table", "its set-up was cut off", AWAY),
     (
         "out-of-date database schema",
@@ -57,15 +59,16 @@ def usable() -> Iterator[None]:
         raise UserError(f"MLflow at {shown()}: {explained(error)}") from None
 
 
-def explained(error: Exception, otherwise: str = CHECK) -> str:
+def explained(error: Exception, otherwise: str = "") -> str:
     """What is wrong and what to do, without passwords; `otherwise` is what to do about all that is not known here."""
     text = str(error)
-    for sign, what, remedy in FAULTS:
-        if re.search(sign, text):
-            file = database()  # SQLite would take a journal that stays behind for the next file's
-            files = quote(str(file)) + "*" if file else "it"
-            return f"{what or first_line(error)}; {remedy.format(uri=quote(shown()), files=files)}"
-    return f"{first_line(error)}; {otherwise}"
+    file = database()
+    files = (
+        quote(str(file)) + "*" if file else "it"
+    )  # SQLite would take a journal that stays behind for the next file's
+    unknown = ("", "", otherwise or (f"if the file is damaged, {AWAY}" if file else CHECK))
+    what, remedy = next((what, remedy) for sign, what, remedy in [*FAULTS, unknown] if re.search(sign, text))
+    return f"{what or first_line(error)}; {remedy.format(uri=quote(shown()), files=files)}"
 
 
 def first_line(error: Exception) -> str:

@@ -21,6 +21,7 @@ def uri() -> str:
     It may hold a password: messages show `shown` instead.
     """
     given = os.environ.get("MLFLOW_TRACKING_URI", "").strip().rstrip("/") or f"{SQLITE}mlflow.db"
+    given = re.sub(r"(?i)^sqlite(\+pysqlite)?:///", SQLITE, given)  # two names of one driver
     if not given.startswith(SQLITE) or given.startswith(f"{SQLITE}/"):
         return given
     folder = str(lineage.root()).replace("%", "%25").replace("?", "%3F")  # as SQLAlchemy reads it
