@@ -13,7 +13,9 @@ from pipeline import files
 from pipeline.errors import UserError
 from pipeline.tracking.place import ARTIFACTS, SQLITE
 
+BRING = "copy them, or make sync-mlflow adds what DVC has"
 WAIT = 20.0  # seconds for another process to end its writing, as MLflow waits
+ELSEWHERE = "set MLFLOW_TRACKING_URI"
 DEFAULT = "mlruns"  # the folder that MLflow itself chooses, for its experiment `Default`
 JOURNALS = ["-journal", "-wal", "-shm"]  # what SQLite writes beside a file
 PATHS = {  # the columns in which MLflow keeps absolute URIs of artifacts
@@ -31,8 +33,16 @@ def is_there(database: Path) -> bool:
         UserError: there is something else.
     """
     if database.is_dir():
-        raise UserError(f"{database}: a folder, where MLflow keeps a file; move it away, or set MLFLOW_TRACKING_URI")
-    return database.exists() and database.stat().st_size > 0
+        raise UserError(f"{database}: a folder, where MLflow keeps a file; move it away, or {ELSEWHERE}")
+    if not database.exists() or database.stat().st_size == 0:
+        return False
+    with closing(sqlite3.connect(database, timeout=WAIT)) as connection:
+        tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone()
+        ours = connection.execute("SELECT 1 FROM pragma_table_info('experiments') WHERE name = 'artifact_location'")
+        if tables and not ours.fetchone():
+            # MLflow would add its tables
+            raise UserError(f"{database}: not MLflow's, or damaged; move {database}* away, or {ELSEWHERE}")
+    return True
 
 
 def set_up(database: Path, experiments: Iterable[str]) -> None:
@@ -71,10 +81,12 @@ def bring_home(database: Path, experiments: Iterable[str]) -> None:
     here = database.with_name(ARTIFACTS)
     with closing(sqlite3.connect(database, timeout=WAIT)) as connection, connection:
         for location in _moved(connection, database, experiments):
-            there = _path(location)
+            there, named = _path(location), _named(connection, location)
+            absent = [path for path in named - _held(here, named) if path in _held(there, named) or _is_model(path)]
             _replace(connection, location, here.as_uri())
             _replace(connection, str(there.with_name(DEFAULT)), str(here.with_name(DEFAULT)))
-            print(f"{database}: moved or copied; its files were in {there}, now in {here}", file=sys.stderr)
+            lack = f"; {len(absent)} of {len(named)} folders are not there: {BRING}" if absent else ""
+            print(f"{database}: moved or copied; its files were in {there}, now in {here}{lack}", file=sys.stderr)
 
 
 def _moved(connection: sqlite3.Connection, database: Path, experiments: Iterable[str]) -> list[str]:
@@ -82,7 +94,23 @@ def _moved(connection: sqlite3.Connection, database: Path, experiments: Iterable
     names, here = list(experiments), database.with_name(ARTIFACTS).as_uri()
     locations = f"SELECT DISTINCT artifact_location FROM experiments WHERE name IN ({', '.join('?' * len(names))})"
     found = [location for (location,) in connection.execute(locations, names)]
-    return [location for location in found if location != here and _was_beside(database, location)]
+    return [place for place in found if place != here and _was_beside(database, place, _named(connection, place))]
+
+
+def _named(connection: sqlite3.Connection, location: str) -> set[str]:
+    """The folders of runs and models that the store names there, as paths below it."""
+    columns = [f"SELECT {column} FROM {table}" for table, column in PATHS.items() if table != "experiments"]
+    uris = {uri for (uri,) in connection.execute(" UNION ".join(columns)) if uri}
+    return {unquote(uri.removeprefix(f"{location}/")) for uri in uris if uri.startswith(f"{location}/")}
+
+
+def _held(folder: Path, named: set[str]) -> set[str]:
+    return {path for path in named if (folder / path).exists()}
+
+
+def _is_model(path: str) -> bool:
+    """Whether there must have been files: a run may have none."""
+    return path.startswith("models/")
 
 
 def _replace(connection: sqlite3.Connection, there: str, here: str) -> None:
@@ -94,12 +122,15 @@ def _replace(connection: sqlite3.Connection, there: str, here: str) -> None:
         )
 
 
-def _was_beside(database: Path, location: str) -> bool:
-    """Whether these are the files that lay beside the store, and not such as were always kept elsewhere."""
+def _was_beside(database: Path, location: str, named: set[str]) -> bool:
+    """Whether these are the files that lay beside the store, and not such as are kept elsewhere.
+
+    What the store names is beside it now, or at least no longer where it was.
+    """
     there = _path(location)
     if not location.startswith("file:") or there.name != ARTIFACTS:
         return False
-    return database.with_name(ARTIFACTS).exists() or not there.exists() or there.with_name(database.name).exists()
+    return bool(_held(database.with_name(ARTIFACTS), named)) or not _held(there, named)
 
 
 def _path(location: str) -> Path:

@@ -55,11 +55,20 @@ def prepare(required: bool) -> None:
             _ask_server()
             store = connect()
             store.client.set_experiment_tag(store.rows, "checked", datetime.now(UTC).isoformat())
-            if place.database():
-                place.artifacts().mkdir(exist_ok=True)
-                tempfile.TemporaryFile(dir=place.artifacts()).close()
+            _try_files(store.client.get_experiment(store.rows).artifact_location)
     except UserError as error:
         absent(error, required)
+
+
+def _try_files(location: str) -> None:
+    """Write to the folder of files, where it is one of this machine."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    if place.database() and is_local_uri(location):
+        folder = Path(local_file_uri_to_path(location))
+        folder.mkdir(exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 def _ask_server() -> None:

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from fcntl import LOCK_EX, flock
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from mlflow import MlflowClient
@@ -203,6 +203,44 @@ def test_a_copy_without_files_writes_into_its_own_folder(store, tmp_path, monkey
     assert log("new").startswith(copy.as_uri())
 
 
+def test_a_store_that_moves_alone_keeps_the_files_it_names_whoever_comes_first(store, tmp_path, monkeypatch, capsys):
+    log("left behind")
+    (tmp_path / "team").mkdir()
+    shutil.move(tmp_path / "mlflow.db", tmp_path / "team")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/team/mlflow.db")
+    prepare(required=True)
+    assert texts() == ["left behind"]
+    (tmp_path / "team/mlartifacts").mkdir(exist_ok=True)  # as a stage before it has logged anything
+    log("new")
+    assert texts() == ["new", "left behind"]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_copy_of_the_file_alone_keeps_the_files_it_names(store, tmp_path, monkeypatch):
+    log("the original's")
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "copy")
+    move_to(tmp_path / "copy", monkeypatch)
+    prepare(required=True)
+    assert texts() == ["the original's"]
+    shutil.copytree(tmp_path / "mlartifacts", tmp_path / "copy/mlartifacts", dirs_exist_ok=True)
+    assert log("new").startswith((tmp_path / "copy").as_uri())
+    assert texts() == ["new", "the original's"]
+
+
+def test_what_was_left_behind_when_a_repository_moved_is_said(store, tmp_path, monkeypatch, capsys):
+    first, second = Path(unquote(urlsplit(log("brought")).path)), Path(unquote(urlsplit(log("left")).path))
+    moved = tmp_path / "moved"
+    shutil.copytree(first, moved / first.relative_to(tmp_path))
+    shutil.move(tmp_path / "mlflow.db", moved)
+    move_to(moved, monkeypatch)
+    connect()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("; 1 of 2 folders are not there: copy them, or make sync-mlflow adds what DVC has")
+    shutil.copytree(second, moved / second.relative_to(tmp_path))
+    assert texts() == ["left", "brought"]
+
+
 def test_the_model_of_a_copy_is_read_from_the_copy(store, tmp_path, monkeypatch):
     uri = log("the original's")
     store.client.create_registered_model("mendline")
@@ -235,6 +273,53 @@ def test_who_only_reads_makes_no_store(repository):
     with pytest.raises(UserError, match="@champion: no .*mlflow.db; run this in the repository's folder"):
         download("models:/mendline@champion")
     assert list(repository.iterdir()) == []
+
+
+@pytest.mark.parametrize("scheme", ["sqlite:///", "sqlite+pysqlite:///", "SQLite+pysqlite:///"])
+def test_who_only_reads_makes_no_store_however_sqlite_is_named(scheme, repository, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}{repository}/new.db")
+    assert existing() is None
+    with pytest.raises(UserError, match="@champion: no .*new.db"):
+        download("models:/mendline@champion")
+    assert list(repository.iterdir()) == []
+
+
+@pytest.mark.parametrize("table", ["notes (text)", "experiments (name)"])
+def test_the_database_of_another_program_is_left_as_it_is(table, repository):
+    with closing(sqlite3.connect(repository / "mlflow.db")) as connection:
+        connection.execute(f"CREATE TABLE {table}")
+    before = (repository / "mlflow.db").read_bytes()
+    for use in (connect, existing, lambda: download("models:/mendline@champion")):
+        with pytest.raises(
+            UserError, match=r"db: not MLflow's, .*; move /.*/mlflow.db\* away, or set MLFLOW_TRACKING_URI"
+        ) as error:
+            use()
+        assert "\n" not in str(error.value)
+    assert (repository / "mlflow.db").read_bytes() == before
+
+
+def test_bytes_that_flipped_here_and_there_end_right_or_in_one_line_that_helps(store, tmp_path, monkeypatch):
+    log("a run")
+    content, chance = (tmp_path / "mlflow.db").read_bytes(), random.Random(0)
+    for number in range(20):
+        flipped = bytearray(content)
+        for position in chance.sample(range(100, len(content)), 2 * len(content) // 1000):
+            flipped[position] ^= chance.randrange(1, 256)
+        folder = move_to(tmp_path / str(number), monkeypatch)
+        (folder / "mlflow.db").write_bytes(flipped)
+        try:
+            prepare(required=True)
+        except UserError as error:
+            assert f"move {folder}/mlflow.db* away" in str(error)
+            assert "\n" not in str(error)
+
+
+def test_a_file_where_the_folder_of_files_belongs_is_one_line(store, tmp_path):
+    (tmp_path / "mlartifacts").write_text("in the way")
+    with pytest.raises(
+        UserError, match="File exists: '.*/mlartifacts'; move that file away: MLflow keeps a folder there"
+    ):
+        prepare(required=True)
 
 
 def damaged(file: Path) -> None:
