@@ -27,7 +27,11 @@ FAULTS = [  # what the text of an error holds, what that means, and what to do
         "not a URI of MLflow",
         f"{CHECK}: http://HOST:PORT, https://HOST, sqlite:////FOLDER/mlflow.db, postgresql://HOST/NAME",
     ),
-    ("No such artifact", "its files are gone", "bring mlartifacts back, or take a folder such as data/model"),
+    (
+        "No such artifact",
+        "its files are gone",
+        "bring mlartifacts back, try make sync-mlflow, or take a folder such as data/model",
+    ),
     ("No module named", "", f"install it, or {CHECK}"),
     (r"database or disk is full|disk I/O error|Errno 2[78]\b|Errno 122", "the disk is full", "make room"),
     ("malformed|is not a database|no such column|codec can't decode|not decode to UTF-8", "the file is damaged", AWAY),

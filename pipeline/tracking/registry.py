@@ -1,10 +1,12 @@
 """The generator as a registered MLflow model, and which of its versions is the champion."""
 
+import re
 import shutil
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "mendline"
 ALIAS = "champion"
+LOGGED = "models:/([^/@]+)"  # a version's source, where that is a logged model: its id
 MODEL, PAIRS = "digest.data/model", "digest.data/pairs"  # tags of a run
 LONGEST = 5000  # characters of a description that every MLflow store takes
 CODE = [  # what a process that loads the model runs
@@ -65,11 +68,24 @@ def is_there(store: Store) -> bool:
     return bool(store.client.search_registered_models(f"name = '{NAME}'"))
 
 
+def without_files(store: Store) -> set[str]:
+    """The versions whose files were deleted."""
+    versions = store.client.search_model_versions(f"name = '{NAME}'")
+    return {str(version.version) for version in versions if not _has_files(store, version)}
+
+
+def _has_files(store: Store, version: "ModelVersion") -> bool:
+    """Of one that was registered by hand from a folder that is taken for granted."""
+    logged = re.fullmatch(LOGGED, version.source or "")
+    return not logged or bool(_found(store.client.list_logged_model_artifacts, logged[1]))
+
+
 def _version(store: Store, run_id: str) -> "ModelVersion | None":
     """The version that holds the model of a run: its own, or that of another run with the same bytes."""
     digest = store.client.get_run(run_id).data.tags.get(MODEL)
     same = [run.info.run_id for run in store.search(store.rows, **{MODEL: digest})] if digest else []
-    versions = {version.run_id: version for version in store.client.search_model_versions(f"name = '{NAME}'")}
+    found = store.client.search_model_versions(f"name = '{NAME}'")
+    versions = {version.run_id: version for version in found if _has_files(store, version)}
     return next((versions[run] for run in [run_id, *same] if run in versions), None)
 
 
@@ -145,21 +161,22 @@ def improves(store: Store, run_id: str, rule: Champion) -> tuple[bool, str]:
 
 
 def _champion(store: Store) -> "ModelVersion | None":
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return store.client.get_model_version_by_alias(NAME, ALIAS)
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
+    """The version with the alias, unless its files were deleted."""
+    holder = _found(store.client.get_model_version_by_alias, NAME, ALIAS)
+    return holder if holder and _has_files(store, holder) else None
 
 
 def _data(store: Store, run_id: str) -> "RunData | None":
+    run = _found(store.client.get_run, run_id)
+    return run.data if run else None
+
+
+def _found(get: Callable[..., Any], *names: str) -> Any:
+    """What MLflow has under these names; None where it has no such thing."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return store.client.get_run(run_id).data
+        return get(*names)
     except MlflowException as error:
         if is_missing(error):
             return None

@@ -90,10 +90,12 @@ def complete(
 
 
 def reopen(store: Store) -> None:
-    """Where the registered model was deleted, make no row complete, so that `complete` registers it again."""
+    """Where the registered model or files were deleted, make rows incomplete, so that `complete` adds them again."""
     with usable():
-        if not registry.is_there(store):
-            for run in store.search(store.rows, complete="true"):
+        registered, empty = registry.is_there(store), registry.without_files(store)
+        for run in store.search(store.rows, complete="true"):
+            whole = registered and store.client.list_artifacts(run.info.run_id)
+            if not whole or run.data.tags.get("model.version") in empty:
                 store.client.delete_tag(run.info.run_id, "complete")
 
 

@@ -14,7 +14,7 @@ from pipeline.params import Champion
 from pipeline.tracking import registry, row
 from pipeline.tracking.live import MADE
 from pipeline.tracking.registry import NAME
-from pipeline.tracking.store import connect
+from pipeline.tracking.store import connect, download
 from tests.clone import ROOT
 
 FRESH = multiprocessing.get_context("spawn")
@@ -88,6 +88,7 @@ def test_where_the_registered_model_was_deleted_no_row_is_complete(store):
     run_id = training(store, "FINISHED", **{MADE: "c0ffee.dir"})
     claimed(store)
     store.client.set_tag(run_id, "complete", "true")
+    store.client.log_text(run_id, "schema: '2.0'", "dvc.lock")
     store.client.create_registered_model(NAME)
     row.reopen(store)
     assert row.is_complete(store, stages(), {})
@@ -132,3 +133,21 @@ def test_what_three_processes_add_at_once_is_there_once(store, result):
     assert counts == {"evaluate/psnr": 1, "evaluate/scratch/psnr": 1, "train/l1": 2, "val/l1": 2}
     assert len(store.client.search_model_versions(f"name = '{NAME}'")) == 1
     assert len(store.client.search_logged_models([store.rows])) == 1
+
+
+@pytest.mark.parametrize("gone", ["mlartifacts", "mlartifacts/models"])
+def test_files_that_were_deleted_are_added_again_and_the_champion_is_one_that_has_its_files(
+    gone, store, tmp_path, result
+):
+    complete(result)
+    shutil.rmtree(tmp_path / gone)
+    row.reopen(store)
+    assert not row.is_complete(store, stages(), {})
+    complete(result)
+    (run,) = store.search(store.rows)
+    files = {file.path for file in store.client.list_artifacts(run.info.run_id)}
+    assert files == {"images", "figures", "scores.json", "dvc.lock"}
+    assert sorted(point.step for point in store.client.get_metric_history(run.info.run_id, "train/l1")) == [0, 1]
+    assert (download("models:/mendline@champion") / "data/model/generator.safetensors").exists()
+    row.reopen(store)
+    assert row.is_complete(store, stages(), {})
