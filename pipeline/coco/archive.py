@@ -12,11 +12,11 @@ from filelock import FileLock, Timeout
 from pipeline import decode
 from pipeline.coco import instances, patience, selection, transfer
 from pipeline.coco.fetch import Wanted, fetch
-from pipeline.coco.instances import Passed
+from pipeline.coco.instances import Entry, Passed
 from pipeline.coco.patience import Unavailable
 from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.transfer import Host
-from pipeline.errors import UserError, told_of_file
+from pipeline.errors import UserError, excerpt, told_of_file
 from pipeline.parallel import in_threads, workers
 from pipeline.params import Coco
 
@@ -120,19 +120,22 @@ def _contents(files: Wanted) -> Iterator[bytes]:
 def _parsed(wanted: Wanted, name: str, content: bytes) -> dict[str, Any]:
     where = f"{wanted.archive}: {wanted.folder}/{name}"
     try:
-        dataset, passed = instances.parse(content, where)
-        if passed["images"].reasons:
-            raise UserError(f"{where}: {passed['images'].reasons[0]}")
-        for image in dataset["images"]:
-            if "/" in image["file_name"]:
-                raise UserError(f"{where}: the file_name {image['file_name']!r} has a folder; expected a plain name")
-            if not image.keys() >= {"width", "height"}:
-                raise UserError(f"{where}: {image['file_name']} lacks width or height; expected MS-COCO's annotations")
-    except UserError:
+        dataset, passed = instances.parse(content, where, _check_image)
+    except UserError as error:
         wanted.pool.remove(name)  # the host may mend it, or be changed for another
-        raise
+        raise UserError(f"{error}; check download.coco.base_url") from None
     instances.report(passed, where)
     return dataset
+
+
+def _check_image(image: Entry) -> None:
+    """As of any instances file; and what no photo can be fetched for, or checked against, raises `ValueError`."""
+    instances.check_image(image)
+    if "/" in image["file_name"]:
+        raise ValueError(f"its file_name {excerpt(image['file_name'])} has a folder; expected a plain name")
+    for side in ("width", "height"):
+        if side not in image:
+            raise ValueError(f"it has no {side}; expected MS-COCO's annotations")
 
 
 def _outlined(split: str, dataset: dict[str, Any]) -> dict[str, Any]:

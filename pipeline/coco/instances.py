@@ -16,6 +16,9 @@ from pipeline.errors import UserError, excerpt
 
 Entry = dict[str, Any]
 
+MOST_SIDE = 2**31  # px, from here on no format holds a picture
+LONGEST_NAME = 255  # bytes of a file's or a folder's name (NAME_MAX of Linux)
+
 
 class Passed(NamedTuple):
     """What is passed over of a list with so many entries: why, for each."""
@@ -43,7 +46,26 @@ def load(content: bytes, where: str) -> Entry:
     return dataset
 
 
-def parse(content: bytes, where: str) -> tuple[Entry, dict[str, Passed]]:
+def check_image(image: Entry) -> None:
+    """Bring an entry of `images` into the form that the photo store needs; raise `ValueError` where that cannot be."""
+    image["id"] = _whole(image, "id")
+    if not 0 <= image["id"] < 2**53:
+        raise ValueError(f"its id is {excerpt(image['id'])}; expected 0 to 2^53 - 1")
+    image["file_name"] = _inside(image.get("file_name"))
+    for side in ("width", "height"):
+        if image.get(side) is None:
+            image.pop(side, None)
+        else:
+            image[side] = _whole(image, side)
+            if not 1 <= image[side] < MOST_SIDE:
+                raise ValueError(f"its {side} is {excerpt(image[side])}; expected px, 1 to 2^31 - 1")
+    image["coco_url"] = _text(image.get("coco_url"))
+    image.pop("part", None)  # ours alone: the hash of the id decides
+
+
+def parse(
+    content: bytes, where: str, check_image: Callable[[Entry], None] = check_image
+) -> tuple[Entry, dict[str, Passed]]:
     """Read an instances file.
 
     Images without `license`, or with one that the file does not list, get a license named "unknown". What else the
@@ -52,6 +74,7 @@ def parse(content: bytes, where: str) -> tuple[Entry, dict[str, Passed]]:
     Args:
         content: the file.
         where: its name, for errors.
+        check_image: raises `ValueError` for images that the source cannot use.
 
     Returns:
         The dictionary, and what is passed over, by its lists.
@@ -61,11 +84,13 @@ def parse(content: bytes, where: str) -> tuple[Entry, dict[str, Passed]]:
     """
     dataset = load(content, where)
     passed: dict[str, Passed] = {}
-    for key, check in CHECKS.items():
+    for key, check in (CHECKS | {"images": check_image}).items():
         dataset[key], passed[key] = _usable(dataset.get(key), key, check)
     dataset["images"], repeated = _distinct_images(dataset["images"])
     passed["images"].reasons.extend(repeated)
     refuse_nothing(dataset, passed, where)
+    dataset["annotations"], without_image = _of_images(dataset)
+    passed["annotations"].reasons.extend(without_image)
     passed["licenses of images"] = Passed(len(dataset["images"]), _fill_in_licenses(dataset))
     return dataset, passed
 
@@ -92,11 +117,10 @@ def keep_outlines(dataset: Entry) -> tuple[Entry, list[str]]:
         The dictionary, and why each of the other annotations is passed over.
     """
     sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
-    kept, reasons, seen = [], [], set()
-    for annotation in dataset["annotations"]:
-        if annotation["image_id"] not in sizes:
-            reason = f"none of the images in use has the id {excerpt(annotation['image_id'])}"
-        elif annotation["id"] in seen:
+    annotations, reasons = _of_images(dataset)
+    kept, seen = [], set()
+    for annotation in annotations:
+        if annotation["id"] in seen:
             reason = "an annotation before it has the same id"
         else:
             reason = segmentation.fault(annotation.get("segmentation"), *sizes[annotation["image_id"]])
@@ -153,22 +177,6 @@ def _usable(entries: Any, key: str, check: Callable[[Entry], None]) -> tuple[lis
     return kept, Passed(len(entries), reasons)
 
 
-def _check_image(image: Entry) -> None:
-    image["id"] = _whole(image, "id")
-    if not 0 <= image["id"] < 2**53:
-        raise ValueError(f"its id is {excerpt(image['id'])}; expected 0 to 2^53 - 1")
-    image["file_name"] = _inside(image.get("file_name"))
-    for side in ("width", "height"):
-        if image.get(side) is None:
-            image.pop(side, None)
-        else:
-            image[side] = _whole(image, side)
-            if image[side] < 1:
-                raise ValueError(f"its {side} is {image[side]}; expected px, 1 or more")
-    image["coco_url"] = _text(image.get("coco_url"))
-    image.pop("part", None)  # ours alone: the hash of the id decides
-
-
 def _check_annotation(annotation: Entry) -> None:
     annotation["id"], annotation["image_id"] = _whole(annotation, "id"), _whole(annotation, "image_id")
     annotation["category_id"] = None if annotation.get("category_id") is None else _whole(annotation, "category_id")
@@ -190,7 +198,7 @@ def _check_license(entry: Entry) -> None:
 CHECKS: dict[str, Callable[[Entry], None]] = {
     "licenses": _check_license,
     "categories": _check_category,
-    "images": _check_image,
+    "images": check_image,
     "annotations": _check_annotation,
 }
 SINGULAR = {"licenses": "license", "categories": "category", "images": "image", "annotations": "annotation"}
@@ -198,11 +206,11 @@ SINGULAR = {"licenses": "license", "categories": "category", "images": "image", 
 
 def _whole(entry: Entry, name: str) -> int:
     value = entry.get(name)
-    if type(value) is int:
-        return value
     if type(value) is float and value.is_integer():
-        return int(value)
-    raise ValueError(f"its {name} is {excerpt(value)}; expected a whole number")
+        value = int(value)
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    raise ValueError(f"its {name} is {excerpt(value)}; expected a whole number of 64 bits at most")
 
 
 def _text(value: Any) -> str:
@@ -219,6 +227,8 @@ def _inside(name: Any) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.name:
         raise ValueError(f"its file_name {excerpt(name)} does not stay inside its folder; expected a relative path")
+    if any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+        raise ValueError(f"its file_name {excerpt(name)} is longer than a disk holds; expected {LONGEST_NAME} bytes")
     return str(path)
 
 
@@ -241,6 +251,20 @@ def _distinct_images(images: list[Entry]) -> tuple[list[Entry], list[str]]:
         else:
             seen.add(name)
             kept.append(image)
+    return kept, reasons
+
+
+def _of_images(dataset: Entry) -> tuple[list[Entry], list[str]]:
+    """The annotations of images that are in use, and why each of the others is passed over."""
+    ids = {image["id"] for image in dataset["images"]}
+    kept: list[Entry] = []
+    reasons: list[str] = []
+    for annotation in dataset["annotations"]:
+        if annotation["image_id"] in ids:
+            kept.append(annotation)
+        else:
+            what = f"none of the images in use has the id {excerpt(annotation['image_id'])}"
+            reasons.append(f"annotation {excerpt(annotation['id'])}: {what}")
     return kept, reasons
 
 

@@ -12,6 +12,7 @@ from tests.coco.host import ANNOTATIONS, Host, dataset, jpeg, needed
 from tests.conftest import TRAIN, VAL
 
 PHOTOS = {split: [jpeg(image) for image in data["images"]] for split, data in (("train2017", TRAIN), ("val2017", VAL))}
+NAMES = [image["file_name"] for image in VAL["images"]]
 
 
 def of_val(host: Host, **changes) -> None:
@@ -163,13 +164,54 @@ def test_a_category_that_is_misspelt_is_refused_before_any_photo(read, coco_host
     assert not [path for _, path, _ in coco_host.asked if "annotations" not in path]
 
 
-@pytest.mark.parametrize("name", ["../../x.jpg", "/x.jpg", "a/x.jpg", "..\\x.jpg"])
-def test_a_hostile_file_name_is_refused_by_name_before_any_photo(read, coco_host, name):
-    of_val(coco_host, file_name=name)
-    with pytest.raises(UserError) as refusal:
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (None, "images[0]: it is None; expected an object"),
+        ({"id": None}, "images[0]: its id is None; expected a whole number"),
+        (VAL["images"][1], "image 101: an image before it has the file_name '000000000101.jpg' too"),
+        (VAL["images"][1] | {"width": None}, "image 101: it has no width; expected MS-COCO's annotations"),
+        (VAL["images"][1] | {"height": None}, "image 101: it has no height; expected MS-COCO's annotations"),
+        (VAL["images"][1] | {"width": "200"}, "image 101: its width is '200'; expected a whole number"),
+        (VAL["images"][1] | {"width": 10**4200}, "image 101: its width is 1000"),
+        *(
+            (VAL["images"][1] | {"id": 7, "file_name": name}, f"image 7: its file_name {name!r}")
+            for name in ("../../x.jpg", "/x.jpg", "a/x.jpg", "..\\x.jpg")
+        ),
+        (VAL["images"][1] | {"id": 7, "file_name": "x" * 70_000}, "image 7: its file_name 'xxx"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_image_that_cannot_be_used_is_passed_over_and_said_before_any_photo(read, coco_host, capsys, entry, reason):
+    listed = VAL | {"images": [entry, *VAL["images"]]}
+    coco_host.serve_annotations({"instances_val2017.json": json.dumps(listed)})
+    dataset, photos = read(split="val2017")["val2017"]
+    assert ([image["file_name"] for image in dataset["images"]], photos) == (NAMES, PHOTOS["val2017"])
+    assert dataset["annotations"] == VAL["annotations"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"instances_val2017.json: passed over 1 of {len(NAMES) + 1} images: {reason}" in line and len(line) < 300
+    assert not [path for _, path, _ in coco_host.asked if "x.jpg" in path]
+
+
+def test_annotations_of_an_image_that_is_passed_over_are_passed_over_with_it(read, coco_host, capsys):
+    first = VAL["images"][0]["id"]
+    count = sum(annotation["image_id"] == first for annotation in VAL["annotations"])
+    of_val(coco_host, width=None)
+    dataset, photos = read(split="val2017")["val2017"]
+    assert len(photos) == len(dataset["images"]) == len(NAMES) - 1
+    images, annotations = capsys.readouterr().err.splitlines()
+    assert f"passed over 1 of {len(NAMES)} images: image {first}: it has no width" in images
+    assert f"passed over {count} of {len(VAL['annotations'])} annotations: " in annotations
+    assert f"none of the images in use has the id {first}" in annotations
+
+
+@pytest.mark.parametrize("images", [[], [None, 7], [VAL["images"][0] | {"width": None}]])
+def test_annotations_of_which_no_image_can_be_used_are_refused_with_what_to_do(read, coco_host, images):
+    coco_host.serve_annotations({"instances_val2017.json": json.dumps(VAL | {"images": images})})
+    with pytest.raises(UserError, match=r"instances_val2017.json: .*image.*; check download.coco.base_url$") as refusal:
         read(split="val2017")
-    assert repr(name) in str(refusal.value)
-    assert not [path for _, path, _ in coco_host.asked if "x.jpg" in path or "zips" in path]
+    assert "\n" not in str(refusal.value)
+    assert not [path for _, path, _ in coco_host.asked if "zips" in path]
 
 
 def test_annotations_that_were_refused_are_fetched_anew_when_the_host_has_mended_them(read, coco_host):
@@ -179,13 +221,6 @@ def test_annotations_that_were_refused_are_fetched_anew_when_the_host_has_mended
         read(split="val2017")
     coco_host.files[ANNOTATIONS] = mended
     assert read(split="val2017")["val2017"] == (VAL, PHOTOS["val2017"])
-
-
-@pytest.mark.parametrize("side", ["width", "height"])
-def test_annotations_without_the_sizes_are_refused_by_name(read, coco_host, side):
-    of_val(coco_host, **{side: None})
-    with pytest.raises(UserError, match=r"instances_val2017.json: 000000000100.jpg lacks width or height"):
-        read(split="val2017")
 
 
 def cut_photos(host: Host) -> None:

@@ -98,8 +98,10 @@ def test_a_file_of_which_nothing_can_be_used_is_refused(content):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("wrong", [None, "7", "x", 1.5, [], {}, True, float("inf"), float("nan")])
-@pytest.mark.parametrize(("key", "field"), [("images", "id"), ("annotations", "id"), ("annotations", "image_id")])
+@pytest.mark.parametrize("wrong", [None, "7", "x", 1.5, [], {}, True, float("inf"), float("nan"), 10**30])
+@pytest.mark.parametrize(
+    ("key", "field"), [("images", "id"), ("annotations", "id"), ("annotations", "image_id"), ("categories", "id")]
+)
 def test_an_entry_without_a_whole_number_is_passed_over(key, field, wrong):
     content = dataset(range(3))
     content[key][1][field] = wrong
@@ -108,7 +110,7 @@ def test_an_entry_without_a_whole_number_is_passed_over(key, field, wrong):
     read, passed = parse(content)
     assert read[key] == expected[key]
     (reason,) = passed[key]
-    assert f"its {field} is" in reason
+    assert f"its {field} is" in reason and len(reason) < 200
 
 
 @pytest.mark.parametrize("key", ["licenses", "categories", "images", "annotations"])
@@ -156,6 +158,20 @@ def test_of_images_that_share_a_file_the_first_is_used(name):
     assert passed["images"][0].startswith("image 2: an image before it has the file_name")
 
 
+def test_only_the_id_decides_which_part_an_image_belongs_to():
+    content = dataset(range(3))
+    content["images"][1]["part"] = "test"
+    assert parse(content)[0]["images"] == dataset(range(3))["images"]
+
+
+def test_an_annotation_of_no_image_in_use_is_passed_over():
+    content = dataset(range(9))
+    content["images"][0]["id"] = None
+    read, passed = parse(content)
+    assert read["annotations"] == dataset(range(9))["annotations"][1:]
+    assert passed["annotations"] == ["annotation 0: none of the images in use has the id 0"]
+
+
 def test_text_that_cannot_be_written_is_replaced():
     content = dataset(range(3))
     content["images"][0]["coco_url"], content["licenses"][0]["name"] = "\ud800", 7
@@ -173,10 +189,10 @@ def test_annotations_without_an_outline_in_an_image_that_is_used_are_passed_over
     read, reasons = instances.keep_outlines(content)
     assert read["annotations"] == [first, second, *others[3:]]
     assert reasons == [
+        f"annotation {others[2]['id']}: none of the images in use has the id 99",
         f"annotation {first['id']}: an annotation before it has the same id",
         f"annotation {others[0]['id']}: a polygon has 3 numbers; expected x and y of three points or more",
         f"annotation {others[1]['id']}: it has no segmentation",
-        f"annotation {others[2]['id']}: none of the images in use has the id 99",
     ]
 
 
