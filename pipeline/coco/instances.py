@@ -30,19 +30,44 @@ class Passed(NamedTuple):
 def load(content: bytes, where: str) -> Entry:
     """The JSON object in a file, in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
+    Of a key that comes twice in an object the last is taken, and for a number of more digits than Python reads
+    infinity. stderr says so.
+
     Args:
         content: the file.
         where: its name, for errors.
 
     Raises:
-        UserError: not JSON, nested too deeply, a key comes twice in an object, or it is no object.
+        UserError: not JSON, nested too deeply, or no object.
     """
+    oddities: list[str] = []
+
+    def entry(pairs: list[tuple[str, Any]]) -> Entry:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+            oddities.append(f"the key {excerpt(twice)} comes twice in an object; the last is taken")
+        return found
+
+    def number(digits: str) -> float:
+        try:
+            return int(digits)
+        except ValueError:
+            oddities.append(f"a number has {len(digits.lstrip('-'))} digits; {float(digits)} is taken")
+            return float(digits)
+
     try:
-        dataset = json.loads(content, object_pairs_hook=_with_distinct_keys)
-    except (ValueError, RecursionError) as error:
+        dataset = json.loads(content, object_pairs_hook=entry, parse_int=number)
+    except RecursionError:
+        what = "nested too deeply to be read; expected a COCO instances file"
+        raise UserError(f"{where}: {what}, take out what is nested hundreds of levels deep") from None
+    except ValueError as error:
         raise UserError(f"{where}: not JSON ({error}); expected a COCO instances file") from None
     if not isinstance(dataset, dict):
         raise UserError(f"{where}: not a COCO instances file; expected an object of images and annotations")
+    if oddities:
+        count = f"the first of {len(oddities)} oddities: " if len(oddities) > 1 else ""
+        print(f"note: {where}: {count}{oddities[0]}", file=sys.stderr)
     return dataset
 
 
@@ -147,14 +172,6 @@ def check_size(image: Entry, sides: tuple[int, int], where: str) -> None:
             f"{where}: {width} x {height} px, but {image['width']} x {image['height']} in the annotations; "
             "expected the picture that was annotated"
         )
-
-
-def _with_distinct_keys(pairs: list[tuple[str, Any]]) -> Entry:
-    entry = dict(pairs)
-    if len(entry) < len(pairs):
-        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"an object has the key {excerpt(twice)} twice")
-    return entry
 
 
 def _usable(entries: Any, key: str, check: Callable[[Entry], None]) -> tuple[list[Entry], Passed]:

@@ -98,6 +98,49 @@ def test_a_file_of_which_nothing_can_be_used_is_refused(content):
     assert "\n" not in str(refusal.value)
 
 
+DIGITS = "9" * 5000  # more than Python makes a number of
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"year": 2017', '"year": 1, "year": 2017', "the key 'year' comes twice in an object; the last is taken"),
+        ('{"info": ', '{"images": 7, "info": ', "the key 'images' comes twice in an object; the last is taken"),
+        ('"iscrowd": 0', '"iscrowd": [], "iscrowd": 0', "the first of 3 oddities: the key 'iscrowd' comes twice"),
+        ('"year": 2017', f'"year": {DIGITS}', "a number has 5000 digits; inf is taken"),
+        ('"year": 2017', f'"year": -{DIGITS}', "a number has 5000 digits; -inf is taken"),
+        ('"year": 2017', f'"year": {"[" * 900 + "]" * 900}', ""),
+        ('"year": 2017', '"year": 1e999', ""),
+    ],
+    ids=lambda text: text[:30],
+)
+def test_what_is_odd_in_a_field_costs_no_entry_and_is_said(old, new, said, capsys):
+    expected = dataset(range(2))
+    read, passed = instances.parse(json.dumps(expected).replace(old, new).encode(), "a.json")
+    assert read | {"info": None} == expected | {"info": None}
+    assert not any(reasons for _, reasons in passed.values())
+    err = capsys.readouterr().err
+    assert err.startswith(f"note: a.json: {said}") and err.count("\n") == 1 if said else err == ""
+    photos = json.loads(json.dumps(read))["images"]  # as the photo store has it
+    assert photos == expected["images"]
+
+
+@pytest.mark.parametrize("field", ["id", "width", "height"])
+def test_an_image_with_a_number_of_thousands_of_digits_is_passed_over(field):
+    content = dataset(range(3))
+    content["images"][1][field] = "odd"
+    text = json.dumps(content).replace('"odd"', DIGITS)
+    read, passed = instances.parse(text.encode(), "a.json")
+    assert [image["id"] for image in read["images"]] == [0, 2]
+    assert f"its {field} is inf; expected" in passed["images"].reasons[0]
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused_with_what_to_do():
+    text = json.dumps(dataset(range(3))).replace("2017", "[" * 3000 + "]" * 3000)
+    with pytest.raises(UserError, match=r"^a.json: nested too deeply.*; expected .*take out"):
+        instances.parse(text.encode(), "a.json")
+
+
 @pytest.mark.parametrize("wrong", [None, "7", "x", 1.5, [], {}, True, float("inf"), float("nan"), 10**30])
 @pytest.mark.parametrize(
     ("key", "field"), [("images", "id"), ("annotations", "id"), ("annotations", "image_id"), ("categories", "id")]

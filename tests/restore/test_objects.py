@@ -134,8 +134,8 @@ def test_an_outline_of_nothing_is_refused(tmp_path, segmentation):
         ("{}", "not a COCO instances file"),
         ('{"images": {}, "annotations": []}', "not a COCO instances file"),
         ("{", "not JSON"),
-        ("[" * 3000, "not JSON"),
-        ('{"images": [], "images": [], "annotations": []}', "the key 'images' twice"),
+        ("[" * 3000, "nested too deeply"),
+        ('{"annotations": [{"id": 7}], "images": [], "annotations": []}', "no annotation 7"),
         ('{"images": [], "annotations": []}', "no annotation 7"),
         ('{"images": [], "annotations": [null, 7, {"id": "7"}, {"id": [7]}]}', "no annotation 7"),
         ('{"images": [], "annotations": [{"id": 7}]}', "0 images have its image_id"),
@@ -150,6 +150,14 @@ def test_a_file_without_that_annotation_is_one_line(tmp_path, content, message):
     with pytest.raises(UserError, match=message) as refusal:
         objects.of_annotation(path, 7, stored(), SOURCE)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_key_that_comes_twice_is_no_reason_to_refuse_an_annotation_and_is_said(tmp_path, capsys):
+    path = annotations(tmp_path)
+    path.write_text(path.read_text().replace('"id": 7', f'"id": 6, "score": {"9" * 5000}, "id": 7'))
+    assert objects.of_annotation(path, 7, stored(), SOURCE)[10:20, 10:30].all()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"note: {path}: the first of 2 oddities: a number has 5000 digits; inf is taken"
 
 
 def test_no_annotations_file_is_one_line(tmp_path):
