@@ -1,6 +1,7 @@
 """Pictures from files that nobody vouches for: the one place that reads them, for training, `mend` and masks."""
 
 import io
+import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -51,6 +52,13 @@ UPRIGHT = {  # what makes a stored picture upright, by its EXIF orientation
 }
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # several lines on damaged metadata; errors say what matters
+
+JPEG = b"\xff\xd8"
+JPEG_MARKER = re.compile(rb"\xff+([\x02-\xcf\xd9-\xfe])")
+"""Of a segment, or the end: all but restarts, which lie among a scan's data (ITU-T T.81, table B.1)."""
+JPEG_END, JPEG_ARITHMETIC = 0xD9, {0xC9, 0xCA}
+NOISE = bytes(range(254, 0, -1))  # no zeros first, which libjpeg puts where data is missing
+MORE_DATA = NOISE + b"".join(bytes([0xFF, restart]) + NOISE for restart in range(0xD0, 0xD8))
 
 MAX_SAMPLE_VALUE = 281  # TIFF 6.0, section 8
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
@@ -124,6 +132,41 @@ def decode(content: bytes, where: str) -> np.ndarray:
         if shown.mode == "I;16":
             return np.stack([(np.asarray(shown) >> 8).astype(np.uint8)] * 3, axis=-1)
         return np.array(shown.convert("RGB"))
+
+
+def decode_whole(content: bytes, where: str) -> np.ndarray:
+    """As `decode`; and a JPEG whose data ends before its picture is refused, of which Pillow makes the rest grey.
+
+    What is not seen: a cut of a few bytes that changes no pixel, damage in the middle, a progressive picture that ends
+    between two of its scans, and what is arithmetic coded.
+
+    Raises:
+        UserError: as `opened` does, or it is cut off.
+    """
+    pixels = decode(content, where)
+    if content.startswith(JPEG) and _is_cut_off(content, pixels, where):
+        raise UserError(f"{where}: unreadable picture (truncated: its data ends early); replace or remove it")
+    return pixels
+
+
+def _is_cut_off(content: bytes, pixels: np.ndarray, where: str) -> bool:
+    """Whether a JPEG with these pixels has no end, or more data before it would change them."""
+    places = dict(_jpeg_markers(content))
+    if JPEG_END not in places:
+        return True
+    if places.keys() & JPEG_ARITHMETIC:  # its encoders leave out zeros at the end
+        return False
+    end = places[JPEG_END]
+    return not np.array_equal(pixels, decode(content[:end] + MORE_DATA + content[end:], where))
+
+
+def _jpeg_markers(content: bytes) -> Iterator[tuple[int, int]]:
+    """Kind and place of the markers, up to the end of the first picture in the file."""
+    kind, place = 0, len(JPEG)
+    while kind != JPEG_END and (marker := JPEG_MARKER.search(content, place)):
+        kind = marker[1][0]
+        yield kind, marker.start()
+        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])  # behind its segment
 
 
 def sides(content: bytes, where: str) -> tuple[int, int]:

@@ -1,3 +1,4 @@
+import base64
 import io
 import re
 import struct
@@ -9,12 +10,12 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline import decode as decode_module
-from pipeline.decode import below, bits, decode, opened, passed_over, sides
+from pipeline.decode import below, bits, decode, decode_whole, opened, passed_over, sides
 from pipeline.errors import UserError
 from tests.clone import ROOT
 from tests.tiff import tiff
@@ -172,6 +173,66 @@ def test_of_several_pictures_none_is_taken_in_silence(format_):
 
 def test_of_a_phones_jpeg_the_first_picture_is_taken():
     assert (decode(frames("MPO"), "a.jpg")[..., 0] > 200).all()
+
+
+KINDS = {
+    "plain": {},
+    "other subsampling": {"subsampling": 0, "quality": 95},
+    "optimized": {"optimize": True},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_blocks": 3},
+    "progressive with restarts": {"progressive": True, "restart_marker_rows": 1},
+}
+
+
+def photo(mode: str = "RGB", **options) -> bytes:
+    """A JPEG of 64 x 48 px with a thumbnail that is a JPEG too."""
+    buffer, exif = io.BytesIO(), b"Exif\0\0" + encoded("JPEG")
+    pixels = np.random.default_rng(0).integers(256, size=(48, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(buffer, "JPEG", exif=exif, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_a_jpeg_that_is_cut_off_and_filled_up_or_ended_is_not_whole(kind, mode, data):
+    content = photo(mode, **KINDS[kind])
+    last_scan = content.rindex(b"\xff\xda") + 20
+    cut = content[: data.draw(st.integers(last_scan, len(content) - 10))].rstrip(b"\xff")
+    for damaged in (cut + b"\xff\xd9", cut.ljust(len(content), b"\0"), cut + b"\xff\xd9\0\0" + content):
+        with pytest.raises(UserError, match=r"^a.jpg: unreadable picture \(.*\); replace or remove it$"):
+            decode_whole(damaged, "a.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("after", [b"", bytes(600), b"\xff\xd9", b"a camera's own data", photo()], ids=len)
+def test_a_whole_jpeg_is_read_whatever_follows_it(kind, mode, after):
+    content = photo(mode, **KINDS[kind]) + after
+    assert np.array_equal(decode_whole(content, ""), decode(content, ""))
+
+
+@pytest.mark.parametrize("content", [frames("MPO"), *map(encoded, ["PNG", "WEBP", "TIFF", "BMP", "GIF"])], ids=len)
+def test_other_whole_pictures_are_read(content):
+    assert np.array_equal(decode_whole(content, ""), decode(content, ""))
+
+
+ARITHMETIC = base64.b64decode(  # cjpeg -arithmetic -quality 30
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWG"
+    "kJ6jq62rZ4C8ybqmx5moq6T/yQALCAAIAAgBAREA/8wABgAQEAX/2gAIAQEAAD8ArXgXXWpyHdgbeRABsdkBWyj8xv/Z"
+)
+
+
+def test_an_arithmetic_jpeg_is_whole():
+    assert np.array_equal(decode_whole(ARITHMETIC, ""), decode(ARITHMETIC, ""))
+
+
+def test_a_grey_jpeg_is_whole():
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 50), (128, 128, 128)).save(buffer, "JPEG", optimize=True)
+    assert (decode_whole(buffer.getvalue(), "") == 128).all()
 
 
 def test_damaged_exif_is_no_reason_to_refuse_a_picture():

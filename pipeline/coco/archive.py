@@ -157,7 +157,7 @@ def _photos(cache: Path, split: str, dataset: dict[str, Any], entries: int) -> W
         try:
             instances.check_size(images[name], decode.sides(content, "its header"), "its header")
             if not checked:
-                decode.decode(content, "its content")
+                decode.decode_whole(content, "its content")
         except UserError as error:
             return str(error)
         return ""

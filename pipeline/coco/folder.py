@@ -114,7 +114,7 @@ def _checked(root: Path, image: Entry) -> Entry | ValueError | UserError:
     path = root / image["file_name"]
     where = _printed(str(path))
     try:
-        height, width, _ = decode.decode(path.read_bytes(), where).shape
+        height, width, _ = decode.decode_whole(path.read_bytes(), where).shape
     except UserError as error:
         return error
     except OSError as error:

@@ -223,20 +223,21 @@ def test_annotations_that_were_refused_are_fetched_anew_when_the_host_has_mended
     assert read(split="val2017")["val2017"] == (VAL, PHOTOS["val2017"])
 
 
-def cut_photos(host: Host) -> None:
-    """Single photos that the host itself has only half of, with the length it says."""
+def cut_photos(host: Host, end: bytes = b"") -> None:
+    """Single photos that the host itself has only half of, with the length it says, and this in the other's place."""
     for path in [path for path in host.files if path.endswith(".jpg")]:
-        host.files[path] = host.files[path][: len(host.files[path]) // 2]
+        host.files[path] = host.files[path][: len(host.files[path]) // 2] + end
 
 
 def without_archive(host: Host) -> None:
     host.files = {path: content for path, content in host.files.items() if not path.startswith("/zips")}
 
 
-def test_a_truncated_photo_without_a_checksum_is_fetched_again_and_then_refused(read, coco_host):
+@pytest.mark.parametrize("end", [b"", bytes(99_999), b"\xff\xd9", b"\xff\xd9" + bytes(99_999)], ids=len)
+def test_a_truncated_photo_without_a_checksum_is_fetched_again_and_then_refused(read, coco_host, end):
     without_archive(coco_host)
     whole = dict(coco_host.files)
-    cut_photos(coco_host)
+    cut_photos(coco_host, end)
     with pytest.raises(UserError, match=r"its content: unreadable picture .*truncated.*, 8 times"):
         read(split="val2017")
     coco_host.files = whole
@@ -257,7 +258,7 @@ def test_a_truncated_photo_that_an_older_version_has_kept_is_fetched_again(read,
     whole = dict(coco_host.files)
     cut_photos(coco_host)
     with monkeypatch.context() as older:
-        older.setattr(archive.decode, "decode", lambda content, where: None)
+        older.setattr(archive.decode, "decode_whole", lambda content, where: None)
         read(split="val2017")
     coco_host.files = whole
     with pytest.raises(UserError, match=r"it was removed, run again to fetch it anew \(9 such files in all\)"):

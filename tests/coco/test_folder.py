@@ -112,6 +112,14 @@ def test_all_unreadable_pictures_are_named_at_once(tmp_path):
     assert "unreadable picture" in said and "replace or remove" in said and "\n" not in said
 
 
+def test_a_truncated_picture_that_is_ended_all_the_same_is_named(tmp_path):
+    Image.effect_noise((64, 48), 99).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2] + b"\xff\xd9")
+    with pytest.raises(UserError, match=r"a.jpg: unreadable picture .*truncated.*; replace or remove it"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize("keep", [0, 1, 100])
 def test_a_truncated_picture_is_named(tmp_path, keep):
     picture(tmp_path / "a.png")
