@@ -12,7 +12,7 @@ from unicodedata import normalize
 from pipeline import decode, progress
 from pipeline.coco import instances
 from pipeline.coco.instances import Entry
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 from pipeline.parallel import in_threads, workers
 from pipeline.params import Folder
 
@@ -119,7 +119,7 @@ def _checked(root: Path, image: Entry) -> Entry | ValueError | UserError:
         return error
     except OSError as error:
         if error.errno in ABSENT:
-            return ValueError(f"image {image['id']}: {where}: no such file")
+            return ValueError(f"image {image['id']}: no file {excerpt(image['file_name'])} in {root}")
         return UserError(f"{where}: {error.strerror}; replace or remove it")
     for sides in ((width, height), (height, width)):  # an EXIF tag may have exchanged them
         filled = dict(zip(("width", "height"), sides, strict=True)) | image

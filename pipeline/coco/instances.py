@@ -77,15 +77,27 @@ def check_image(image: Entry) -> None:
     if not 0 <= image["id"] < 2**53:
         raise ValueError(f"its id is {excerpt(image['id'])}; expected 0 to 2^53 - 1")
     image["file_name"] = _inside(image.get("file_name"))
-    for side in ("width", "height"):
-        if image.get(side) is None:
-            image.pop(side, None)
+    for name in ("width", "height"):
+        given = side(image, name)
+        if given is None:
+            image.pop(name, None)
         else:
-            image[side] = _whole(image, side)
-            if not 1 <= image[side] < MOST_SIDE:
-                raise ValueError(f"its {side} is {excerpt(image[side])}; expected px, 1 to 2^31 - 1")
+            image[name] = given
     image["coco_url"] = _text(image.get("coco_url"))
     image.pop("part", None)  # ours alone: the hash of the id decides
+
+
+def side(image: Entry, name: str) -> int | None:
+    """The `width` or `height` of an entry, in px; raise `ValueError` where a picture cannot have so many.
+
+    None where the entry has none.
+    """
+    if image.get(name) is None:
+        return None
+    px = _whole(image, name)
+    if not 1 <= px < MOST_SIDE:
+        raise ValueError(f"its {name} is {excerpt(px)}; expected px, 1 to 2^31 - 1")
+    return px
 
 
 def parse(
@@ -227,7 +239,7 @@ def _whole(entry: Entry, name: str) -> int:
         value = int(value)
     if type(value) is int and -(2**63) <= value < 2**63:
         return value
-    raise ValueError(f"its {name} is {excerpt(value)}; expected a whole number of 64 bits at most")
+    raise ValueError(f"its {name} is {excerpt(value)}; expected a whole number below 2^63")
 
 
 def _text(value: Any) -> str:

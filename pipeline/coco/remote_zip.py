@@ -9,7 +9,7 @@ from typing import IO, cast
 from pipeline.coco.member import LOCAL_HEADER, Member
 from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.transfer import Damaged, File, Host, stream
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 
 BOMB = 200  # times; JSON of COCO shrinks to a fifth, what shrinks more than this is made to burst a disk
 MOST_DIRECTORY = 2**28  # bytes; that of train2017.zip has 12 million
@@ -48,13 +48,15 @@ def members(host: Host, file: File, pool: Pool) -> dict[str, Member]:
 def _harmless(info: zipfile.ZipInfo, end: int, url: str) -> Member:
     path = PurePosixPath(info.filename)
     if path.is_absolute() or ".." in path.parts or "\\" in info.filename:
-        raise Refused(f"{url}: refused, its member {info.filename!r} does not stay inside its folder")
+        raise Refused(f"{url}: refused, its member {excerpt(info.filename)} does not stay inside its folder")
     if info.file_size > max(HARMLESS, BOMB * info.compress_size):
-        raise Refused(f"{url}: refused, its member {info.filename!r} is a zip bomb ({info.file_size} bytes)")
+        raise Refused(f"{url}: refused, its member {excerpt(info.filename)} is a zip bomb ({info.file_size} bytes)")
     if info.header_offset + LOCAL_HEADER.size + info.compress_size > end:
-        raise Refused(f"{url}: refused, its member {info.filename!r} overlaps the next")
+        raise Refused(f"{url}: refused, its member {excerpt(info.filename)} overlaps the next")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-        raise Refused(f"{url}: refused, its member {info.filename!r} is neither stored nor deflated, or encrypted")
+        raise Refused(
+            f"{url}: refused, its member {excerpt(info.filename)} is neither stored nor deflated, or encrypted"
+        )
     return Member(path.name, info.header_offset, end, info.compress_type, info.compress_size, info.file_size, info.CRC)
 
 

@@ -41,14 +41,16 @@ def _showing(category: str, datasets: dict[str, dict[str, Any]]) -> set[int]:
     known = {entry["name"] for dataset in datasets.values() for entry in dataset["categories"]}
     if category not in known:
         nearest = get_close_matches(category.lower(), known, n=1, cutoff=0)
-        hint = f"did you mean {nearest[0]}?" if nearest else "the annotations have none"
+        hint = f"did you mean {excerpt(nearest[0])}?" if nearest else "the annotations have none"
         raise UserError(f"download.coco.categories: no category {excerpt(category)}; {hint}")
     images: set[int] = set()
     for dataset in datasets.values():
         ids = {entry["id"] for entry in dataset["categories"] if entry["name"] == category}
         images |= {entry["image_id"] for entry in dataset["annotations"] if entry["category_id"] in ids}
     if not images:
-        raise UserError(f"download.coco.categories: no photo of {', '.join(datasets)} shows a {category!r}; remove it")
+        raise UserError(
+            f"download.coco.categories: no photo of {', '.join(datasets)} shows a {excerpt(category)}; remove it"
+        )
     return images
 
 

@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from pipeline.coco.patience import REPEATS, RETRY, Patience, Unavailable, reason
-from pipeline.errors import UserError
+from pipeline.errors import UserError, excerpt
 
 CONNECTIONS = 8
 TIMEOUT = (10, 60)  # seconds, to connect and between two pieces of an answer
@@ -200,7 +200,7 @@ def host(base_url: str, limit: float = math.inf) -> Host:
         case "file", "" | "localhost":
             return Share(Path(url2pathname(parts.path)))
     raise UserError(
-        f"download.coco.base_url: {base_url!r} is no URL; expected http://host, https://host or file:///path"
+        f"download.coco.base_url: {excerpt(base_url)} is no URL; expected http://host, https://host or file:///path"
     )
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline.errors import UserError, told_of_file
+from pipeline.errors import UserError, excerpt, told_of_file
 from pipeline.restore.picture import UPRIGHT, Picture
 
 RIM = 0.008  # of the picture's shorter side: what is taken with the object, as outlines are drawn close
@@ -134,7 +134,7 @@ def _check_name(annotated: Any, source: Path, where: str) -> None:
         print(f"warning: {source}: {where} {doubt}", file=sys.stderr)
     elif _stem(annotated) != _stem(source.name):
         remedy = "give that picture, or this one under that name if it is the same"
-        raise UserError(f"{where} is of {annotated!r}, not of {source.name}; {remedy}")
+        raise UserError(f"{where} is of {excerpt(annotated)}, not of {source.name}; {remedy}")
 
 
 def _stem(name: str) -> str:
@@ -143,7 +143,12 @@ def _stem(name: str) -> str:
 
 def _sides(image: dict[str, Any], before: Picture, source: Path, where: str) -> tuple[int, int]:
     """Width and height of the picture as it was annotated: upright, or as its file has it."""
-    given = image.get("width"), image.get("height")
+    from pipeline.coco import instances
+
+    try:
+        given = instances.side(image, "width"), instances.side(image, "height")
+    except ValueError as error:
+        raise UserError(f"{where}: in its image's entry, {error}; mend it") from None
     fitting = [
         sides
         for sides in (before.size, before.stored.size)

@@ -159,7 +159,7 @@ def test_a_photo_that_is_damaged_in_the_cache_is_named_and_the_next_run_mends_it
 
 
 def test_a_category_that_is_misspelt_is_refused_before_any_photo(read, coco_host):
-    with pytest.raises(UserError, match=r"no category 'dgo'; did you mean dog\?"):
+    with pytest.raises(UserError, match=r"no category 'dgo'; did you mean 'dog'\?"):
         read(categories=["dgo"])
     assert not [path for _, path, _ in coco_host.asked if "annotations" not in path]
 

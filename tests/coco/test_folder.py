@@ -217,6 +217,7 @@ def test_images_that_cannot_be_used_are_passed_over_with_their_annotations(tmp_p
         {"id": 4, "file_name": "c/a.png/b.png"},
         {"id": 5, "file_name": "c"},
         {"id": 6, "file_name": "x" * 300},
+        {"id": 7, "file_name": "x/" * 35_000 + "a.png"},
         annotations=({"id": 2, "image_id": 1, "segmentation": [[0, 0, 5, 0, 5, 5]]},),
     )
     picture(tmp_path.parent / "secret.png")
@@ -225,7 +226,7 @@ def test_images_that_cannot_be_used_are_passed_over_with_their_annotations(tmp_p
     assert [annotation["id"] for annotation in dataset["annotations"]] == [1]
     assert len(contents) == 1
     images, annotations, left_out = capsys.readouterr().err.splitlines()
-    assert "passed over 6 of 7 images: the first, image 3: its file_name '../secret.png'" in images
+    assert "passed over 7 of 8 images: the first, image 3: its file_name '../secret.png'" in images
     assert "passed over 1 of 2 annotations: annotation 2: none of the images in use has the id 1" in annotations
     assert "1 of 2 pictures left out: size.png" in left_out
 
@@ -238,10 +239,17 @@ def test_annotations_that_outline_nothing_are_passed_over_and_the_first_is_named
     assert "passed over 2 of 3 annotations: the first, annotation 2: a polygon has 3 numbers" in line
 
 
+@pytest.mark.parametrize("name", ["x" * 70_000, "x/" * 35_000 + "a.png", "\u00e9" * 130], ids=lambda name: name[:9])
+def test_a_long_name_is_told_in_a_short_line(tmp_path, name, capsys):
+    read(listing(tmp_path, {"id": 1, "file_name": name}), "instances.json")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "passed over 1 of 2 images: image 1: " in line and len(line.replace(str(tmp_path), "")) < 250
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ({"file_name": "gone.png"}, r"none of its images can be used: image 42: .*gone.png: no such file"),
+        ({"file_name": "gone.png"}, r"none of its images can be used: image 42: no file 'gone.png' in .*mine;"),
         ({"width": 99}, r"none of its images can be used: image 42: .*a.png: 12 x 8 px, but 99 x 8 in the annotations"),
         ({"file_name": "../secret.png"}, r"'../secret.png' does not stay inside"),
     ],

@@ -100,6 +100,12 @@ def test_an_encrypted_member_is_refused_by_name(directory):
         directory(bytes(archive))
 
 
+def test_a_long_name_is_told_in_a_short_line(directory):
+    with pytest.raises(UserError, match=r"its member '/xxx.*' does not stay inside") as refusal:
+        directory(zipped({"/" + "x" * 60_000: b"content"}, zipfile.ZIP_STORED))
+    assert len(str(refusal.value)) < 250
+
+
 def test_members_that_overlap_are_refused_by_name(directory):
     archive = bytearray(zipped({"a": b"content", "b": b"content"}, zipfile.ZIP_STORED))
     second = archive.rindex(b"PK\x01\x02")

@@ -64,8 +64,8 @@ def test_a_split_without_chosen_photos_is_left_out():
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"categories": ["dgo"]}, "no category 'dgo'; did you mean dog"),
-        ({"categories": ["Person"]}, "did you mean person"),
+        ({"categories": ["dgo"]}, "no category 'dgo'; did you mean 'dog'"),
+        ({"categories": ["Person"]}, "did you mean 'person'"),
         ({"categories": ["dog", "zebra"]}, "no photo of train2017, val2017 shows a 'zebra'"),
         ({"licenses": [8]}, r"no photo of both has all of: licenses \[8\]; ask for less"),
         ({"min_size": 31}, "no photo of both has all of: min_size 31"),
@@ -75,6 +75,14 @@ def test_a_split_without_chosen_photos_is_left_out():
 def test_a_choice_without_photos_is_refused(wishes, message):
     with pytest.raises(UserError, match=message):
         chosen(**wishes)
+
+
+def test_a_long_name_is_told_in_a_short_line(monkeypatch):
+    monkeypatch.setitem(DATASETS, "val2017", DATASETS["val2017"] | {"categories": [{"id": 1, "name": "dog" * 9999}]})
+    monkeypatch.setitem(DATASETS, "train2017", DATASETS["train2017"] | {"categories": []})
+    with pytest.raises(UserError, match=r"no category 'dgo'; did you mean 'dogdog") as refusal:
+        chosen(categories=["dgo"])
+    assert len(str(refusal.value)) < 250
 
 
 def test_annotations_without_categories_are_named_as_such(monkeypatch):

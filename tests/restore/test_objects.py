@@ -100,6 +100,21 @@ def test_an_annotation_of_another_picture_is_refused_by_its_name(tmp_path, name)
         objects.of_annotation(annotations(tmp_path, {"file_name": name}), 7, stored(), SOURCE)
 
 
+def test_a_long_name_is_told_in_a_short_line(tmp_path):
+    with pytest.raises(UserError, match="annotation 7 is of 'bbb") as refusal:
+        objects.of_annotation(annotations(tmp_path, {"file_name": "b" * 70_000}), 7, stored(), SOURCE)
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize("width", ["60", "6" * 70_000, 0, 10**4200, [60], True], ids=lambda width: str(width)[:9])
+def test_a_side_that_is_no_number_of_pixels_is_told_as_such(tmp_path, width):
+    with pytest.raises(
+        UserError, match=r"annotation 7: in its image's entry, its width is .*; expected .*; mend it"
+    ) as refusal:
+        objects.of_annotation(annotations(tmp_path, {"width": width}), 7, stored(), SOURCE)
+    assert len(str(refusal.value)) < 300
+
+
 def test_an_annotation_of_another_size_is_refused(tmp_path):
     with pytest.raises(UserError, match="annotation 7 is of a picture of 60 x 40 px; this one has 50 x 40"):
         objects.of_annotation(annotations(tmp_path), 7, stored(50, 40), SOURCE)
