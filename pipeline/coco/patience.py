@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any, NoReturn, Self, TypeVar
 
 from urllib3 import BaseHTTPResponse, Retry
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InvalidHeader
 
 from pipeline.errors import UserError
 
@@ -127,6 +127,13 @@ class HostRetry(Retry):
         later = self.new()
         later.patience = patience
         return later
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        """The seconds that the answer asks for, at most `retry_after_max`; None where it names no time."""
+        try:
+            return super().get_retry_after(response)
+        except (InvalidHeader, ValueError, OverflowError):  # neither a number nor a date, or a date of no calendar
+            return None
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         """Pause as long as the answer asks, else the longer the more failures there were."""

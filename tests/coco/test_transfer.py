@@ -136,6 +136,32 @@ def test_a_busy_host_is_asked_again_when_it_says(file):
     assert time.monotonic() - began >= 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(
+            "soon",
+            "",
+            "-1",
+            "1.5",
+            "1 s",
+            "\u00b2",
+            "9" * 5000,
+            "Mon, 01 Jan 99999 00:00:00 GMT",
+            "1 Jan 9999999999999 00:00:00 GMT",
+        ),
+        *("Mon, 99 Jan 2024 99:00:00 GMT", "Mon, 01 Jan 2024", "Mon, 01 Jan 2024 00:00:00 +9999999999999999999999"),
+    ],
+    ids=lambda text: ascii(text[:30]),
+)
+def test_a_busy_host_that_says_no_time_is_asked_again_all_the_same(file, odd):
+    file.busy, file.retry_after = 2, odd
+    host = Http(file.url)
+    host.about("file")
+    assert content(host, None) == CONTENT
+    assert len(file.asked) == 3
+
+
 @pytest.mark.parametrize("path", ["missing", "missing folder/and file.jpg"])
 def test_what_is_not_there_is_none_and_asked_for_once(file, path):
     assert Http(file.url).about(path) is None
