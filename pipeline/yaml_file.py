@@ -9,11 +9,13 @@ from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner, ScannerError
 
 from pipeline.errors import UserError, excerpt, one_line, told_of_file
 
 MOST_ALIASES = 20  # in a file: aliases of aliases grow without bound
 MOST_NESTED = 20  # brackets within brackets
+SLIPS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)  # ruamel.yaml's own
 
 
 def read(path: Path) -> Any:
@@ -37,7 +39,7 @@ def parsed(text: bytes, path: Path) -> Any:
         UserError: it is not YAML.
     """
     yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor, yaml.max_depth = _Constructor, MOST_NESTED
+    yaml.Scanner, yaml.Constructor, yaml.max_depth = _Scanner, _Constructor, MOST_NESTED
     try:
         if b"&" in text and sum(isinstance(event, AliasEvent) for event in yaml.parse(text)) > MOST_ALIASES:
             raise UserError(f"{path}: more than {MOST_ALIASES} aliases (*name); write the values themselves")
@@ -46,8 +48,19 @@ def parsed(text: bytes, path: Path) -> Any:
         raise UserError(f"{path}: nested more than {MOST_NESTED} deep; take it from git again") from None
     except ReaderError as error:
         raise UserError(f"{path}: not text at position {error.position}: {error.reason}; save it as UTF-8") from None
-    except YAMLError as error:
+    except (YAMLError, *SLIPS) as error:
         raise UserError(f"{path}: not YAML: {_fault(error)}; mend it (some text needs quotes)") from None
+
+
+class _Scanner(Scanner):
+    """One that says where an escape or a version is out of bounds: `"\\U00110000"`."""
+
+    def fetch_more_tokens(self) -> Any:
+        try:
+            return super().fetch_more_tokens()
+        except SLIPS as error:
+            what = f"no such character or version ({error})"
+            raise ScannerError(None, None, what, self.reader.get_mark()) from error
 
 
 class _Constructor(SafeConstructor):
@@ -56,14 +69,14 @@ class _Constructor(SafeConstructor):
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, LookupError, TypeError, OverflowError) as error:
+        except SLIPS as error:
             what = node.tag.rpartition(":")[2]
             raise ConstructorError(None, None, f"{excerpt(node.value)} is no {what}", node.start_mark) from error
 
 
-def _fault(error: YAMLError) -> str:
+def _fault(error: Exception) -> str:
     if not isinstance(error, MarkedYAMLError) or not error.problem_mark:
-        return shortened(" ".join(str(error).split()))
+        return shortened(" ".join(str(error).split()) or "a value is not what its tag says")
     line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
     return f"line {line}, column {column}: {shortened(' '.join(filter(None, (error.context, error.problem))))}"
 

@@ -133,6 +133,7 @@ def refused(text: str | bytes, folder: Path) -> str:
 
 LINE_OF_LR = 1 + YAML_TEXT[: YAML_TEXT.index("  lr:")].count("\n")
 AT_LR = f"params.yaml: not YAML: line {LINE_OF_LR}, column 7: "
+IN_LR = f"params.yaml: not YAML: line {LINE_OF_LR}, column 10: "
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,10 @@ AT_LR = f"params.yaml: not YAML: line {LINE_OF_LR}, column 7: "
         ("!!python/object/apply:os.getpid []", AT_LR + "could not determine a constructor for the tag"),
         ("*none", AT_LR + "found undefined alias 'none'"),
         ('"\\ud800"', "params.yaml: train.lr is '\\ud800'; expected above 0"),
+        ('"\\ud83d\\ude00"', "params.yaml: train.lr is '\\ud83d\\ude00'; expected above 0"),
+        ('"\\U00110000"', IN_LR + "no such character or version (chr() arg not in range"),
+        ('"\\UFFFFFFFF"', IN_LR + "no such character or version (Python int too large"),
+        ("!!omap [a: 1, a: 2]", "params.yaml: not YAML: a value is not what its tag says; mend it"),
     ],
     ids=lambda text: text[:20],
 )
@@ -214,6 +219,11 @@ def test_a_name_of_a_folder_is_text(key, value, wanted, tmp_path):
         ("a: " + "[" * 3000, "params.yaml: n"),
         ("a: " + "[" * 3000 + "]" * 3000, "params.yaml: nested more than 20 deep"),
         ("a: " + "{b: " * 3000 + "}" * 3000, "params.yaml: nested more than 20 deep"),
+        ("%YAML 1.99999999999999999999999\n---\na: 1", "params.yaml: not YAML: version minor part can only be 2 or 1"),
+        (
+            "%YAML " + "1" * 5000 + ".1\n---\na: 1",
+            "params.yaml: not YAML: line 1, column 7: no such character or version",
+        ),
         ("\x00", "params.yaml: not text at position 0: "),
         (bytes(range(256)) * 9, "params.yaml: not text at position 128: "),
         ("a: 1".encode("utf-16-le"), "params.yaml: not text at position 1: "),
