@@ -46,13 +46,15 @@ class UserError(Exception):
 def one_line_errors() -> Iterator[None]:
     """Turn an error that a user can mend into one line on stderr and exit code 1; Ctrl-C into 130.
 
-    What stdout cannot show, in ASCII for instance, it shows escaped.
+    What stdout cannot show, in ASCII for instance, it shows escaped. A closed stderr leads nowhere.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:  # print would take stdout for it, and the next file opened its number
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
-        yield
-        print(end="", flush=True)  # a closed pipe shows here, and not when Python ends
+        with _written_to_the_end():
+            yield
     except KeyboardInterrupt:
         print("error: stopped by SIGINT; run the same command again", file=sys.stderr)
         sys.exit(130)
@@ -107,9 +109,37 @@ def excerpt(value: object) -> str:
         return "a number of thousands of digits"
 
 
+def write_stdout(content: bytes = b"") -> None:
+    """Write the content, if any, and what print has left in the buffer.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        if content:
+            sys.stdout.buffer.write(content)
+        print(end="", flush=True)
+    except BrokenPipeError:
+        raise UserError(CLOSED) from None
+    except OSError as error:
+        raise UserError(told_of_file(error, "stdout")) from None
+
+
+@contextmanager
+def _written_to_the_end() -> Iterator[None]:
+    """A closed pipe or a full disk shows here, after `--help` too, and not when Python ends."""
+    try:
+        yield
+    except SystemExit as end:
+        if not end.code:
+            write_stdout()
+        raise
+    write_stdout()
+
+
 def _drop_what_nobody_reads() -> None:
     """Python would complain at its end that it cannot be written."""
     try:
         print(end="", flush=True)
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,7 +18,7 @@ from PIL import Image, ImageColor
 
 from pipeline import command, progress, stop
 from pipeline.decode import SUFFIXES, below, opened, passed_over
-from pipeline.errors import UserError, excerpt, one_line, one_line_errors, told
+from pipeline.errors import UserError, excerpt, one_line, one_line_errors, told, write_stdout
 from pipeline.restore import masks, objects, picture, scratches, windows
 from pipeline.restore.picture import Picture
 from pipeline.restore.restorer import Restorer
@@ -72,14 +72,16 @@ def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
     """While it lasts, `-` is a file in the folder that it gives; what was written for stdout goes there at the end.
 
     Raises:
-        UserError: stdin or stdout is wanted twice, or is a terminal.
+        UserError: stdin or stdout is wanted twice, is closed, or is a terminal.
     """
     read, written = [*options.pictures, options.mask], [options.output, options.save_mask]
-    for stream, paths in ((sys.stdin, read), (sys.stdout, written)):
+    for name, stream, paths in (("stdin", sys.stdin, read), ("stdout", sys.stdout, written)):
         if paths.count(STREAM) > 1:
-            raise UserError(f"-: {stream.name.strip('<>')} holds one picture; give a file for the other")
+            raise UserError(f"-: {name} holds one picture; give a file for the other")
+        if STREAM in paths and stream is None:
+            raise UserError(f"-: {name} is closed; connect it to a file or a program")
         if STREAM in paths and stream.isatty():
-            raise UserError(f"-: {stream.name.strip('<>')} is a terminal; connect it to a file or a program")
+            raise UserError(f"-: {name} is a terminal; connect it to a file or a program")
     if STREAM in written and (len(options.pictures) > 1 or options.pictures[0].is_dir()):
         raise UserError("-: stdout holds one picture; give a folder for many")
     with tempfile.TemporaryDirectory(prefix="mend-") as folder:
@@ -95,8 +97,7 @@ def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
             options.save_mask = sent = sent.with_suffix(".png")
         yield folder
         if sent.exists():
-            sys.stdout.buffer.write(sent.read_bytes())
-            sys.stdout.buffer.flush()
+            write_stdout(sent.read_bytes())
 
 
 def suffix(path: Path) -> str:
@@ -266,7 +267,7 @@ def parsed() -> argparse.Namespace:
     if options.remove and len(options.remove) == 1 and not options.annotations:
         raise UserError("--remove with an annotation's id needs --annotations, the COCO instances file")
     asked = options.remove and len(options.remove) == 2 and options.output and not options.yes
-    if asked and not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if asked and not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
     return options
 

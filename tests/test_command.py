@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,21 @@ def test_help_comes_at_once_and_on_stdout(name):
     assert re.search(r"\| +pipeline.command\n", done.stderr)
     assert not re.search(rf"\| +({SLOW})\n", done.stderr)
     assert all(line.startswith("import time:") for line in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_for_a_full_disk_is_one_line(name):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", f"pipeline.{name}", "--help"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: stdout: No space left on device; make room and run again\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,15 +81,44 @@ def test_a_user_error_is_told_though_nobody_reads_stdout():
     assert (done.returncode, done.stderr) == (1, "error: b\n")
 
 
+FULL = "error: stdout: No space left on device; make room and run again\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("print('a')", FULL),
+        ("print('a'); raise SystemExit", FULL),
+        ("print('a'); raise SystemExit(0)", FULL),
+        ("print('a' * 10**6)", FULL.replace("stdout: ", "")),
+        ("print('a'); raise UserError('b')", "error: b\n"),
+        ("print('a'); raise KeyboardInterrupt", "error: stopped by SIGINT; run the same command again\n"),
+    ],
+)
+def test_a_full_stdout_is_one_line(code, line):
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        done = ended(code, stdout=full, stderr=subprocess.PIPE, env=buffered)
+    assert done.stderr == line
+    assert done.returncode == (130 if "Keyboard" in code else 1)
+
+
+def without(stream: str, code: str) -> subprocess.CompletedProcess:
+    """Run with a closed stream."""
+    command = ["sh", "-c", f'exec "{sys.executable}" -c "$0" {stream}', RAISING + code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 def test_a_closed_stdout_is_no_error():
-    done = subprocess.run(
-        ["sh", "-c", f'exec "{sys.executable}" -c "$0" >&-', RAISING + "print(1)"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = without(">&-", "print(1)")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_said_on_a_closed_stderr_is_said_nowhere():
+    done = without("2>&-", "import sys; print('said', file=sys.stderr); sys.stderr.write('said'); print('result')")
+    assert (done.returncode, done.stdout) == (0, "result\n")
+    done = without("2>&-", "raise UserError('said')")
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 LONG = {

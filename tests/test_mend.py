@@ -301,6 +301,49 @@ def test_who_stops_reading_stdout_gets_one_line(folder):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("- --mask mask.png -o out.png <&-", "error: -: stdin is closed; connect it to a file or a program\n"),
+        ("photo.png --mask - -o out.png <&-", "error: -: stdin is closed; connect it to a file or a program\n"),
+        ("photo.png --mask mask.png -o - >&-", "error: -: stdout is closed; connect it to a file or a program\n"),
+        (
+            "photo.png --mask mask.png --save-mask - >&-",
+            "error: -: stdout is closed; connect it to a file or a program\n",
+        ),
+        ("photo.png --remove 20,50 -o out.png <&-", "error: what is at --remove X,Y is a guess, often wrong: "),
+        ("photo.png --remove 20,50 -o out.png 2>&-", ""),
+        (
+            "photo.png --mask mask.png -o - >/dev/full",
+            "error: stdout: No space left on device; make room and run again\n",
+        ),
+        ("--help >/dev/full", "error: stdout: No space left on device; make room and run again\n"),
+    ],
+)
+def test_a_stream_that_is_closed_or_full_is_one_line(arguments, line, folder):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {arguments}', "sh", *PIPED], check=False, capture_output=True, text=True, env=ALONE
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(line)
+    assert len(done.stderr.splitlines()) == (1 if line else 0)
+    assert not (folder / "out.png").exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_not_needed_may_be_closed(closed, folder):
+    call = f'exec "$@" photo.png --mask mask.png -o out.jpg {closed}'
+    subprocess.run(["sh", "-c", call, "sh", *PIPED], check=True, env=ALONE)
+    assert pixels("out.jpg").shape == PHOTO.shape
+
+
+def test_what_is_said_on_a_closed_stderr_does_not_go_into_the_picture(folder):
+    call = 'exec "$@" photo.jpg --mask mask.png -o - 2>&-'
+    Image.fromarray(PHOTO).save("photo.jpg")
+    done = subprocess.run(["sh", "-c", call, "sh", *PIPED], check=True, capture_output=True, env=ALONE)
+    assert done.stdout.startswith(b"\xff\xd8") and done.stdout.endswith(b"\xff\xd9")
+
+
 def test_ctrl_c_while_it_imports_is_one_line(folder):
     Path("cv2.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     for start in ("import sys; sys.argv[0] = 'mend'; from pipeline.mend import main", None):
