@@ -6,15 +6,21 @@ An experiment for each row of `TRIALS`, run one after the other by DVC on the pa
 steps. Interrupted, it goes on where it was. The scores are of the test pairs: they tell, they do not choose.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("ablation", __doc__, "benchmarks")
+    parser.add_argument("steps", type=int, help="of each training")
+    options = command.read(parser)
+
 import os
 import platform
 import subprocess
-import sys
 
 import dvc.api
 import pandas as pd
 
-from pipeline.errors import one_line_errors
+from pipeline.errors import UserError, excerpt, one_line_errors
 from pipeline.params import HoleCorruption
 
 TRIALS = {
@@ -48,7 +54,13 @@ TRIALS = {
 
 
 def main(steps: int) -> None:
-    """Run what has not been run, then print the gain over the harmonic prior, and the PSNR by corruption."""
+    """Run what has not been run, then print the gain over the harmonic prior, and the PSNR by corruption.
+
+    Raises:
+        UserError: no steps.
+    """
+    if steps < 1:
+        raise UserError(f"steps is {excerpt(steps)}; expected 1 or more")
     prefix = f"ablation-{steps}-"
     done = experiments().index
     for name, changes in TRIALS.items():
@@ -69,4 +81,4 @@ def experiments() -> pd.DataFrame:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main(int(sys.argv[1]))
+        main(options.steps)

@@ -6,6 +6,11 @@ Reads `data/coco` and `params.yaml` as the stage does and writes nothing. Each n
 first finished photo on, so that the start of the processes, which a long run does not feel, is left out.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("corrupt", __doc__, "benchmarks"))
+
 import os
 import platform
 import time

@@ -1,7 +1,13 @@
 """Damage that no generator was trained on: lettering, tears, a sticker with checks, dust; all of it opaque.
 
-Each takes a picture (uint8 RGB HW3) and a draw, and gives the damaged picture and where it is damaged (bool HW).
+Each takes a picture (uint8 RGB HW3) and a draw, and gives the damaged picture and where it is damaged (bool HW). They
+are for `python -m benchmarks.repair`; there is nothing to run here.
 """
+
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("damages", __doc__, "benchmarks"))
 
 import string
 

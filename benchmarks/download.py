@@ -9,6 +9,14 @@ torchvision's `CocoDetection` needs on disk. Of the stage two times are shown: u
 its MLflow run is logged too, which takes the same few seconds whatever the download.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("download", __doc__, "benchmarks")
+    parser.add_argument("url", help="of the host")
+    parser.add_argument("category", nargs="?", default="person", help="of the second contest (default: %(default)s)")
+    options = command.read(parser)
+
 import os
 import platform
 import subprocess
@@ -22,12 +30,14 @@ import requests
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from pipeline.errors import one_line_errors
+
 ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 
 
-def main() -> None:
+def main(url: str, category: str) -> None:
     """Print a line for each contestant, with seconds as a ratio to the peer of the same contest."""
-    url, category = sys.argv[1], (sys.argv[2:] or ["person"])[0]
+    sent(url)  # a host that is not there shows at once
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {url}")
     whole, some = {"limit": 0}, {"limit": 100, "categories": [category]}
     with tempfile.TemporaryDirectory() as folder:
@@ -88,4 +98,5 @@ def stage(url: str, choice: dict, folder: Path) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main(options.url, options.category)

@@ -6,11 +6,18 @@ After a run on photographs. LaMa's own figures (Suvorov et al. 2022, table 1) ar
 the masks are the same, the photos and measures are not.
 """
 
-import sys
+from pathlib import Path
+
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("lama_masks", __doc__, "benchmarks")
+    parser.add_argument("model", type=Path, help="a model folder")
+    options = command.read(parser)
+
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -118,4 +125,4 @@ def boxes(setting: Setting, rng: np.random.Generator) -> np.ndarray:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main(Path(sys.argv[1]))
+        main(options.model)

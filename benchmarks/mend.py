@@ -7,6 +7,13 @@ restoration alone, the model being loaded. The picture is a photograph of scikit
 strokes and stains on it.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("mend", __doc__, "benchmarks")
+    parser.add_argument("--only", nargs=2, metavar=("METHOD", "MEGAPIXELS"), help="print seconds and MiB of this alone")
+    options = command.read(parser)
+
 import os
 import platform
 import resource
@@ -21,7 +28,7 @@ import pandas as pd
 from skimage import data
 
 from pipeline.corruptions import draw
-from pipeline.errors import one_line_errors
+from pipeline.errors import UserError, excerpt, one_line_errors
 from pipeline.params import load
 from pipeline.restore.restorer import MODELS, Restorer
 
@@ -46,10 +53,17 @@ def picture(megapixels: float) -> tuple[np.ndarray, np.ndarray]:
     return draw.damage("mixed", image, np.random.default_rng(3), load().corrupt, None)
 
 
-def measure(name: str, megapixels: float) -> None:
-    """Print seconds and MiB of this process."""
+def measure(name: str, megapixels: str) -> None:
+    """Print seconds and MiB of this process.
+
+    Raises:
+        UserError: no such method or size.
+    """
+    if name not in methods() or megapixels not in map(str, MEGAPIXELS):
+        what = f"{excerpt(name)} of {excerpt(megapixels)} megapixels"
+        raise UserError(f"{what} is not measured; expected one of {list(methods())}, of one of {MEGAPIXELS}")
     restore = methods()[name]()
-    image, hole = picture(megapixels)
+    image, hole = picture(float(megapixels))
     restore(image[:64, :64], hole[:64, :64])
     start = time.perf_counter()
     restore(image, hole)
@@ -63,7 +77,7 @@ def main() -> None:
     for megapixels in MEGAPIXELS:
         row = {"megapixels": megapixels, "hole": f"{picture(megapixels)[1].mean():.1%}"}
         for name in methods():
-            command = [sys.executable, "-m", "benchmarks.mend", name, str(megapixels)]
+            command = [sys.executable, "-m", "benchmarks.mend", "--only", name, str(megapixels)]
             seconds, memory = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
             row[name] = f"{float(seconds):.2f} s, {float(memory):.0f} MiB"
         rows.append(row)
@@ -72,4 +86,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with one_line_errors():
-        measure(sys.argv[1], float(sys.argv[2])) if sys.argv[1:] else main()
+        measure(*options.only) if options.only else main()

@@ -7,9 +7,17 @@ after a run of the pipeline. LPIPS and FID need torchmetrics' image extra (`pip 
 torchvision) and networks that these load from the internet; without them the columns are left out and it says so.
 """
 
-import argparse
-import sys
 from pathlib import Path
+
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("perceptual", __doc__, "benchmarks")
+    parser.add_argument("models", type=Path, nargs="+", help="model folders")
+    parser.add_argument("--figure", type=Path, help="the PNG file to write it to")
+    options = command.read(parser)
+
+import sys
 
 import numpy as np
 import pandas as pd
@@ -97,9 +105,5 @@ def learned(restored: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser("python -m benchmarks.perceptual", description=str(__doc__).splitlines()[0])
-    parser.add_argument("models", type=Path, nargs="+")
-    parser.add_argument("--figure", type=Path)
-    options = parser.parse_args()
     with one_line_errors():
         main(options.models, options.figure)

@@ -7,6 +7,11 @@ picture. The point is the innermost of its silhouette. The mask of the guess is 
 gives; both have a rim. What GrabCut's reach and seed are was chosen on photos of train2017.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("remove", __doc__, "benchmarks"))
+
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -7,6 +7,11 @@ After a run on photographs: of its test photos, those of at least `LEAST` px, as
 the first `WIDENED` of them with their shorter side `SMALL` px.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("repair", __doc__, "benchmarks"))
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -5,11 +5,18 @@
 Works in a scratch clone of the last commit, with the parameters that are committed.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("repro", __doc__, "benchmarks"))
+
 import os
 import platform
 import subprocess
 import tempfile
 import time
+
+from pipeline.errors import one_line_errors
 
 STAGES = ("download", "corrupt", "train", "evaluate")
 
@@ -35,4 +42,5 @@ def timed(command: list[str], folder: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

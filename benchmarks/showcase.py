@@ -6,10 +6,18 @@ After a run on MS-COCO: of the test pairs it takes those whose photo's license a
 no known copyright, US government), and writes `coco-grid.png` and `coco-credits.md`.
 """
 
-import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
+
+from pipeline import command
+
+if __name__ == "__main__":
+    parser = command.parser("showcase", __doc__, "benchmarks")
+    parser.add_argument("folder", type=Path, help="where the two files go")
+    parser.add_argument("name", help="what their names begin with")
+    options = command.read(parser)
+
+import json
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -55,4 +63,4 @@ def credits_of(image_ids: Iterable[int], figure: str) -> str:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main(Path(sys.argv[1]), sys.argv[2])
+        main(options.folder, options.name)

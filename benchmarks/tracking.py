@@ -5,6 +5,11 @@
 Trains with the committed parameters on made-up pictures, and logs to an embedded store. Run the pipeline once before.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("tracking", __doc__, "benchmarks"))
+
 import os
 import platform
 import subprocess
@@ -17,6 +22,7 @@ import psutil
 import torch
 
 from pipeline import lineage, train
+from pipeline.errors import one_line_errors
 from pipeline.gan.curves import Curves
 from pipeline.gan.trainer import Trainer
 from pipeline.params import load
@@ -69,4 +75,5 @@ def other_threads() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

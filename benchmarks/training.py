@@ -5,6 +5,11 @@
 After a run of the pipeline.
 """
 
+from pipeline import command
+
+if __name__ == "__main__":
+    command.read(command.parser("training", __doc__, "benchmarks"))
+
 import os
 import platform
 import time

@@ -1,4 +1,4 @@
-"""The command line of `python -m pipeline.<name>`. It is read before the imports, which take seconds."""
+"""The command line of `python -m pipeline.<name>` and of a benchmark, read before the imports, which take seconds."""
 
 import argparse
 import tomllib
@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.errors import UserError, one_line_errors
+from pipeline.errors import UserError, one_line_errors, shortened
 
 PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
@@ -16,13 +16,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UserError`."""
-        raise UserError(f"{message}; see {self.prog} --help")
+        raise UserError(f"{shortened(message, 300)}; see {self.prog} --help")
 
 
-def parser(name: str, doc: str | None) -> Parser:
-    """One for `python -m pipeline.<name>`, with `--help`, which is the module's docstring, and `--version`."""
+def parser(name: str, doc: str | None, package: str = "pipeline") -> Parser:
+    """One for `python -m <package>.<name>`, with `--help`, which is the module's docstring, and `--version`."""
     made = Parser(
-        f"python -m pipeline.{name}",
+        f"python -m {package}.{name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -101,6 +101,12 @@ def one_line(text: str) -> str:
     return "".join(repr(letter)[1:-1] if category(letter) in ESCAPED else letter for letter in text)
 
 
+def shortened(text: str, most: int = 150) -> str:
+    """The text on one line, its end left out where it is long."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
 def excerpt(value: object) -> str:
     """A value as Python writes it, its middle left out where it is long."""
     try:

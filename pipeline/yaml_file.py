@@ -11,7 +11,7 @@ from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import Scanner, ScannerError
 
-from pipeline.errors import UserError, excerpt, one_line, told_of_file
+from pipeline.errors import UserError, excerpt, shortened, told_of_file
 
 MOST_ALIASES = 20  # in a file: aliases of aliases grow without bound
 MOST_NESTED = 20  # brackets within brackets
@@ -79,9 +79,3 @@ def _fault(error: Exception) -> str:
         return shortened(" ".join(str(error).split()) or "a value is not what its tag says")
     line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
     return f"line {line}, column {column}: {shortened(' '.join(filter(None, (error.context, error.problem))))}"
-
-
-def shortened(text: str, most: int = 150) -> str:
-    """The text on one line, its end left out where it is long."""
-    line = one_line(text)
-    return line if len(line) <= most else f"{line[:most]}..."

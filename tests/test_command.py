@@ -71,6 +71,11 @@ def test_what_is_not_known_is_refused_in_one_line(name):
     assert re.fullmatch(rf"error: unrecognized arguments: .*; see python -m pipeline.{name} --help", line)
 
 
+@pytest.mark.parametrize("name", ["train", "keep"])
+def test_what_is_not_known_is_told_in_few_words_however_long_it_is(name):
+    assert len(run(name, "--" + "x" * 5000, "y" * 5000, "z" * 5000).stderr) < 400
+
+
 def test_an_abbreviated_option_is_not_known():
     assert run("train", "--vers").stderr.startswith("error: unrecognized arguments: --vers")
 

@@ -1,0 +1,70 @@
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.clone import ROOT
+
+NAMES = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__"})
+
+
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_says_what_is_measured(name):
+    done = run(name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: python -m benchmarks.{name} [-h] [--version]")
+    docstring = (ROOT / f"benchmarks/{name}.py").read_text().split('"""')[1]
+    assert docstring.strip() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        *((name, ["--bogus"], "") for name in NAMES),
+        ("ablation", [], "the following arguments are required: steps"),
+        ("ablation", ["x"], "argument steps: invalid int value: 'x'"),
+        ("ablation", ["9" * 5000], "argument steps: invalid int value: '999"),
+        ("download", [], "the following arguments are required: url"),
+        ("lama_masks", [], "the following arguments are required: model"),
+        ("mend", ["--only", "GAN"], "argument --only: expected 2 arguments"),
+        ("perceptual", [], "the following arguments are required: models"),
+        ("showcase", ["docs"], "the following arguments are required: name"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(name, arguments, said):
+    done = run(name, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"error: .*; see python -m benchmarks.\w+ --help\n", done.stderr)
+    assert len(done.stderr) < 400
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "line"),
+    [
+        ("ablation", ["0"], "steps is 0; expected 1 or more"),
+        ("download", ["x"], "Invalid URL 'x/stats': No scheme supplied. Perhaps you meant https://x/stats?"),
+        ("download", ["http://127.0.0.1:1"], "HTTPConnectionPool(host='127.0.0.1', port=1): "),
+        ("mend", ["--only", "GAN", "3"], "'GAN' of '3' megapixels is not measured; expected one of ['Telea', "),
+        ("showcase", ["docs", "none"], "data/coco/manifest.csv: No such file or directory; check the path"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(name, arguments, line):
+    done = run(name, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {line}")
+    assert len(done.stderr.splitlines()) == 1
