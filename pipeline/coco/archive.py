@@ -1,5 +1,6 @@
 """MS-COCO 2017, as its host, a mirror or a share has it."""
 
+import codecs
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,13 +85,19 @@ def _annotations(hosts: list[Host], cache: Path, splits: list[str]) -> dict[str,
         names=[f"instances_{split}.json" for split in splits],
         entries=ANNOTATION_FILES,
         most=2**31,
-        fault=lambda name, content, checked: "",
+        fault=lambda name, content, checked: "" if checked else _no_object(content),
         pool=Pool(cache),
         directories=Pool(cache / "directory"),
     )
     _fetch(hosts, [wanted])
     contents = zip(splits, wanted.names, _contents(wanted), strict=True)
     return {split: _parsed(wanted, name, content) for split, name, content in contents}
+
+
+def _no_object(content: bytes) -> str:
+    """Whether this is plainly no JSON object, in any encoding: a page that a host sends whatever is asked for."""
+    begins = content[:60].lstrip(codecs.BOM_UTF8 + codecs.BOM_UTF16 + b"\0 \t\r\n")
+    return "" if begins.startswith(b"{") else f"not JSON, it begins {excerpt(begins)}"
 
 
 def _contents(files: Wanted) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from pipeline.coco.patience import HALT, Unavailable
 from pipeline.coco.pool import Pool, Spoilt
 from pipeline.coco.remote_zip import Refused
 from pipeline.coco.transfer import CONNECTIONS, Damaged, File, Host, Share, stream
+from pipeline.errors import excerpt
 
 TRIES = 8  # of a piece that arrives damaged
 RUN_BYTES = 2**20, 8 * 2**20  # of an archive in one request: least and most
@@ -242,11 +243,17 @@ def _fetch_run(host: Host, run: Run, wanted: Wanted, arrived: Callable[[int], No
     version, begun = wanted.pool.beginning(first.name)
     held = bytearray(begun if version == run.archive else b"")
     rest = stream(host, run.archive.path, run.archive, first.start + len(held), run.members[-1].end)
-    return _keep(wanted, run.archive, run.members, held, len(held), (piece for _, piece in rest), arrived)
+    problem = _keep(wanted, run.archive, run.members, held, len(held), (piece for _, piece in rest), arrived)
+    return problem and f"{host.url(run.archive.path)}: {problem}"
 
 
 def _fetch_single(host: Host, single: Single, wanted: Wanted, arrived: Callable[[int], None]) -> str:
-    """Fetch a file of its own; return what is wrong with it."""
+    """Fetch a file of its own; return what is wrong with it.
+
+    Raises:
+        Refused: it is too large.
+        Unavailable: as `stream` does, or a page comes in its place, as of a network that wants a login.
+    """
     path = f"{wanted.folder}/{single.name}"
     version, begun = wanted.pool.beginning(single.name)
     if version and (version.path != path or not version.tag):
@@ -256,11 +263,15 @@ def _fetch_single(host: Host, single: Single, wanted: Wanted, arrived: Callable[
         version, piece = next(rest, (version, b""))
         if version is None:
             return f"{host.url(path)}: empty"
+        if not begun and piece.lstrip().startswith(b"<"):  # as no JPEG and no JSON does
+            what = f"sends {excerpt(piece[:60].strip())} in place of it"
+            raise Unavailable(f"{host.url(path)}: {what}; check download.coco.base_url, and that no login is asked for")
         if version.size > wanted.most:
             raise Refused(f"{host.url(path)}: refused, it has {version.size} bytes, more than {wanted.most}")
         pieces = chain([piece], (piece for _, piece in rest))
         member = Member(single.name, 0, version.size)
-        return _keep(wanted, version, [member], bytearray(begun), len(begun), pieces, arrived)
+        problem = _keep(wanted, version, [member], bytearray(begun), len(begun), pieces, arrived)
+        return problem and f"{host.url(path)}: {problem}"
     except Damaged as error:
         wanted.pool.forget(single.name)
         return str(error)
@@ -297,7 +308,6 @@ def _keep(
     if problem:
         damaged = waiting.popleft()
         wanted.pool.forget(damaged.name)
-        problem = f"{version.path}: {problem}"
         if waiting:
             _keep(wanted, version, list(waiting), held[damaged.length :], 0, pieces, arrived)
     return problem

@@ -70,6 +70,49 @@ def test_the_next_host_serves_where_one_fails(read, coco_host, capsys):
     assert [absent in warning for warning in warnings] == [True, True]  # for the annotations, and for the photos
 
 
+class _Everything(dict):
+    """The same answer for all paths."""
+
+    def __contains__(self, path: object) -> bool:
+        return True
+
+    def __missing__(self, path: str) -> bytes:
+        return self[""]
+
+
+PAGES = [b"<html>Please log in</html>", b"\r\n<!DOCTYPE html>Please log in" + b"." * 5000, b"Please log in", b"[]"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: repr(page[:12]))
+def test_a_host_that_answers_all_with_a_page_is_one_that_fails(read, coco_host, capsys, page, ranges):
+    with Host() as portal:
+        portal.files, portal.ranges = _Everything({"": page}), ranges
+        with pytest.raises(UserError) as refusal:
+            read("first", base_url=portal.url, split="val2017")
+        with pytest.raises(UserError):  # and nothing of it is taken for the other's
+            read("second", base_url=[portal.url, coco_host.url + "/none"], split="val2017")
+        made = read("second", base_url=[portal.url, coco_host.url], split="val2017")
+        assert made["val2017"] == (VAL, PHOTOS["val2017"])
+        assert f"warning: {portal.url}/annotations/instances_val2017.json: " in capsys.readouterr().out
+        portal.shutdown()
+    assert str(refusal.value).startswith(f"{portal.url}/annotations/instances_val2017.json: ")
+    assert page[:12].strip().decode() in str(refusal.value)
+    assert len(str(refusal.value)) < 300 and "\n" not in str(refusal.value)
+
+
+def test_a_page_for_each_photo_is_taken_for_none_and_ends_the_asking(read, coco_host):
+    with Host() as portal:
+        portal.files = _Everything({"": PAGES[0], "/annotations/instances_val2017.json": json.dumps(VAL).encode()})
+        page = rf"{portal.url}/val2017/\d+.jpg: sends b'<html>Please log in</html>' in place of it; check download.coco"
+        with pytest.raises(UserError, match=page):
+            read(base_url=portal.url, split="val2017")
+        assert len(portal.asked) < 30
+        made = read(base_url=[portal.url, coco_host.url], split="val2017")
+        assert made["val2017"] == (VAL, PHOTOS["val2017"])
+        portal.shutdown()
+
+
 def test_the_next_host_takes_up_where_one_went_away(read, coco_host):
     with Host() as first:
         first.files, first.cut = dict(coco_host.files), 30_000

@@ -125,7 +125,8 @@ def test_a_file_with_a_fault_is_tried_again_and_then_refused(bring, coco_host, e
     def fault(name: str, content: bytes, checked: bool) -> str:
         return "not this one" if name == NAMES[1] else ""
 
-    with pytest.raises(Unavailable, match=rf"{NAMES[1]}: not this one, {fetching.TRIES} times; check download.coco"):
+    told = rf"{coco_host.url}/\S+: {NAMES[1]}: not this one, {fetching.TRIES} times; check download.coco"
+    with pytest.raises(Unavailable, match=told):
         bring(NAMES[:3], entries, fault)
 
 
