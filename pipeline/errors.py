@@ -31,6 +31,7 @@ REMEDIES = {  # by what the file system says
     errno.EIO: "its disk fails; use another",
 }
 
+LONGEST = 500  # characters of a line of ours
 ESCAPED = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories: control, surrogate, line and paragraph separator
 
 _short = Repr()
@@ -62,7 +63,7 @@ def one_line_errors() -> Iterator[None]:
         line = told(error)
         if not line:
             raise
-        sys.exit(f"error: {one_line(line)}")
+        sys.exit(f"error: {shortened(line, LONGEST)}")
     finally:
         _drop_what_nobody_reads()
 
@@ -102,9 +103,9 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, most: int = 150) -> str:
-    """The text on one line, its end left out where it is long."""
+    """The text on one line, its middle left out where it is long: what to do comes last."""
     line = one_line(text)
-    return line if len(line) <= most else f"{line[:most]}..."
+    return line if len(line) <= most else f"{line[: most * 2 // 3]}...{line[-most // 3 :]}"
 
 
 def excerpt(value: object) -> str:

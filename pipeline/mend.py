@@ -18,13 +18,16 @@ from PIL import Image, ImageColor
 
 from pipeline import command, progress, stop
 from pipeline.decode import SUFFIXES, below, opened, passed_over
-from pipeline.errors import UserError, excerpt, one_line, one_line_errors, told, write_stdout
+from pipeline.errors import LONGEST, UserError, excerpt, one_line_errors, shortened, told, write_stdout
 from pipeline.restore import masks, objects, picture, scratches, windows
 from pipeline.restore.picture import Picture
 from pipeline.restore.restorer import Restorer
 
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
+LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 STREAM = Path("-")  # stdin, or stdout
+MOST = 2**31  # bytes from stdin: all pixels that Pillow reads, of 8 bytes each, have fewer
+PIECE = 2**20  # bytes
 
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -49,7 +52,7 @@ def main() -> None:
         with streams_as_files(options) as folder:
 
             def say(line: str) -> None:
-                print(one_line(line.replace(f"{folder}{os.sep}", "")), file=sys.stderr)
+                print(shortened(line.replace(f"{folder}{os.sep}", ""), LONGEST), file=sys.stderr)
 
             failed, jobs = 0, planned(options, say)
             restorer = Restorer.load(options.model or options.kind) if options.output else None
@@ -72,7 +75,7 @@ def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
     """While it lasts, `-` is a file in the folder that it gives; what was written for stdout goes there at the end.
 
     Raises:
-        UserError: stdin or stdout is wanted twice, is closed, or is a terminal.
+        UserError: stdin or stdout is wanted twice, is closed, or is a terminal; or stdin has no end.
     """
     read, written = [*options.pictures, options.mask], [options.output, options.save_mask]
     for name, stream, paths in (("stdin", sys.stdin, read), ("stdout", sys.stdout, written)):
@@ -87,7 +90,7 @@ def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="mend-") as folder:
         if STREAM in read:
             received = Path(folder, "stdin")
-            received.write_bytes(sys.stdin.buffer.read())
+            receive(received)
             options.pictures = [received if path == STREAM else path for path in options.pictures]
             options.mask = received if options.mask == STREAM else options.mask
         sent = Path(folder, "stdout")
@@ -98,6 +101,19 @@ def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
         yield folder
         if sent.exists():
             write_stdout(sent.read_bytes())
+
+
+def receive(path: Path) -> None:
+    """Write what comes from stdin to a file.
+
+    Raises:
+        UserError: it is more than a picture can have.
+    """
+    with path.open("wb") as file:
+        while piece := sys.stdin.buffer.read(PIECE):
+            if file.tell() + len(piece) > MOST:
+                raise UserError(f"-: more than {MOST} bytes come from stdin, as from no picture; connect it to one")
+            file.write(piece)
 
 
 def suffix(path: Path) -> str:
@@ -215,17 +231,17 @@ def parsed() -> argparse.Namespace:
     """
     parser = command.Parser("mend", description="Restore pictures with a trained generator.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"mendline {command.version()}")
-    parser.add_argument("pictures", nargs="+", type=Path, help="files, folders of them, or - for stdin")
+    parser.add_argument("pictures", nargs="+", type=path_of, help="files, folders of them, or - for stdin")
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_of,
         help="a file with the format's suffix; a folder for many pictures; - for stdout, in the format of the input",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--mask",
-        type=Path,
+        type=path_of,
         help="white where to restore, black where to keep; a folder of masks for many pictures; - for stdin",
     )
     where.add_argument("--mask-color", type=colour, help="restore what is painted in it, such as '#ff00ff'")
@@ -239,7 +255,7 @@ def parsed() -> argparse.Namespace:
         "or the id of a COCO annotation",
     )
     where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
-    parser.add_argument("--annotations", type=Path, help="the COCO instances file for the id of --remove")
+    parser.add_argument("--annotations", type=path_of, help="the COCO instances file for the id of --remove")
     parser.add_argument("--grow", type=width, default=0, metavar="PX", help="widen the mask by so many pixels")
     parser.add_argument("--yes", action="store_true", help="do not ask before what is guessed at X,Y goes")
     under = parser.add_mutually_exclusive_group()
@@ -250,9 +266,11 @@ def parsed() -> argparse.Namespace:
         default=None,
         help="use what shines through, as under stains; without either, each region of the mask is judged by itself",
     )
-    parser.add_argument("--save-mask", type=Path, help="write the mask that is used; a folder for many pictures")
+    parser.add_argument("--save-mask", type=path_of, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
-        "--model", help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow"
+        "--model",
+        type=not_empty,
+        help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow",
     )
     options = parser.parse_args()
     options.kind = "superres" if options.upscale else "restore"
@@ -272,13 +290,25 @@ def parsed() -> argparse.Namespace:
     return options
 
 
+def not_empty(text: str) -> str:
+    """Text that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def path_of(text: str) -> Path:
+    """Of a file or a folder; an empty one would be this folder."""
+    return Path(not_empty(text))
+
+
 def colour(text: str) -> tuple[int, ...]:
     """A colour as Pillow knows them: '#ff00ff', 'magenta', 'rgb(255,0,255)'."""
     try:
         return ImageColor.getrgb(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"invalid colour value {text!r}; expected one such as '#ff00ff' or magenta"
+            f"invalid colour value {excerpt(text)}; expected one such as '#ff00ff' or magenta"
         ) from None
 
 
@@ -295,8 +325,10 @@ def place(text: str) -> tuple[int, ...]:
         numbers = tuple(int(number) for number in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) not in {1, 2, 4}:
-        raise argparse.ArgumentTypeError(f"{text} is neither LEFT,TOP,RIGHT,BOTTOM nor X,Y nor an annotation's id")
+    if len(numbers) not in {1, 2, 4} or max(map(abs, numbers)) > LAST_ID:
+        raise argparse.ArgumentTypeError(
+            f"{excerpt(text)} is neither LEFT,TOP,RIGHT,BOTTOM nor X,Y nor an annotation's id"
+        )
     return numbers
 
 
@@ -304,10 +336,12 @@ def planned(options: argparse.Namespace, say: Say) -> list[Job]:
     """What to do, picture by picture.
 
     Raises:
-        UserError: no picture in a folder, one file for many, two for the same, or one that would be
+        UserError: a device, no picture in a folder, one file for many, two for the same, or one that would be
             replaced.
     """
     many = len(options.pictures) > 1 or options.pictures[0].is_dir()
+    if devices := [path for path in (*options.pictures, options.mask) if path and path.is_char_device()]:
+        raise UserError(f"{devices[0]}: a device, which may have no end; give a file, or - for stdin")
 
     def among(folder: Path | None, inside: Path) -> Path | None:
         if folder is None or not (many or folder.is_dir()):

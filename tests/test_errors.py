@@ -135,5 +135,14 @@ def test_an_excerpt_is_short(value):
     assert 0 < len(excerpt(value)) < 200
 
 
+@pytest.mark.parametrize("path", ["x" * 5000, "x/" * 2500])
+def test_a_line_is_short_however_long_a_path_is_and_keeps_what_to_do(path):
+    with pytest.raises(SystemExit) as ended, one_line_errors():
+        open(path)  # noqa: PTH123, SIM115
+    assert str(ended.value).startswith("error: x")
+    assert str(ended.value).endswith("; give a shorter name")
+    assert len(str(ended.value)) < 520
+
+
 def test_letters_of_any_script_stay():
     assert one_line("été 写真 🙂 ‍ \u3000") == "été 写真 🙂 ‍ \u3000"

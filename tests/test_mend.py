@@ -183,9 +183,20 @@ def test_a_mask_that_looks_wrong_is_warned_of(run):
         (["photo.png", "painted.png", "--mask", "mask.png", "-o", "out.png"], "out.png: one file for many pictures"),
         (["photo.png", "photo.png", "--mask", "mask.png", "-o", "out"], "two pictures would be written to it"),
         (["photo.png", "--mask", "mask.png", "-o", "out.gif"], "out.gif: no such format"),
+        (["photo.png", "--mask", "mask.png", "-o", "new"], "new: no folder there, and no suffix of a format; make the"),
+        (["photo.png", "--mask", "", "-o", "out.png"], "argument --mask: is empty; see mend --help"),
+        (["photo.png", "--mask", "mask.png", "-o", ""], "argument -o/--output: is empty"),
+        (["photo.png", "--mask", "mask.png", "--save-mask", ""], "argument --save-mask: is empty"),
+        (["", "--mask", "mask.png", "-o", "out.png"], "argument pictures: is empty"),
+        (["photo.png", "--mask", "mask.png", "-o", "out.png", "--model", ""], "argument --model: is empty"),
+        (["photo.png", "--remove", "5", "--annotations", "", "-o", "out.png"], "argument --annotations: is empty"),
+        (["photo.png", "--upscal", "2", "-o", "out.png"], "unrecognized arguments: --upscal 2; see mend --help"),
+        (["photo.png", "--remove", "1,2,3", "-o", "out.png"], "'1,2,3' is neither LEFT,TOP,RIGHT,BOTTOM nor X,Y nor"),
         (["photo.png", "--mask-color", "nocolour", "-o", "out.png"], "invalid colour value"),
         (["photo.png", "--upscale", "2", "--save-mask", "out.png"], "--upscale has no mask"),
         (["photo.png", "--mask", "nothing.png", "-o", "out.png"], "photo.png: nothing.png: No such file"),
+        (["/dev/null", "--mask", "mask.png", "-o", "out.png"], "/dev/null: a device, which may have no end"),
+        (["photo.png", "--mask", "/dev/null", "-o", "out.png"], "/dev/null: a device, which may have no end"),
         (["nothing.png", "--mask", "mask.png", "-o", "out.png"], "nothing.png: No such file"),
         (["empty", "--mask", "mask.png", "-o", "out"], "empty: no pictures in it"),
         (["photo.png", "--mask", "mask.png", "-o", "out.png", "--model", "empty"], "empty: no model"),
@@ -202,6 +213,25 @@ def test_each_mistake_is_one_line(arguments, said, run, folder):
     assert code == 1
     assert said in lines
     assert len(lines.strip().splitlines()) == 1
+    assert not (folder / "out.png").exists()
+
+
+LONG = ["9" * 5000, "9" * 4000, "x" * 5000, ",".join(["9" * 1000] * 4), "x/" * 2000, "x" * 5000 + ".png"]
+
+
+@pytest.mark.parametrize(
+    "option", ["", "--mask", "--mask-color", "--detect", "--remove", "--upscale", "--grow", "--model", "-o", "--bogus"]
+)
+@pytest.mark.parametrize("value", LONG, ids=range(len(LONG)))
+def test_a_long_value_is_told_in_few_words(option, value, run, folder):
+    call = {"photo.png": None, "--mask": "mask.png", "-o": "out.png"}
+    if option in {"--mask-color", "--detect", "--remove", "--upscale"}:
+        del call["--mask"]
+    call = {value: None} | dict(list(call.items())[1:]) if not option else call | {option: value}
+    code, said = run(*(part for pair in call.items() for part in pair if part), "--annotations", "none.json")
+    assert code == 1
+    assert len(said.splitlines()) == 1
+    assert len(said) < 520
     assert not (folder / "out.png").exists()
 
 
@@ -284,6 +314,24 @@ def test_each_mistake_with_a_stream_is_one_line(arguments, said, folder):
     assert len(done.stderr.splitlines()) == 1
     assert b"/tmp" not in done.stderr and b" at 0x" not in done.stderr
     assert done.stdout == b""
+
+
+@pytest.mark.parametrize("arguments", [["-", "--mask", "mask.png"], ["photo.png", "--mask", "-"]])
+def test_a_stream_without_an_end_is_one_line(arguments, folder):
+    code = "from pipeline import mend; mend.MOST = 10**6; mend.main()"
+    with Path("/dev/zero").open("rb") as endless:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments, "-o", "out.png"],
+            check=False,
+            stdin=endless,
+            capture_output=True,
+            text=True,
+            env=ALONE,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: -: more than 1000000 bytes come from stdin, as from no picture; connect it to one\n"
+    assert not (folder / "out.png").exists()
 
 
 def test_who_stops_reading_stdout_gets_one_line(folder):

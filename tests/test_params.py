@@ -239,7 +239,7 @@ def test_a_file_that_holds_no_parameters_is_refused_in_one_line(text, line, tmp_
     ("text", "key"),
     [
         ("batsch: 3", "batsch"),
-        ("? " + "x" * 900 + "\n: 1", "x" * 150 + "..."),
+        ("? " + "x" * 900 + "\n: 1", "x" * 100 + "..." + "x" * 50),
         ('"a\\nb": 1', r"a\nb"),
         ("? [a]\n: 1", "('a',)"),
         ("2: 1", "2"),

@@ -189,8 +189,10 @@ def format_of(path: Path) -> str:
         UserError: none that can be written.
     """
     if not is_written(path):
-        written = (suffix for suffix, kind in SUFFIXES.items() if kind in metadata.HELD)
-        raise UserError(f"{path}: no such format; expected {', '.join(written)}")
+        written = ", ".join(suffix for suffix, kind in SUFFIXES.items() if kind in metadata.HELD)
+        if not path.suffix:
+            raise UserError(f"{path}: no folder there, and no suffix of a format; make the folder, or add {written}")
+        raise UserError(f"{path}: no such format; expected {written}")
     return SUFFIXES[path.suffix.lower()]
 
 
