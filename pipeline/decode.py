@@ -195,6 +195,8 @@ def opened(content: bytes, where: str) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(content), formats=formats) as image:
             if getattr(image, "is_animated", False) and image.format not in {"MPO", "TIFF"}:  # MPO: a phone's preview
                 raise UserError(f"{where}: several pictures in one file; give a file for each")
+            if isinstance(image, TiffImagePlugin.TiffImageFile) and TiffImagePlugin.XMP in image.tag_v2:
+                image.info["xmp"] = tag_bytes(image, TiffImagePlugin.XMP)  # in which Pillow looks for bytes
             image.load()
             depth = bits(image, content)
             if depth == 16 and _is_dim(image):
@@ -238,6 +240,14 @@ def orientation(image: Image.Image) -> int:
 def turned(image: Image.Image, orientation: int) -> Image.Image:
     """A picture as it is stored, upright."""
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+def tag_bytes(image: TiffImagePlugin.TiffImageFile, number: int) -> bytes:
+    """A tag as it lies in the file; none where it has none.
+
+    Pillow takes the type that it is written in at its word: of IPTC as numbers of 32 bits it leaves the first.
+    """
+    return image.tag_v2._tagdata.get(number, b"")
 
 
 def bits(image: Image.Image, content: bytes) -> int:

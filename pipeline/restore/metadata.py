@@ -1,19 +1,19 @@
 """What a picture file says besides its pixels, and what of it each format can hold."""
 
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from pipeline.decode import orientation
+from pipeline.decode import orientation, tag_bytes
 from pipeline.restore import exif, image_resources, png_chunks
 
 FURTHER = "further pictures (preview, depth or gain map)"
 LONGEST = 65533  # bytes in a segment of a JPEG
 XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 IPTC_IN_JPEG = b"Photoshop 3.0\0"
+MARKER = b"\x1c"  # which each record of IPTC begins with (IPTC-NAA Information Interchange Model 4, tag marker)
 
 HELD = {  # of the fields of `Metadata`, those that a format has a place for
     "JPEG": {"exif", "xmp", "icc_profile", "dpi", "photoshop", "comments"},
@@ -71,11 +71,8 @@ def of(image: Image.Image, content: bytes) -> Metadata:
     without = exif.LAYOUT | exif.APART | (exif.OF_TIFF if isinstance(image, TiffImagePlugin.TiffImageFile) else set())
     block = whole("EXIF", lambda: exif.block(exif.rewritten(exif.of(image), without)), b"")
     photoshop = whole("IPTC", lambda: image_resources.pack(image_resources.read(_photoshop(image))), b"")
-    xmp = whole("XMP", lambda: _bytes(image.info.get("xmp")), b"")
-    icc_profile = image.info.get("icc_profile") or b""
-    if icc_profile and icc_profile[36:40] != b"acsp":  # the signature of a profile (ICC.1:2022, 7.2.11)
-        gone.append("damaged ICC profile")
-        icc_profile = b""
+    xmp = whole("XMP", lambda: _xmp(image), b"")
+    icc_profile = whole("ICC profile", lambda: _icc_profile(image), b"")
     chunks = tuple(png_chunks.chunks(content)) if image.format == "PNG" else ()
     kept = png_chunks.KEPT | (png_chunks.OF_CHANNELS if png_chunks.has_same_channels(image, content) else set())
     return Metadata(
@@ -91,10 +88,18 @@ def of(image: Image.Image, content: bytes) -> Metadata:
     )
 
 
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    return bytes(value or b"")
+def _xmp(image: Image.Image) -> bytes:
+    xmp = image.info.get("xmp") or b""
+    return (xmp.encode() if isinstance(xmp, str) else xmp).rstrip(b"\0")
+
+
+def _icc_profile(image: Image.Image) -> bytes:
+    profile = image.info.get("icc_profile") or b""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        profile = tag_bytes(image, TiffImagePlugin.ICCPROFILE)
+    if profile and profile[36:40] != b"acsp":  # the signature of a profile (ICC.1:2022, 7.2.11)
+        raise ValueError("no profile")
+    return profile
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -122,12 +127,14 @@ def _photoshop(image: Image.Image) -> bytes:
         return b"".join(data.removeprefix(IPTC_IN_JPEG) for _, data in image.applist if data.startswith(IPTC_IN_JPEG))
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return b""
-    resources = _bytes(image.tag_v2.get(TiffImagePlugin.PHOTOSHOP_CHUNK))
-    iptc = image.tag_v2.get(TiffImagePlugin.IPTC_NAA_CHUNK)
-    if isinstance(iptc, tuple):  # written as numbers of 32 bits by many programs
-        iptc = struct.pack(f"{'<' if image.tag_v2.prefix == TiffImagePlugin.II else '>'}{len(iptc)}L", *iptc)
+    resources, iptc = (
+        tag_bytes(image, TiffImagePlugin.PHOTOSHOP_CHUNK),
+        tag_bytes(image, TiffImagePlugin.IPTC_NAA_CHUNK),
+    )
+    if iptc and not iptc.startswith(MARKER):
+        raise ValueError("no IPTC")
     if iptc and image_resources.IPTC not in image_resources.read(resources):
-        resources += image_resources.pack({image_resources.IPTC: (b"\0\0", _bytes(iptc))})
+        resources += image_resources.pack({image_resources.IPTC: (b"\0\0", iptc)})
     return resources
 
 

@@ -215,6 +215,42 @@ def test_what_a_file_says_is_kept_or_its_loss_is_said(through, suffix, tmp_path)
     assert "comment" in line.lower() or not {"comment"} & HELD[through] - expected
 
 
+def whole_numbers(data: bytes) -> bytes:
+    return data + b"\0" * (-len(data) % 4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 7])
+def test_what_a_tiff_says_is_kept_whatever_the_type_it_is_written_in(kind, order, tmp_path):
+    """BYTE, ASCII, SHORT, LONG and UNDEFINED: many programs write IPTC as LONG."""
+    raw = {700: (kind, whole_numbers(XMP)), 33723: (kind, whole_numbers(IPTC)), 34675: (kind, whole_numbers(PROFILE))}
+    (tmp_path / "a.tif").write_bytes(tiff(np.asarray(drawn("RGB")), 2, order, raw=raw))
+    opened = picture.read(tmp_path / "a.tif")
+    assert opened.metadata.gone == ()
+    for suffix in ("tif", "jpg"):
+        picture.write(opened, tmp_path / f"b.{suffix}")
+        assert picture.lost(opened, tmp_path / f"b.{suffix}") is None
+        kept = said(tmp_path / f"b.{suffix}")
+        assert kept["IPTC"] == {(2, 5): b"Title"}
+        assert (kept["XMP"], kept["profile"].rstrip(b"\0")) == (XMP, PROFILE.rstrip(b"\0"))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 7, 11])
+def test_damaged_metadata_of_a_tiff_is_named_and_refuses_no_picture(kind, order, tmp_path, recwarn):
+    """Of one value, which Pillow hands over as a number or a text, and of several."""
+    for data in (b"\0\0\0\x20", b"\xff\xfe\xfd\xfc" * 3):
+        raw = {tag: (kind, data) for tag in (33723, 34377, 34675)}
+        (tmp_path / "a.tif").write_bytes(tiff(np.asarray(drawn("RGB")), 2, order, raw={700: (kind, XMP[:12]), **raw}))
+        opened = picture.read(tmp_path / "a.tif")
+        assert np.array_equal(opened.pixels(), np.asarray(drawn("RGB")))
+        assert sorted(opened.metadata.gone) == ["damaged ICC profile", "damaged IPTC"]
+        for suffix in ("tif", "png"):
+            picture.write(opened, tmp_path / f"b.{suffix}")
+            assert np.array_equal(colours(tmp_path / f"b.{suffix}"), np.asarray(drawn("RGB")))
+            assert (tmp_path / f"b.{suffix}").stat().st_size < 10_000
+
+
 def test_no_thumbnail_shows_the_picture_as_it_was(tmp_path):
     exif = Image.Exif()
     exif[0x010F] = "Camera"
