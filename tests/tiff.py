@@ -5,7 +5,7 @@ import struct
 import numpy as np
 
 FORMATS = {3: "H", 4: "I", 16: "Q"}  # of the types SHORT, LONG and LONG8
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 11: 4}  # bytes: of BYTE, ASCII, SHORT, LONG, UNDEFINED and FLOAT
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 11: 4}  # bytes: of BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED and FLOAT
 
 
 def tiff(

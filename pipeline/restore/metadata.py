@@ -103,15 +103,21 @@ def _icc_profile(image: Image.Image) -> bytes:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    """The resolution, where the file has one that can be written; where it has none, Pillow says 1 or 72."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        said = bool(exif.RESOLUTION & set(image.tag_v2))
-    elif isinstance(image, JpegImagePlugin.JpegImageFile):
-        said = image.info.get("jfif_unit") in {1, 2} or ExifTags.Base.XResolution in image.getexif()
-    else:
-        said = True
+    """The resolution, of the file or of a JPEG's EXIF; none where Pillow makes up 1 or 72, or it is 0.
+
+    Raises:
+        ValueError: the file has one that cannot be written.
+    """
     across, down = map(float, image.info.get("dpi", (0, 0)))
-    return (across, down) if said and min(across, down) >= 1 and max(across, down) <= 65535 else None
+    is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
+    is_own = image.info.get("jfif_unit") in {1, 2} if is_jpeg else True
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        is_own = bool(exif.RESOLUTION & set(image.tag_v2))
+    if 1 <= across <= 65535 and 1 <= down <= 65535:
+        return (across, down) if is_own or (is_jpeg and ExifTags.Base.XResolution in image.getexif()) else None
+    if is_own and (across or down):
+        raise ValueError("no resolution")
+    return None
 
 
 def _comments(image: Image.Image) -> tuple[bytes, ...]:
@@ -127,10 +133,8 @@ def _photoshop(image: Image.Image) -> bytes:
         return b"".join(data.removeprefix(IPTC_IN_JPEG) for _, data in image.applist if data.startswith(IPTC_IN_JPEG))
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return b""
-    resources, iptc = (
-        tag_bytes(image, TiffImagePlugin.PHOTOSHOP_CHUNK),
-        tag_bytes(image, TiffImagePlugin.IPTC_NAA_CHUNK),
-    )
+    resources = tag_bytes(image, TiffImagePlugin.PHOTOSHOP_CHUNK)
+    iptc = tag_bytes(image, TiffImagePlugin.IPTC_NAA_CHUNK)
     if iptc and not iptc.startswith(MARKER):
         raise ValueError("no IPTC")
     if iptc and image_resources.IPTC not in image_resources.read(resources):
@@ -208,9 +212,9 @@ def held(metadata: Metadata, kind: str, space: str) -> Metadata:
 def lost(metadata: Metadata, kind: str, space: str) -> list[str]:
     """The names of what a file cannot hold; arguments as of `held`."""
     kept = held(metadata, kind, space)
-    names = [title for name, title in TITLES.items() if getattr(metadata, name) != getattr(kept, name)]
-    if kind == "WEBP" and ExifTags.Base.XResolution in exif.loaded(metadata.exif):
-        names.remove(TITLES["dpi"])
+    in_exif = {"dpi"} if kind == "WEBP" and ExifTags.Base.XResolution in exif.loaded(metadata.exif) else set()
+    named = (name for name in TITLES if getattr(metadata, name) != getattr(kept, name) and name not in in_exif)
+    names = [TITLES[name] for name in named]
     if metadata.chunks != kept.chunks:
         names += png_chunks.names(metadata.chunks, bool(metadata.icc_profile))
     return [*metadata.gone, *names]

@@ -8,6 +8,7 @@ TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 KEPT = {*TEXT, b"cHRM", b"cICP", b"gAMA", b"sRGB", b"tIME", b"sPLT"}
 OF_CHANNELS = {b"sBIT", b"bKGD"}  # true where the channels stay as they are
 ELSEWHERE = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"eXIf", b"iCCP", b"pHYs", b"iDOT"}
+UNITS = {b"\0", b"\1"}  # of pHYs: none, metre (PNG, 11.3.4.3)
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -40,6 +41,8 @@ def gone(chunks: tuple[tuple[bytes, bytes], ...], kept: set[bytes]) -> Iterator[
     for kind in dict.fromkeys(kind for kind, _ in chunks):
         if kind.isalpha() and kind not in ELSEWHERE | kept and not _is_private_and_safe(kind):
             yield kind.decode()
+    if any(kind == b"pHYs" and data[8:] not in UNITS for kind, data in chunks):
+        yield "damaged resolution"
 
 
 def names(chunks: tuple[tuple[bytes, bytes], ...], has_profile: bool) -> Iterator[str]:

@@ -410,6 +410,45 @@ def test_a_resolution_is_neither_made_up_nor_changed_with_its_unit(tmp_path):
         assert said(tmp_path / f"b.{suffix}")["dpi"]
 
 
+@pytest.mark.parametrize("through", ["png", "webp", "avif", "jpg"])
+@pytest.mark.parametrize("resolution", [300.0, 0.5])
+def test_a_resolution_that_exif_alone_says_is_kept_or_its_loss_is_said(through, resolution, tmp_path):
+    exif = Image.Exif()
+    exif[0x011A] = exif[0x011B] = resolution
+    exif[0x0128] = 2
+    drawn("RGB").save(tmp_path / f"a.{through}", exif=exif)
+    opened = picture.read(tmp_path / f"a.{through}")
+    for suffix in ("webp", "png", "tif", "jpg"):
+        picture.write(opened, tmp_path / f"b.{suffix}")
+        assert Image.open(tmp_path / f"b.{suffix}").getexif()[0x011A] == resolution
+        assert picture.lost(opened, tmp_path / f"b.{suffix}") is None
+    picture.write(opened, tmp_path / "b.bmp")
+    assert "EXIF" in picture.lost(opened, tmp_path / "b.bmp")
+
+
+def png_with_resolution(path, *density: int) -> None:
+    """Across, down, and their unit."""
+    drawn("RGB").save(path)
+    content, chunk = path.read_bytes(), b"pHYs" + struct.pack(">IIB", *density)
+    whole = struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(content[:33] + whole + content[33:])  # behind the signature and IHDR
+
+
+def test_a_resolution_that_cannot_be_written_is_said(tmp_path):
+    for name, density in {"tiny": (1, 1, 1), "huge": (2**31, 2**31, 1), "unit": (11811, 11811, 7)}.items():
+        png_with_resolution(tmp_path / f"{name}.png", *density)
+    pixels = np.asarray(drawn("RGB"))
+    nothing = {282: (5, struct.pack("<II", 300, 1)), 283: (5, bytes(8)), 296: (3, b"\2\0")}
+    (tmp_path / "nan.tif").write_bytes(tiff(pixels, 2, raw=nothing))
+    for name in ("tiny.png", "huge.png", "unit.png", "nan.tif"):
+        opened = picture.read(tmp_path / name)
+        for suffix in ("tif", "png", "jpg", "webp", "bmp"):
+            picture.write(opened, tmp_path / f"b.{suffix}")
+            assert picture.lost(opened, tmp_path / f"b.{suffix}") == "not kept: damaged resolution", (name, suffix)
+    drawn("RGB").save(tmp_path / "none.bmp", dpi=(0, 0))
+    assert picture.lost(picture.read(tmp_path / "none.bmp"), tmp_path / "b.png") is None
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_pixels_that_are_no_squares_are_said(suffix, tmp_path):
     """Each with a density of 1 by 2 in no unit, as its format says that."""
@@ -417,10 +456,7 @@ def test_pixels_that_are_no_squares_are_said(suffix, tmp_path):
     if suffix == "tif":
         drawn("RGB").save(path, resolution_unit=1, x_resolution=2, y_resolution=1)
     elif suffix == "png":
-        drawn("RGB").save(path)
-        content, chunk = path.read_bytes(), b"pHYs" + struct.pack(">IIB", 2, 1, 0)
-        whole = struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
-        path.write_bytes(content[:33] + whole + content[33:])  # behind the signature and IHDR
+        png_with_resolution(path, 2, 1, 0)
     else:
         drawn("RGB").save(path)
         content = bytearray(path.read_bytes())
