@@ -74,7 +74,7 @@ class Restorer:
             As `image`, and equal to it outside the mask. A warning says where a mask looks wrong.
 
         Raises:
-            TypeError: neither image, array nor tensor.
+            TypeError: neither image, array nor tensor, or another `see_through`.
             ValueError: shapes, kinds, sizes or numbers that do not fit, such as NaN outside the mask.
             UserError: a hole, and a model that knows none; or what the model gives is not finite.
         """
@@ -89,12 +89,15 @@ class Restorer:
 
     def restore(self, image: np.ndarray, holes: np.ndarray, see_through: bool | None = None) -> np.ndarray:
         """Arrays alone, without the warnings: an image as above, and bool HW or NHW."""
+        if not (see_through is None or isinstance(see_through, bool)):
+            raise TypeError(f"see_through={excerpt(see_through)}; expected True, False or None")
         pictures = _pictures(image)
         if pictures.shape[:-1] != holes.shape:
             raise ValueError(
                 f"a picture of shape {image.shape} and a mask of shape {holes.shape} do not fit; expected the same "
                 "height and width, and as many masks as pictures"
             )
+        holes = np.ascontiguousarray(holes)  # of negative strides, PyTorch takes none
         if pictures.ndim == 3:
             return self._one(pictures, holes, see_through).reshape(image.shape)
         return np.stack([self._one(*pair, see_through) for pair in zip(pictures, holes, strict=True)])
@@ -205,7 +208,7 @@ def _with_known(image: Any, restored: Any, holes: np.ndarray) -> Any:
     """A tensor restored, whose known values are its own: float64 has digits that the arrays lack."""
     import torch
 
-    return torch.where(torch.from_numpy(holes).unsqueeze(-3).to(image.device), restored, image)
+    return torch.where(torch.from_numpy(holes.copy()).unsqueeze(-3).to(image.device), restored, image)
 
 
 def _is_tensor(value: Any) -> bool:

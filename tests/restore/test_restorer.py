@@ -63,6 +63,43 @@ def test_pixels_may_be_missing_under_the_mask_alone():
         RESTORER(floats * 255 / floats.max(), HOLE)
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
+@pytest.mark.parametrize("flip", [np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1]])
+def test_flipped_arrays_are_restored_as_any_other(kind, flip):
+    deep = PHOTO if kind is bool else PHOTO.astype(kind) / (255 if kind is np.float32 else 1)
+    deep = deep.astype(PHOTO.dtype if kind is bool else kind)
+    expected = RESTORER(deep[flip].copy(), HOLE[flip].copy())
+    assert np.array_equal(RESTORER(deep[flip], HOLE.astype(kind)[flip]), expected)
+    batch = RESTORER(np.stack([deep, deep])[:, ::-1], np.stack([HOLE, HOLE]).astype(kind)[:, ::-1])
+    assert np.array_equal(batch[1], RESTORER(deep[::-1].copy(), HOLE[::-1].copy()))
+    tensor = torch.from_numpy(np.ascontiguousarray(deep[flip].transpose(2, 0, 1)))
+    assert np.array_equal(RESTORER(tensor, HOLE[flip]).permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.mark.parametrize("wrong", ["no", 0, 1, "", np.nan])
+def test_see_through_is_true_false_or_none(wrong):
+    with pytest.raises(TypeError, match=f"see_through={wrong!r}; expected True, False or None"):
+        RESTORER(PHOTO, HOLE, see_through=wrong)
+
+
+def test_nothing_can_be_missing_where_all_is_degraded():
+    missing = np.where(HOLE[..., None], np.float32(np.nan), PHOTO.astype(np.float32) / 255)
+    with pytest.raises(ValueError, match="NaN at row 40, column 30; only under a mask that leaves something"):
+        RESTORER(missing, np.ones_like(HOLE))
+
+
+def test_nothing_is_looked_at_where_pixels_are_missing():
+    """Under a stain, what is around the missing pixel would be used, and grey with it."""
+    stained = PHOTO.astype(np.float32) / 255
+    stained[HOLE] = stained[HOLE] * 0.5 + 0.2
+    missing = stained.copy()
+    missing[50, 60] = np.nan
+    assert not np.array_equal(RESTORER(stained, HOLE, True)[HOLE], RESTORER(stained, HOLE, False)[HOLE])
+    for see_through in (True, None):
+        assert np.array_equal(RESTORER(missing, HOLE, see_through), RESTORER(missing, HOLE, False))
+        assert not np.array_equal(RESTORER(missing, HOLE, see_through), RESTORER(stained, HOLE, True))
+
+
 @pytest.mark.parametrize("wrong", [None, "mask.png", [[True]]])
 def test_what_is_neither_picture_nor_mask_is_named_by_its_type(wrong):
     with pytest.raises(TypeError, match=f"a mask of type {type(wrong).__name__}; expected a PIL image"):
