@@ -31,7 +31,7 @@ def read(path: Path, of: Picture) -> np.ndarray:
     One of another size is scaled with nearest neighbours.
 
     Raises:
-        UserError: not there, unreadable, no mask but a picture, or of other proportions than the picture.
+        UserError: not there, unreadable, no mask as `of_image` sees it, or of other proportions than the picture.
     """
     try:
         content = path.read_bytes()
@@ -39,9 +39,6 @@ def read(path: Path, of: Picture) -> np.ndarray:
         raise UserError(told_of_file(error, path)) from None
     with opened(content, str(path)) as image:
         shown = as_shown(image)
-        if (grey := grey_share(shown)) > GREY:
-            what = f"{grey:.0%} of it is neither black nor white"
-            raise UserError(f"{path}: {what}; expected a mask, white where to restore and black where to keep")
         try:
             layer = turned(Image.fromarray(of_image(shown)), orientation(image)).convert("L")
         except ValueError as error:
@@ -57,31 +54,29 @@ def read(path: Path, of: Picture) -> np.ndarray:
 def of_image(image: Image.Image) -> np.ndarray:
     """A PIL image of any mode as a mask: true where it is white, above half, false where black or transparent.
 
-    White is 255, or 1 where no value exceeds it. More than 8 bits are read as `of_array` reads them; in F, white may be
-    65,535 too.
+    Its grey levels are read as `of_array` reads numbers; in F, white may be 255 or 65,535 too.
 
     Raises:
-        ValueError: as `of_array`.
+        ValueError: as `of_array`, or a picture: more than half of it is neither black nor white.
     """
-    if image.mode in {"1", "L"} and "transparency" not in image.info:
-        values = np.asarray(image.convert("L"))
-        return values > (0 if values.max(initial=0) == 1 else 127)
-    if image.mode == "F" and np.isfinite(values := np.asarray(image)).all():
-        return values > next((white for white in WHITES if values.max(initial=0) <= white), WHITES[-1]) / 2
-    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return of_array(np.asarray(image))
-    return _levels(image) > 127
-
-
-def grey_share(image: Image.Image) -> float:
-    """The share of a picture that is neither black nor white, by an eighth of the range: of a mask, its soft edges."""
-    levels = np.asarray(image) >> 8 if image.mode.startswith("I;16") else _levels(image)
-    return float(((levels > 31) & (levels < 224)).mean())
+    values = _levels(image)
+    white = _white(values)
+    grey = ((values > white / 8) & (values < white * 7 / 8)).mean()  # of a mask, its soft edges
+    if grey > GREY:
+        what = f"{grey:.0%} of it is neither black nor white"
+        raise ValueError(f"{what}; expected a mask, white where to restore and black where to keep")
+    return values > white / 2
 
 
 def _levels(image: Image.Image) -> np.ndarray:
-    """Its grey levels, on black where it is transparent; uint8 HW."""
-    layer = image.convert("RGBA")
+    """Its grey levels, on black where it is transparent; HW, bool, integers, or floats where these are not whole."""
+    if image.mode == "F":
+        values = np.asarray(image)
+        return values.astype(np.int64) if np.isfinite(values).all() and (values == values.round()).all() else values
+    has_no_colours = image.mode == "P" and not image.getpalette()
+    if image.mode in {"1", "I"} or image.mode.startswith("I;16") or has_no_colours:
+        return np.asarray(image)
+    layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L"))
 
 
@@ -96,13 +91,18 @@ def of_array(values: np.ndarray) -> np.ndarray:
         ValueError: other numbers, none of whose readings is sure, or NaN; with the range that was seen.
         TypeError: not numbers.
     """
+    return values > _white(values) / 2
+
+
+def _white(values: np.ndarray) -> int:
+    """The value of white; errors as of `of_array`."""
     if values.dtype == bool:
-        return values
+        return 1
     if values.dtype.kind not in "uif":
         raise TypeError(f"a mask of {values.dtype}; expected bool, integers, or floats in [0, 1]")
     least, most = (values.min(), values.max()) if values.size else (0, 0)
     if values.dtype.kind == "f" and least >= 0 and most <= 1:
-        return values > 0.5
+        return 1
     whole = values.dtype.kind in "ui" or (most == WHITES[1] and np.isin(values, (0, most)).all())
     white = next((white for white in WHITES if most <= white), 0)
     if not whole or least < 0 or white // 2 >= most > 1 or not white:
@@ -110,7 +110,7 @@ def of_array(values: np.ndarray) -> np.ndarray:
             f"a mask of {values.dtype} from {least} to {most}; expected bool, floats in [0, 1], or integers "
             "with 1, 255 or 65535 for white (mask > 0 restores all but 0)"
         )
-    return values > white // 2
+    return white
 
 
 def write(hole: np.ndarray, path: Path) -> None:

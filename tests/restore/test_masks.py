@@ -191,6 +191,90 @@ def test_a_photograph_is_no_mask_and_a_soft_mask_is_one(tmp_path):
     assert masks.read(tmp_path / "mask.jpg", before).mean() == pytest.approx(0.25, abs=0.01)
 
 
+MODES = [
+    "1",
+    "L",
+    "P",
+    "RGB",
+    "RGBA",
+    "RGBX",
+    "RGBa",
+    "CMYK",
+    "YCbCr",
+    "LAB",
+    "HSV",
+    "LA",
+    "La",
+    "PA",
+    "I",
+    "F",
+    "I;16",
+    "I;16L",
+    "I;16B",
+    "I;16N",
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pil_image_of_any_mode_is_a_mask_by_its_own_white_or_is_refused(mode):
+    black = {"LAB": (0, 128, 128), "CMYK": (0, 0, 0, 255), "YCbCr": (0, 128, 128)}.get(mode, 0)
+
+    def painted(white) -> Image.Image:
+        image = Image.new(mode, LEFT.shape[::-1], black)
+        if mode in {"P", "PA"}:
+            image.putpalette(np.arange(256).repeat(3).tolist())
+        level = image.load()
+        for row, column in np.argwhere(LEFT).tolist():
+            level[column, row] = white
+        return image
+
+    opaque = {"RGBA": (255,) * 4, "RGBa": (255,) * 4, "LA": (255, 255), "La": (255, 255), "PA": (255, 255)}
+    coloured = {"RGB": (255,) * 3, "RGBX": (255,) * 4, "CMYK": (0,) * 4, "HSV": (0, 0, 255), "LAB": (255, 128, 128)}
+    whites = opaque | coloured | {"YCbCr": (255, 128, 128)}
+    deep = mode.startswith("I;16")
+    assert np.array_equal(masks.of_image(painted(whites.get(mode, 65535 if deep else 255))), LEFT)
+    if mode in {"L", "I", "F"} or deep:
+        for sure in (1, 255, *([65535] if mode != "L" else [])):
+            assert np.array_equal(masks.of_image(painted(sure)), LEFT)
+        for unsure in (2, 3, 100, 127, *([300, 32767] if mode != "L" else [])):
+            with pytest.raises(ValueError, match=rf"from 0(.0)? to {unsure}(.0)?; expected bool"):
+                masks.of_image(painted(unsure))
+
+
+def test_labels_and_dark_colours_are_no_masks():
+    labels = np.arange(4, dtype=np.uint8).repeat(15)[None].repeat(40, 0)
+    palette = Image.fromarray(LEFT.astype(np.uint8)).convert("P")
+    palette.putpalette([0, 0, 0, 128, 0, 0])  # the colours of VOC's classes
+    dark = Image.fromarray(np.where(LEFT[..., None], (0, 0, 200), 0).astype(np.uint8))
+    for wrong in (Image.fromarray(labels), palette, dark, Image.fromarray(labels.astype(np.float32) + 0.5)):
+        with pytest.raises(ValueError, match=r"a mask of (uint8|float32) from 0(.5)? to \d+(.5)?; expected bool"):
+            masks.of_image(wrong)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "I", "F", "I;16"])
+def test_a_photograph_is_no_mask_as_an_image_either(mode):
+    photo = Image.fromarray(data.coffee())
+    deep = np.asarray(photo.convert("L")).astype(np.uint16) * 257
+    grey = photo.convert("L") if mode == "F" else photo
+    image = Image.fromarray(deep) if mode == "I;16" else grey.convert(mode)
+    with pytest.raises(ValueError, match=r"\d+% of it is neither black nor white; expected a mask, white"):
+        masks.of_image(image)
+
+
+def test_a_mask_file_of_unsure_white_is_refused_by_its_name(photo, tmp_path):
+    for values in (LEFT * np.uint8(2), np.stack([LEFT * np.uint8(100)] * 3, -1)):
+        with pytest.raises(UserError, match=r"mask.png: a mask of uint8 from 0 to \d+; expected"):
+            masks.read(saved(tmp_path, Image.fromarray(values)), photo)
+
+
+def test_paint_of_a_png_is_taken_with_no_more_than_its_rim():
+    """What is sharp has smeared nothing, so that what is around it is the picture."""
+    painted = strokes(data.coffee()[20:276, 100:356])
+    seen = np.where(painted[..., None], np.uint8((255, 0, 255)), data.coffee()[20:276, 100:356])
+    hole = masks.of_colour(np.ascontiguousarray(seen), (255, 0, 255))
+    assert np.array_equal(hole, cv2.dilate(painted.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+
+
 def test_numbers_of_32_bits_are_white_by_their_range():
     for white in (1, 255, 65535):
         for kind in (np.int32, np.float32):

@@ -66,8 +66,7 @@ def test_pixels_may_be_missing_under_the_mask_alone():
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
 @pytest.mark.parametrize("flip", [np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1]])
 def test_flipped_arrays_are_restored_as_any_other(kind, flip):
-    deep = PHOTO if kind is bool else PHOTO.astype(kind) / (255 if kind is np.float32 else 1)
-    deep = deep.astype(PHOTO.dtype if kind is bool else kind)
+    deep = PHOTO.astype(np.float32) / 255 if kind is np.float32 else PHOTO
     expected = RESTORER(deep[flip].copy(), HOLE[flip].copy())
     assert np.array_equal(RESTORER(deep[flip], HOLE.astype(kind)[flip]), expected)
     batch = RESTORER(np.stack([deep, deep])[:, ::-1], np.stack([HOLE, HOLE]).astype(kind)[:, ::-1])
