@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
+from pipeline.decode import orientation, turned
 from pipeline.errors import UserError, excerpt, told_of_file
-from pipeline.restore import masks, networks, scales, windows
+from pipeline.restore import exif, masks, networks, scales, windows
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,7 @@ INSTALLED = Path(__file__).parents[1] / "models"
 MODELS = INSTALLED if INSTALLED.exists() else Path(__file__).parents[2] / "models"  # in the repository
 KINDS = (np.uint8, np.uint16, np.float32)
 FACTORS = (2, 3, 4, 8)  # those that `lowres` may have in the training
+SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 MLFLOW = ("models:/", "runs:/", "mlflow-artifacts:/")
 
 Pictures = TypeVar("Pictures", Image.Image, np.ndarray, "torch.Tensor")
@@ -65,23 +67,30 @@ class Restorer:
                 is a pixel that is missing: then nothing under the mask is looked at.
             mask: true or above half of its range (white) where to restore, false or black where to keep. A PIL image
                 of any mode; an array HW or NHW; a tensor HW, NHW, or with one channel like the image; of numbers as
-                `masks.of_array` reads them. White all over says that the picture is degraded, such as one that was
+                `masks.of_array` reads them. Of a PIL image that EXIF turns, an upright one, or one of the image as it
+                is stored where only that fits. White all over says that the picture is degraded, such as one that was
                 enlarged.
             see_through: look at what is under the mask, as stains let some of it through. False for an object that
                 shall go. None decides from the picture, for each connected region of the mask (`opacity`).
 
         Returns:
-            As `image`, and equal to it outside the mask. A warning says where a mask looks wrong.
+            As `image`, and equal to it outside the mask. A PIL image comes out upright, with the ICC profile, the
+            resolution and EXIF in its `info`, of which `save` writes the profile as PNG and TIFF alone, and the rest
+            where it is told to: `restored.save("restored.jpg", **restored.info)`. A warning says where a mask looks
+            wrong, or fits both an upright image and the stored one.
 
         Raises:
             TypeError: neither image, array nor tensor, or another `see_through`.
             ValueError: shapes, kinds, sizes or numbers that do not fit, such as NaN outside the mask.
             UserError: a hole, and a model that knows none; or what the model gives is not finite.
         """
-        pixels, holes = _pixels(image), _holes(mask)
+        holes, shown = _holes(mask), _upright(image)
+        if isinstance(image, Image.Image):
+            holes = _upright_mask(holes, image)
+        pixels = _pixels(shown)
         if _is_tensor(image) and holes.ndim == pixels.ndim and holes.shape[-3] == 1:
             holes = holes.squeeze(-3)
-        restored = _like(image, self.restore(pixels, holes, see_through))
+        restored = _like(shown, self.restore(pixels, holes, see_through))
         for hole in holes if holes.ndim == 3 else [holes]:
             if doubt := masks.doubt(hole):
                 warnings.warn(doubt, stacklevel=2)
@@ -110,7 +119,7 @@ class Restorer:
             factor: 2, 3, 4 or 8; the model that ships was trained for 2 and 4.
 
         Returns:
-            As `image`.
+            As `image`; a PIL image as of a call.
 
         Raises:
             TypeError, ValueError: as a call, or another factor.
@@ -123,9 +132,10 @@ class Restorer:
             raise UserError(f"{self.name}: was trained on holes, and cannot enlarge; use the model superres")
         if enlarging and f"lowres_x{factor}" not in enlarging:
             raise UserError(f"{self.name}: was not trained for a factor of {factor}; it knows {excerpt(enlarging)}")
-        pixels = _pixels(image)
+        shown = _upright(image)
+        pixels = _pixels(shown)
         if _pictures(pixels).ndim == 3:
-            return _like(image, self._larger(pixels, int(factor)))
+            return _like(shown, self._larger(pixels, int(factor)))
         return _like(image, np.stack([self._larger(picture, int(factor)) for picture in pixels]))
 
     def _larger(self, image: np.ndarray, factor: int) -> np.ndarray:
@@ -172,6 +182,33 @@ def _enlarges(corruption: str) -> bool:
     return corruption.startswith("lowres")
 
 
+def _upright(image: Any) -> Any:
+    """A PIL image as its EXIF orientation turns it, with a resolution that is turned too; anything else as it is."""
+    if not isinstance(image, Image.Image):
+        return image
+    image.load()  # as it does so, Pillow turns a TIFF
+    turn = orientation(image)
+    shown = turned(image, turn)
+    if turn in SIDEWAYS and "dpi" in shown.info:
+        shown.info["dpi"] = shown.info["dpi"][::-1]
+    return shown
+
+
+def _upright_mask(holes: np.ndarray, image: Image.Image) -> np.ndarray:
+    """A mask of a loaded image, upright; one that fits it as it is stored, and in no other way, is turned."""
+    turn = orientation(image)
+    if turn == 1 or holes.shape != image.size[::-1]:
+        return holes
+    if turn in SIDEWAYS and image.width != image.height:
+        return np.asarray(turned(Image.fromarray(holes), turn))
+    warnings.warn(
+        "EXIF turns the picture, and the mask is taken to be upright too; where it is not, give both upright "
+        "(ImageOps.exif_transpose)",
+        stacklevel=3,
+    )
+    return holes
+
+
 def _pixels(image: Any) -> np.ndarray:
     """HW, HWC or NHWC, of any type.
 
@@ -196,12 +233,27 @@ def _pixels(image: Any) -> np.ndarray:
 def _like(image: Any, pixels: np.ndarray) -> Any:
     """Pixels as the kind of picture that `image` is."""
     if isinstance(image, Image.Image):
-        return Image.fromarray(pixels)
+        result = Image.fromarray(pixels)
+        result.info = _info(image, result.size)
+        return result
     if isinstance(image, np.ndarray):
         return pixels
     import torch
 
     return torch.from_numpy(pixels).movedim(-1, -3).to(image)
+
+
+def _info(image: Image.Image, size: tuple[int, int]) -> dict[str | tuple[int, int], Any]:
+    """What an upright image says besides its pixels, of which Pillow writes it, or can be told to."""
+    info: dict[str | tuple[int, int], Any] = {
+        name: image.info[name] for name in ("icc_profile", "dpi") if name in image.info
+    }
+    no_more = {ExifTags.Base.Orientation} | exif.LAYOUT | exif.APART | (exif.SIDES if size != image.size else set())
+    try:
+        block = exif.block(exif.rewritten(exif.of(image), no_more))
+    except Exception:  # Pillow raises of all kinds on damaged EXIF, which it would not write either
+        return info
+    return info | ({"exif": block} if block else {})
 
 
 def _with_known(image: Any, restored: Any, holes: np.ndarray) -> Any:
@@ -223,7 +275,7 @@ def _holes(mask: Any) -> np.ndarray:
         TypeError, ValueError: neither image, array nor tensor, or no mask by its numbers.
     """
     if isinstance(mask, Image.Image):
-        return masks.of_image(mask)
+        return masks.of_image(_upright(mask))
     if isinstance(mask, np.ndarray):
         return masks.of_array(mask)
     if not _is_tensor(mask):

@@ -4,14 +4,16 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, ImageOps
 from safetensors.torch import load_file, save_file
 from skimage import data
 
 from pipeline.errors import UserError
 from pipeline.gan import model
+from pipeline.restore import picture
 from pipeline.restore.restorer import MODELS, Restorer
 
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 RESTORER = Restorer.load()
 PHOTO = np.ascontiguousarray(data.chelsea()[50:178, 100:260])
 HOLE = np.zeros(PHOTO.shape[:2], bool)
@@ -134,6 +136,72 @@ def test_pil_comes_out_as_pil():
     assert grey.mode == "L"
     with pytest.raises(ValueError, match="mode RGBA"):
         RESTORER(Image.fromarray(PHOTO).convert("RGBA"), HOLE)
+
+
+def stored(image: Image.Image, orientation: int, path) -> Image.Image:
+    """What a telephone writes, opened and not loaded."""
+    back = {**picture.BACK, 1: None}[orientation]
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "Camera"
+    exif.get_ifd(0x8769)[0xA002] = image.width
+    lying = image.transpose(back) if back is not None else image
+    lying.save(path, exif=exif, icc_profile=PROFILE, dpi=(300, 150))
+    return Image.open(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.filterwarnings("ignore:.*taken to be upright")
+def test_a_pil_image_comes_out_upright_with_its_profile(orientation, suffix, tmp_path):
+    image = stored(Image.fromarray(PHOTO), orientation, tmp_path / f"photo.{suffix}")
+    restored = RESTORER(image, Image.fromarray(HOLE))
+    assert np.array_equal(np.asarray(restored), RESTORED)
+    assert restored.info["icc_profile"] == PROFILE
+    assert np.allclose(restored.info["dpi"], (150, 300) if orientation > 4 and suffix == "png" else (300, 150), atol=1)
+    for name in ("restored.png", "restored.tif", "restored.jpg", "restored.webp"):
+        restored.save(tmp_path / name, **restored.info)
+        again = Image.open(tmp_path / name)
+        assert ImageOps.exif_transpose(again).size == PHOTO.shape[1::-1]
+        assert again.info["icc_profile"] == PROFILE
+        assert again.getexif()[0x010F] == "Camera"
+    restored.save(tmp_path / "restored.png")
+    assert np.array_equal(np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "restored.png"))), RESTORED)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Image.fromarray, torch.tensor])
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_mask_of_a_picture_that_lies_may_lie_too(orientation, kind, tmp_path):
+    image = stored(Image.fromarray(PHOTO), orientation, tmp_path / "photo.png")
+    lying = Image.fromarray(HOLE).transpose(picture.BACK[orientation])
+    assert np.array_equal(np.asarray(RESTORER(image, kind(np.array(lying)))), RESTORED)
+    assert np.array_equal(np.asarray(RESTORER(image, kind(HOLE))), RESTORED)
+    on_its_side = stored(Image.fromarray(HOLE).convert("L"), orientation, tmp_path / "mask.png")
+    assert np.array_equal(np.asarray(RESTORER(image, on_its_side)), RESTORED)
+    assert np.array_equal(RESTORER(PHOTO, on_its_side), RESTORED)
+
+
+def test_it_is_said_where_a_mask_may_lie_or_stand(tmp_path):
+    image = stored(Image.fromarray(PHOTO), 3, tmp_path / "photo.png")
+    with pytest.warns(UserWarning, match="EXIF turns the picture, and the mask is taken to be upright too"):
+        assert np.array_equal(np.asarray(RESTORER(image, HOLE)), RESTORED)
+
+
+def test_an_enlarged_pil_image_is_upright_and_names_no_sides_it_had(tmp_path):
+    enlarger = Restorer.load("superres")
+    small = Image.fromarray(PHOTO[:40, :60])
+    large = enlarger.enlarge(stored(small, 6, tmp_path / "small.png"), 2)
+    assert np.array_equal(np.asarray(large), enlarger.enlarge(np.asarray(small), 2))
+    assert large.info["icc_profile"] == PROFILE
+    assert large.getexif()[0x010F] == "Camera"
+    assert 0xA002 not in large.getexif().get_ifd(0x8769)
+    assert 0x0112 not in large.getexif()
+
+
+def test_damaged_exif_of_a_pil_image_is_left_out(tmp_path):
+    Image.fromarray(PHOTO).save(tmp_path / "photo.png", exif=b"Exif\0\0damaged", icc_profile=PROFILE)
+    restored = RESTORER(Image.open(tmp_path / "photo.png"), HOLE)
+    assert np.array_equal(np.asarray(restored), RESTORED)
+    assert restored.info == {"icc_profile": PROFILE}
 
 
 def test_tensors_come_out_as_tensors():
