@@ -1,6 +1,6 @@
 """EXIF: what of it is true of another file too, written as it came."""
 
-from typing import Any
+from typing import Any, Literal
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
@@ -41,7 +41,21 @@ class Text(str):
 def of(image: Image.Image) -> Image.Exif:
     """As the file has it, or an error, which `getexif` raises the first time alone."""
     there = image.info.get("exif")
-    return loaded(there) if there else image.getexif()
+    if not there:
+        return image.getexif()
+    found = loaded(there)
+    if not len(found) and _entries(there.removeprefix(b"Exif\0\0")):
+        raise ValueError("no tag can be read")
+    return found
+
+
+def _entries(block: bytes) -> int:
+    """How many tags its first directory has, as it says itself (TIFF 6.0, section 2)."""
+    order: Literal["little", "big"] = "little" if block.startswith(b"II") else "big"
+    place = int.from_bytes(block[4:8], order)
+    if place + 2 > len(block):
+        raise ValueError("no directory")
+    return int.from_bytes(block[place : place + 2], order)
 
 
 def turned_as_shown(packed: bytes, orientation: int) -> bytes:

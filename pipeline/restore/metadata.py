@@ -84,7 +84,7 @@ def of(image: Image.Image, content: bytes) -> Metadata:
         comments=_comments(image),
         chunks=tuple((kind, data) for kind, data in chunks if png_chunks.is_png_only(kind, data, kept)),
         transparent=image.info.get("transparency") if image.mode == "I;16" else None,
-        gone=(*gone, *_gone(image), *png_chunks.gone(chunks, kept)),
+        gone=(*gone, *_gone(image, content), *png_chunks.gone(chunks, kept)),
     )
 
 
@@ -94,9 +94,11 @@ def _xmp(image: Image.Image) -> bytes:
 
 
 def _icc_profile(image: Image.Image) -> bytes:
-    profile = image.info.get("icc_profile") or b""
+    profile = image.info.get("icc_profile", b"")
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         profile = tag_bytes(image, TiffImagePlugin.ICCPROFILE)
+    if profile is None:  # what Pillow makes of one that it cannot unpack
+        raise ValueError("no profile")
     if profile and profile[36:40] != b"acsp":  # the signature of a profile (ICC.1:2022, 7.2.11)
         raise ValueError("no profile")
     return profile
@@ -142,14 +144,17 @@ def _photoshop(image: Image.Image) -> bytes:
     return resources
 
 
-def _gone(image: Image.Image) -> Iterator[str]:
+def _gone(image: Image.Image, content: bytes) -> Iterator[str]:
     """What no format would keep, by name."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         yield from dict.fromkeys(filter(None, (_jpeg_gone(name, data) for name, data in image.applist)))
     if image.info.get("depth_images") or image.info.get("aux"):  # as pillow-heif tells them
         yield FURTHER
-    if not _is_square(image):
+    properties = content.partition(b"mdat")[0] if image.format in {"AVIF", "HEIF"} else b""
+    if not _is_square(image, properties):
         yield "shape of a pixel"
+    if image.format == "AVIF" and b"clap" in properties:  # libheif cuts, libavif does not
+        yield "clean aperture (the picture comes out uncut)"
     extension = image.info.get("extension", (b"",))[0]
     if image.format == "GIF" and extension and not extension.startswith((b"NETSCAPE", b"ANIMEXTS")):
         yield f"extension {extension.decode('latin-1')}"
@@ -157,8 +162,11 @@ def _gone(image: Image.Image) -> Iterator[str]:
         yield from _tiff_gone(image)
 
 
-def _is_square(image: Image.Image) -> bool:
-    """Whether a pixel is, as far as the file says; a resolution that has a unit stays."""
+def _is_square(image: Image.Image, properties: bytes) -> bool:
+    """Whether a pixel is, as far as the file, or a HEIF file's properties, say; a resolution that has a unit stays."""
+    _, has_shape, shape = properties.partition(b"pasp")  # hSpacing and vSpacing (ISO/IEC 14496-12, 12.1.4)
+    if has_shape:
+        return shape[:4] == shape[4:8]
     unitless = image.info.get("jfif_density") if image.info.get("jfif_unit") == 0 else None
     across, down = image.info.get("aspect") or image.info.get("resolution") or unitless or (1, 1)
     return across == down

@@ -13,6 +13,7 @@ from pipeline.restore import metadata
 from pipeline.restore.metadata import Metadata
 
 LOSSLESS = {"WEBP": {"lossless": True, "exact": True}}
+MOST = 30  # names in a line
 BACK = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
@@ -172,7 +173,8 @@ def lost(picture: Picture, path: Path) -> str | None:
     elif kind == "JPEG" and "A" in mode:
         said.append("JPEG has no transparency; .png keeps it")
     if names := metadata.lost(picture.metadata, kind, _space(picture, kind)):
-        said.append(f"not kept: {', '.join(names)}")
+        more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+        said.append(f"not kept: {', '.join(names[:MOST])}{more}")
     line = "; ".join(said)
     return "".join(letter if letter.isprintable() else "?" for letter in line) or None
 

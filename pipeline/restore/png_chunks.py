@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from pipeline.errors import excerpt
+
 TEXT = {b"tEXt", b"zTXt", b"iTXt"}
 KEPT = {*TEXT, b"cHRM", b"cICP", b"gAMA", b"sRGB", b"tIME", b"sPLT"}
 OF_CHANNELS = {b"sBIT", b"bKGD"}  # true where the channels stay as they are
@@ -17,6 +19,8 @@ def chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     while place + 12 <= len(content):
         length, kind = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
         yield kind, b"" if kind == b"IDAT" else content[place + 8 : place + 8 + length]
+        if kind == b"IEND":
+            return
         place += length + 12
 
 
@@ -55,4 +59,4 @@ def names(chunks: tuple[tuple[bytes, bytes], ...], has_profile: bool) -> Iterato
     yield from (kind.decode() for kind in kinds if kind not in idle | TEXT)
     texts = dict.fromkeys(data.split(b"\0")[0].decode("latin-1") for kind, data in chunks if kind in TEXT)
     if texts:
-        yield f"text ({', '.join(texts)})"
+        yield f"text ({excerpt(', '.join(texts))[1:-1]})"

@@ -1,3 +1,5 @@
+import io
+import itertools
 import struct
 import warnings
 import zlib
@@ -502,6 +504,97 @@ def test_what_no_format_keeps_is_named(tmp_path):
         opened = picture.read(tmp_path / name)
         picture.write(opened, tmp_path / "out.png")
         assert picture.lost(opened, tmp_path / "out.png") == f"not kept: {lost}"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_of(*chunks: bytes, behind: bytes = b"") -> bytes:
+    """Chunks between the header and the pixels, and bytes behind the end."""
+    content = io.BytesIO()
+    drawn("RGB").save(content, "PNG")
+    header, rest = content.getvalue()[:33], content.getvalue()[33:]
+    return header + b"".join(chunks) + rest + behind
+
+
+@pytest.mark.parametrize(
+    ("damaged", "lost"),
+    [
+        (chunk(b"iCCP", b"name\0\0junk"), "damaged ICC profile"),
+        (chunk(b"iCCP", b"name\0\0" + zlib.compress(b"junk" * 40)), "damaged ICC profile"),
+        (chunk(b"eXIf", b"junkjunkjunk"), "damaged EXIF"),
+        (chunk(b"eXIf", b"II*\0\xff\xff\xff\0"), "damaged EXIF"),
+        (chunk(b"eXIf", b"II*\0\x08\0\0\0\x07\0" + bytes(20)), "damaged EXIF"),
+        (chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\0\0\0\0\0"), None),
+    ],
+)
+def test_damaged_metadata_of_a_png_is_named(damaged, lost, tmp_path):
+    (tmp_path / "a.png").write_bytes(png_of(damaged))
+    opened = picture.read(tmp_path / "a.png")
+    picture.write(opened, tmp_path / "b.png")
+    assert np.array_equal(colours(tmp_path / "b.png"), np.asarray(drawn("RGB")))
+    assert picture.lost(opened, tmp_path / "b.png") == (lost and f"not kept: {lost}")
+
+
+@pytest.mark.parametrize("behind", [b"a trailer", chunk(b"juNK", b"what is no chunk of it"), chunk(b"tEXt", b"a\0b")])
+def test_what_lies_behind_the_end_of_a_png_is_no_part_of_it(behind, tmp_path):
+    (tmp_path / "a.png").write_bytes(png_of(behind=behind))
+    opened = picture.read(tmp_path / "a.png")
+    assert picture.lost(opened, tmp_path / "b.png") is None
+    assert picture.lost(opened, tmp_path / "b.tif") is None
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        [chunk(b"tEXt", b"key %d\0text" % number) for number in range(2000)],
+        [chunk(b"tEXt", b"k" * 5000 + b"\0text")],
+        [chunk(b"zTXt", b"without end" * 500)],
+        [chunk(b"a%cAA" % (65 + number), b"x") for number in range(26)],
+        [chunk(bytes([97, *pair, 65]), b"x") for pair in itertools.product(range(65, 91), repeat=2)],
+    ],
+)
+def test_what_is_not_kept_is_named_in_a_line_that_can_be_read(many, tmp_path):
+    (tmp_path / "a.png").write_bytes(png_of(*many))
+    line = picture.lost(picture.read(tmp_path / "a.png"), tmp_path / "b.tif")
+    assert line.startswith("not kept: ")
+    assert len(line) < 400
+    assert ("more" in line or "..." in line) == (len(many) != 26)
+
+
+def avif_with(item: bytes) -> bytes:
+    """An AVIF with one more property: the boxes around it grow, and the pixels move."""
+    content = io.BytesIO()
+    drawn("RGB").save(content, "AVIF")
+    whole = bytearray(content.getvalue())
+    pixels = struct.pack(">I", whole.index(b"mdat") + 4)
+    place = whole.index(pixels)
+    whole[place : place + 4] = struct.pack(">I", whole.index(b"mdat") + 4 + len(item))
+    for box in (b"meta", b"iprp", b"ipco"):
+        start = whole.index(box) - 4
+        size = int.from_bytes(whole[start : start + 4])
+        whole[start : start + 4] = struct.pack(">I", size + len(item))
+    return bytes(whole[: start + size] + item + whole[start + size :])
+
+
+@pytest.mark.parametrize(
+    ("item", "lost"),
+    [
+        (struct.pack(">I4sII", 16, b"pasp", 2, 1), "not kept: shape of a pixel"),
+        (struct.pack(">I4sII", 16, b"pasp", 1, 1), None),
+        (
+            struct.pack(">I4s8I", 40, b"clap", 20, 1, 10, 1, 0, 1, 0, 1),
+            "not kept: clean aperture (the picture comes out uncut)",
+        ),
+    ],
+)
+def test_the_shape_and_the_cut_of_an_avif_are_said(item, lost, tmp_path):
+    drawn("RGB").save(tmp_path / "plain.avif")
+    (tmp_path / "a.avif").write_bytes(avif_with(item))
+    opened = picture.read(tmp_path / "a.avif")
+    assert np.array_equal(opened.pixels(), picture.read(tmp_path / "plain.avif").pixels())
+    assert picture.lost(opened, tmp_path / "b.png") == lost
 
 
 @pytest.mark.parametrize(("exif", "orientation"), [(b"", 6), (b"Exif\0\0damaged", 1)])
