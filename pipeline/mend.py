@@ -117,13 +117,15 @@ def receive(path: Path) -> None:
 
 
 def suffix(path: Path) -> str:
-    """The suffix of a picture's format, by its content; .png where that cannot be written.
+    """The suffix of a picture's format, by its content; .png where that cannot be written, or not with alpha.
 
     Raises:
         UserError: not a picture.
     """
     with opened(path.read_bytes(), path.name) as image:
         kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG, with a preview behind it
+        if kind == "BMP" and "A" in image.mode:
+            return ".png"
     written = (suffix for suffix in SUFFIXES if SUFFIXES[suffix] == kind and picture.is_written(Path(f"a{suffix}")))
     return next(written, ".png")
 
@@ -305,11 +307,13 @@ def path_of(text: str) -> Path:
 def colour(text: str) -> tuple[int, ...]:
     """A colour as Pillow knows them: '#ff00ff', 'magenta', 'rgb(255,0,255)'."""
     try:
-        return ImageColor.getrgb(text)
+        levels = ImageColor.getrgb(text)
+        bytes(levels)  # which Pillow does not check
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"invalid colour value {excerpt(text)}; expected one such as '#ff00ff' or magenta"
         ) from None
+    return levels
 
 
 def width(text: str) -> int:

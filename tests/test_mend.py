@@ -2,6 +2,7 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,17 @@ def test_without_an_option_what_shines_through_is_judged(name, judged, run):
     assert run(name, "--mask", mask, "-o", "out.png") == (0, "")
     assert np.array_equal(pixels("out.png"), pixels(f"{judged}.png"))
     assert not np.array_equal(pixels("opaque.png"), pixels("see-through.png"))
+
+
+def test_under_a_colour_nothing_is_looked_at_even_where_the_picture_seems_to_shine_through(run):
+    speckles = np.random.default_rng(0).integers(2, size=PHOTO.shape) * 255
+    speckles[30:100, 40:160] = 128 + (speckles[30:100, 40:160] - 128) // 4
+    Image.fromarray(speckles.astype(np.uint8)).save("thick.png")
+    assert run("thick.png", "--mask-color", "rgb(128,128,128)", "--save-mask", "used.png", "-o", "out.png")[0] == 0
+    assert run("thick.png", "--mask", "used.png", "--opaque", "-o", "opaque.png")[0] == 0
+    assert run("thick.png", "--mask", "used.png", "-o", "judged.png")[0] == 0
+    assert not np.array_equal(pixels("judged.png"), pixels("opaque.png"))
+    assert np.array_equal(pixels("out.png"), pixels("opaque.png"))
 
 
 def test_a_mask_can_be_proposed_for_review_alone(run, folder):
@@ -193,6 +205,10 @@ def test_a_mask_that_looks_wrong_is_warned_of(run):
         (["photo.png", "--upscal", "2", "-o", "out.png"], "unrecognized arguments: --upscal 2; see mend --help"),
         (["photo.png", "--remove", "1,2,3", "-o", "out.png"], "'1,2,3' is neither LEFT,TOP,RIGHT,BOTTOM nor X,Y nor"),
         (["photo.png", "--mask-color", "nocolour", "-o", "out.png"], "invalid colour value"),
+        *[
+            (["photo.png", "--mask-color", colour, "-o", "out.png"], f"invalid colour value '{colour}'")
+            for colour in ("rgb(999,0,999)", "rgb(0,256,0)", "")
+        ],
         (["photo.png", "--upscale", "2", "--save-mask", "out.png"], "--upscale has no mask"),
         (["photo.png", "--mask", "nothing.png", "-o", "out.png"], "photo.png: nothing.png: No such file"),
         (["/dev/null", "--mask", "mask.png", "-o", "out.png"], "/dev/null: a device, which may have no end"),
@@ -295,6 +311,26 @@ def test_a_picture_comes_from_stdin_and_goes_to_stdout_in_its_format(name, kind,
         assert np.abs(np.asarray(image).astype(int) - pixels(f"expected{Path(name).suffix}")).max() <= 4
     assert len(done.stderr.splitlines()) == (kind == "JPEG")
     assert b"/" not in done.stderr
+
+
+def bmp_with_alpha(pixels: np.ndarray) -> bytes:
+    """With a header of version 4, which Pillow reads and does not write."""
+    height, width, _ = pixels.shape
+    size = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, pixels.nbytes, 0, 0, 0, 0)
+    masks = struct.pack("<4I", 0xFF << 16, 0xFF << 8, 0xFF, 0xFF << 24) + bytes(52)
+    start = struct.pack("<2sIHHI", b"BM", 14 + 108 + pixels.nbytes, 0, 0, 14 + 108)
+    return start + size + masks + pixels[::-1, :, [2, 1, 0, 3]].tobytes()
+
+
+def test_a_bmp_with_alpha_goes_to_stdout_as_a_png(folder):
+    Path("cut.bmp").write_bytes(bmp_with_alpha(pixels("cut.png")))
+    Image.fromarray(PHOTO).save("photo.bmp")
+    for name, mode, kind in (("cut.bmp", "RGBA", "PNG"), ("photo.bmp", "RGB", "BMP")):
+        assert Image.open(name).mode == mode
+        command = [*PIPED, name, "--mask", "mask.png", "-o", "-"]
+        done = subprocess.run(command, capture_output=True, check=True, env=ALONE)
+        with Image.open(io.BytesIO(done.stdout)) as image:
+            assert (image.format, image.mode) == (kind, mode)
 
 
 @pytest.mark.parametrize(
