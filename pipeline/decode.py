@@ -41,6 +41,9 @@ AVIF = {b"avif", b"avis"}
 HDR = {16, 18}
 """Transfer characteristics PQ and HLG (ITU-T H.273, table 3): pixels look dull where they are taken for sRGB."""
 
+METADATA_IN_TEXT = {"XML:com.adobe.xmp", "Raw profile type exif"}
+"""Keys of a PNG's texts in which Pillow looks for EXIF's orientation."""
+
 UPRIGHT = {  # what makes a stored picture upright, by its EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -197,7 +200,9 @@ def opened(content: bytes, where: str) -> Iterator[Image.Image]:
                 raise UserError(f"{where}: several pictures in one file; give a file for each")
             if isinstance(image, TiffImagePlugin.TiffImageFile) and TiffImagePlugin.XMP in image.tag_v2:
                 image.info["xmp"] = tag_bytes(image, TiffImagePlugin.XMP)  # in which Pillow looks for bytes
+            _forget_texts(image, content)
             image.load()
+            _forget_texts(image, content)  # those behind the pixels
             depth = bits(image, content)
             if depth == 16 and _is_dim(image):
                 raise UserError(
@@ -380,6 +385,16 @@ def _is_dim(image: Image.Image) -> bool:
 def _white_is_zero(image: Image.Image) -> bool:
     tags = getattr(image, "tag_v2", {})
     return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == WHITE_IS_ZERO
+
+
+def _forget_texts(image: Image.Image, content: bytes) -> None:
+    """Forget a PNG's texts, which Pillow has among what it knows of the picture, under whatever name they have."""
+    if image.format != "PNG":
+        return
+    image.info["interlace"] = content[28]  # of IHDR
+    for name in [name for name, value in image.info.items() if isinstance(value, str)]:
+        if name not in METADATA_IN_TEXT and not (name == "transparency" and b"tRNS" in content):
+            del image.info[name]
 
 
 def _scale_transparency(image: Image.Image, depth: int) -> None:

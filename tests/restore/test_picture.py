@@ -537,6 +537,31 @@ def test_damaged_metadata_of_a_png_is_named(damaged, lost, tmp_path):
     assert picture.lost(opened, tmp_path / "b.png") == (lost and f"not kept: {lost}")
 
 
+NAMES_OF_PILLOW = ["transparency", "dpi", "xmp", "icc_profile", "aspect", "interlace", "resolution", "aux"]
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+@pytest.mark.parametrize("name", NAMES_OF_PILLOW)
+def test_a_text_is_no_more_than_text_whatever_its_key(name, is_last, tmp_path):
+    """Pillow has texts in one place with what it knows of a picture."""
+    text = chunk(b"tEXt", name.encode() + b"\0a b")
+    content = png_of() if is_last else png_of(text)
+    (tmp_path / "a.png").write_bytes(content[:-12] + text + content[-12:] if is_last else content)
+    opened = picture.read(tmp_path / "a.png")
+    assert np.array_equal(opened.pixels(), np.asarray(drawn("RGB")))
+    assert picture.lost(opened, tmp_path / "b.png") is None
+    assert picture.lost(opened, tmp_path / "b.tif") == f"not kept: text ({name})"
+    picture.write(opened, tmp_path / "b.png")
+    assert chunks(tmp_path / "b.png")[b"tEXt"] == name.encode() + b"\0a b"
+
+
+def test_a_text_does_not_take_the_place_of_what_a_png_is(tmp_path):
+    text = chunk(b"tEXt", b"transparency\0a b")
+    (tmp_path / "a.png").write_bytes(png_of(chunk(b"tRNS", bytes(6)), text))
+    with pytest.raises(UserError, match="a.png: unreadable picture"):  # it is not shown without its transparency
+        picture.read(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("behind", [b"a trailer", chunk(b"juNK", b"what is no chunk of it"), chunk(b"tEXt", b"a\0b")])
 def test_what_lies_behind_the_end_of_a_png_is_no_part_of_it(behind, tmp_path):
     (tmp_path / "a.png").write_bytes(png_of(behind=behind))
