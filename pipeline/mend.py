@@ -147,12 +147,19 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or options.mask_color or transparent
     see_through = False if blank else options.see_through
-    down, across = box = windows.seen(hole)
-    pixels = before.pixels((across.start, down.start, across.stop, down.stop))
-    restored = restorer.restore(pixels, hole[box], see_through)
-    after = before.with_restored(restored, hole[box], opaque=transparent, at=(across.start, down.start))
+    after = before.with_boxes(restored_apart(before, hole, restorer, see_through), opaque=transparent)
     picture.write(after, job.output)
     note(say, job.output, picture.altered(job.output), picture.lost(before, job.output))
+
+
+def restored_apart(
+    before: Picture, hole: np.ndarray, restorer: Restorer, see_through: bool | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
+    """Box by box of what a hole needs: its restored pixels, its hole, its left and top in px."""
+    for box in windows.apart(hole):
+        down, across = box
+        pixels = before.pixels((across.start, down.start, across.stop, down.stop))
+        yield restorer.restore(pixels, hole[box], see_through), hole[box], (across.start, down.start)
 
 
 def agree(before: Picture, hole: np.ndarray, job: Job) -> None:

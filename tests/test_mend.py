@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageOps
 from skimage import data
 
 from pipeline import command, mend
@@ -289,6 +289,27 @@ def test_a_rotated_picture_with_alpha_is_restored_in_windows_alone(run, monkeypa
     whole, part = pixels("whole.png").astype(int), pixels("windows.png")
     assert np.abs(whole - part).max() <= 1
     assert part[..., 3].min() == 255
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_holes_far_apart_are_all_restored_and_nothing_else_changes(orientation, run, monkeypatch):
+    strip, hole = np.tile(PHOTO[:64], (1, 10, 1)), np.zeros((64, 2000), np.uint8)
+    hole[20:30, 40:52] = hole[40:50, 1000:1010] = hole[5:30, 1970:1980] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = Image.fromarray(strip) if orientation == 1 else Image.fromarray(strip).transpose(Image.Transpose.ROTATE_90)
+    turned.save("strip.png", exif=exif)
+    Image.fromarray(hole).save("holes.png")
+    assert run("strip.png", "--mask", "holes.png", "-o", "whole.png") == (0, "")
+    monkeypatch.setattr(windows, "WHOLE", 0)
+    monkeypatch.setattr(windows, "CELL", 16)
+    assert len(windows.apart(hole > 0)) == 3
+    assert run("strip.png", "--mask", "holes.png", "-o", "apart.png") == (0, "")
+    upright = (np.asarray(ImageOps.exif_transpose(Image.open(name))) for name in ("whole.png", "apart.png"))
+    whole, apart = (image.astype(int) for image in upright)
+    assert np.abs(whole - apart).max() <= 1
+    assert np.array_equal(apart[hole == 0], strip[hole == 0])
+    assert (apart != strip).any(axis=-1)[hole > 0].mean() > 0.5
 
 
 PIPED = [sys.executable, "-m", "pipeline.mend", "--model", str(ROOT / "models/restore/generator.onnx")]

@@ -19,9 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline import files, lineage
-from pipeline.errors import excerpt
+from pipeline.errors import excerpt, shortened
 from pipeline.outs import WAIT
-from pipeline.yaml_file import shortened
 
 FORMAT = "mendline checkpoint 2"
 KEPT = 3

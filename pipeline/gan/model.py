@@ -14,10 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline import params
-from pipeline.errors import UserError, excerpt
+from pipeline.errors import UserError, excerpt, shortened
 from pipeline.gan.generator import Generator, make
 from pipeline.pixels import mask_to_tensor, to_tensor, to_uint8
-from pipeline.yaml_file import shortened
 
 OUT = Path("data/model")
 LONGEST = 300  # characters of what is wrong with a model

@@ -14,33 +14,36 @@ import numpy as np
 
 FINE = 3  # px: detail is what differs from the mean of such a square
 AROUND = 20  # px: so far beyond a region reaches what it is compared with
+REACH = 2 * AROUND  # px: so far beyond a region reaches what decides which pixels are compared with it
 NOISE = 1 / 255  # detail that rounding and JPEG make
 FAINT = 0.1  # of the detail around: a pixel with less is flat
 WEAKENED = 0.6  # of the detail around: by so much less may a region have where all of it is flat
 GONE = 0.9  # share of flat pixels; above, a region shows nothing of the picture
 
 
-def opaque(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """The regions of a hole through which nothing of the picture shines.
+def opaque(image: np.ndarray, region: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Whether nothing of the picture shines through a region; what is further than `REACH` px from it has no say.
 
     Args:
         image: float32 HW3 in [0, 1].
-        hole: bool HW, true where to restore. Its regions are what is connected, by corners too.
+        region: int32 HW, the regions of the hole by number from 1 on; 0 where the picture is known, and in regions that
+            are not judged. What is connected, by corners too, is one region.
+        hole: bool HW, true where to restore.
 
     Returns:
-        bool HW, true in all of such a region.
+        bool, by the number of the region; false for 0.
     """
-    count, region = cv2.connectedComponents(hole.astype(np.uint8))
-    beside = surroundings(hole, region)
+    beside = surroundings(region, hole)
+    near = region + beside
     detail = np.where(hole, differences(image, hole), differences(image, ~hole))
-    inside = np.sqrt(means(np.square(detail), region, count))
-    around = np.sqrt(means(np.square(detail), beside, count))
-    flat = means(detail < FAINT * around[region], region, count)
+    inside = np.sqrt(means(np.square(detail), region, near))
+    around = np.sqrt(means(np.square(detail), beside, near))
+    flat = means(detail < FAINT * around[near], region, near)
     own = inside > around * (1 - WEAKENED * flat) + NOISE
-    return (own | (flat > GONE))[region] & hole
+    return (own | (flat > GONE)) & (np.arange(len(own)) > 0)
 
 
-def surroundings(hole: np.ndarray, region: np.ndarray) -> np.ndarray:
+def surroundings(region: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """The region that each known pixel lies beside, the nearest; 0 where none is within `AROUND` px, and in holes."""
     known = (~hole).astype(np.uint8)
     distance, nearest = cv2.distanceTransformWithLabels(known, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)
@@ -61,7 +64,14 @@ def differences(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.abs(image - mean).max(axis=-1)
 
 
-def means(values: np.ndarray, region: np.ndarray, count: int) -> np.ndarray:
-    """The mean of each region, the picture's own counting as one pixel more; float64, of length `count`."""
-    total = np.bincount(region.ravel(), values.ravel(), count) + values.mean()
-    return total / (np.bincount(region.ravel(), minlength=count) + 1)
+def means(values: np.ndarray, region: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """The mean of each region, that of all that is near it counting as one pixel more; float64, by number."""
+    total, size = sums(values, near)
+    one = total / np.maximum(size, 1)
+    total, size = sums(values, region, len(one))
+    return (total + one) / (size + 1)
+
+
+def sums(values: np.ndarray, region: np.ndarray, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The sum over each region and its size in px, both by number."""
+    return np.bincount(region.ravel(), values.ravel(), count), np.bincount(region.ravel(), minlength=count)

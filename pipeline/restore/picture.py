@@ -1,5 +1,6 @@
 """A picture file: its pixels as they are stored, and all else that must come out as it went in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,27 +63,24 @@ class Picture:
             return None
         return np.asarray(self.upright(self.stored).getchannel("A")) == 0
 
-    def with_restored(
-        self, restored: np.ndarray, hole: np.ndarray, opaque: bool = False, at: tuple[int, int] = (0, 0)
-    ) -> "Picture":
+    def with_restored(self, restored: np.ndarray, hole: np.ndarray, opaque: bool = False) -> "Picture":
         """The same picture with other colours in the hole; every other pixel stays as it is stored, bit for bit.
 
         Args:
-            restored: as `pixels`, of all of the picture or of a box.
-            hole: bool HW, upright, of the same.
+            restored: as `pixels`.
+            hole: bool HW, upright.
             opaque: in the hole alpha becomes full, or else stays as it is.
-            at: the left and top of the box, in px, upright.
         """
+        return self.with_boxes([(restored, hole, (0, 0))], opaque)
+
+    def with_boxes(
+        self, boxes: Iterable[tuple[np.ndarray, np.ndarray, tuple[int, int]]], opaque: bool = False
+    ) -> "Picture":
+        """As `with_restored`, box by box of the picture: of each the pixels, the hole, and its left and top in px."""
         whole = self.upright(self.stored)
         changed = whole.copy() if whole is self.stored else whole
-        known = changed.crop((*at, at[0] + hole.shape[1], at[1] + hole.shape[0]))
-        colours, inside = _in_mode(restored, changed.mode), Image.fromarray(hole)
-        if "A" in changed.mode:
-            colours.putalpha(Image.new("L", colours.size, 255) if opaque else known.getchannel("A"))
-        if changed.mode == "I;16":  # which Pillow cannot paste through a mask
-            changed.paste(Image.fromarray(np.where(hole, np.asarray(colours), np.asarray(known))), at)
-        else:
-            changed.paste(colours, at, inside)
+        for restored, hole, at in boxes:
+            _paste(changed, restored, hole, opaque, at)
         return replace(self, stored=self._turned(changed))
 
     def enlarged(self, pixels: np.ndarray) -> "Picture":
@@ -94,6 +92,17 @@ class Picture:
 
     def _turned(self, image: Image.Image) -> Image.Image:
         return image.transpose(BACK[self.orientation]) if self.orientation in BACK else image
+
+
+def _paste(changed: Image.Image, restored: np.ndarray, hole: np.ndarray, opaque: bool, at: tuple[int, int]) -> None:
+    known = changed.crop((*at, at[0] + hole.shape[1], at[1] + hole.shape[0]))
+    colours, inside = _in_mode(restored, changed.mode), Image.fromarray(hole)
+    if "A" in changed.mode:
+        colours.putalpha(Image.new("L", colours.size, 255) if opaque else known.getchannel("A"))
+    if changed.mode == "I;16":  # which Pillow cannot paste through a mask
+        changed.paste(Image.fromarray(np.where(hole, np.asarray(colours), np.asarray(known))), at)
+    else:
+        changed.paste(colours, at, inside)
 
 
 def _in_mode(pixels: np.ndarray, mode: str) -> Image.Image:

@@ -27,8 +27,9 @@ def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_thr
     if hole.size <= WHOLE or hole.all():
         return restore_whole(image, hole, see_through)
     if see_through is None:  # a region may reach through many windows: it is judged once
-        box, covered = seen(hole), np.zeros_like(hole)
-        covered[box] = opaque(image[box], hole[box])
+        covered = np.zeros_like(hole)
+        for box in apart(hole):
+            covered[box] = opaque(image[box], hole[box])
     restored = image.copy()
     for boxes, window in windows(hole):
         if see_through is None:
@@ -40,12 +41,21 @@ def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_thr
     return restored
 
 
-def seen(hole: np.ndarray) -> Box:
-    """The box of a picture that is looked at: cut to it, the picture is restored as the whole of it is."""
-    if hole.size <= WHOLE or hole.all() or not hole.any():
-        return slice(0, hole.shape[0]), slice(0, hole.shape[1])
-    down, across = reduce(hull, (window for _, window in windows(hole)))
-    return slice(down.start // CELL * CELL, down.stop), slice(across.start // CELL * CELL, across.stop)
+def apart(hole: np.ndarray) -> list[Box]:
+    """Boxes that cover the hole and do not overlap: cut to each, the picture is restored as the whole of it is.
+
+    No connected region of the hole reaches through two, as windows of the same region overlap.
+    """
+    if hole.size <= WHOLE or hole.all():
+        return [(slice(0, hole.shape[0]), slice(0, hole.shape[1]))]
+    found: list[Box] = []
+    for _, window in windows(hole):
+        box = from_cell(window)
+        while near := [other for other in found if overlap(box, other)]:
+            found = [other for other in found if other not in near]
+            box = reduce(hull, near, box)
+        found.append(box)
+    return found
 
 
 def windows(hole: np.ndarray) -> list[Window]:
@@ -115,6 +125,17 @@ def hull(first: Box, second: Box) -> Box:
     """The least box around two."""
     down, across = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
     return down, across
+
+
+def from_cell(box: Box) -> Box:
+    """A box that begins where a cell does, so that in it the cells are those of the whole picture."""
+    down, across = (slice(side.start // CELL * CELL, side.stop) for side in box)
+    return down, across
+
+
+def overlap(first: Box, second: Box) -> bool:
+    """Whether two boxes have a pixel in common."""
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 
 
 def area(box: Box) -> int:

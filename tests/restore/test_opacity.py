@@ -6,7 +6,7 @@ from skimage import data
 from benchmarks import damages
 from pipeline.corruptions import draw
 from pipeline.params import load
-from pipeline.restore import networks, scales
+from pipeline.restore import networks, opacity, scales
 from tests.clone import ROOT
 
 MODEL = ROOT / "models/restore"
@@ -73,6 +73,42 @@ def test_a_stain_and_lettering_in_one_picture_are_each_judged(kind, side):
     assert not opaque[~(stain | letters)].any()
     assert opaque[letters].mean() > 0.95
     assert opaque[stain].mean() < 0.1
+
+
+@pytest.mark.parametrize("kind", ["stain", "dust", "lettering", "tears"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_how_a_region_is_judged_follows_from_what_is_near_it_alone(kind, seed):
+    part = photo("astronaut")[:256, :256]
+    damaged, hole = damage(kind, part, 2, seed)
+    hole[[0, 1, -2, -1]] = hole[:, [0, 1, -2, -1]] = False  # a region that reaches the edge sees more beyond it
+    margin = opacity.REACH
+    image = np.pad(damaged, [(margin, margin), (margin, margin), (0, 0)], mode="symmetric")
+    hole = np.pad(hole, margin)
+    alone = scales.opaque(image, hole)
+    rng = np.random.default_rng(seed)
+    large, holes = rng.integers(256, size=(3000, 3000, 3), dtype=np.uint8), np.zeros((3000, 3000), bool)
+    at = slice(700, 700 + len(hole)), slice(1300, 1300 + len(hole))
+    large[at], holes[at] = image, hole
+    holes[2500:2520, 20:40] = holes[30:900, 2900:2910] = holes[100:110, 100:2800] = True
+    assert np.array_equal(scales.opaque(large, holes)[at], alone)
+
+
+def test_a_large_region_is_judged_as_if_it_were_alone():
+    target = np.tile(photo("astronaut"), (6, 6, 1))
+    stain, far = np.zeros(target.shape[:2], np.uint8), np.zeros(target.shape[:2], bool)
+    cv2.circle(stain, (800, 700), 450, 1, -1)
+    stain, far[20:40, 20:40] = stain.astype(bool), True
+    image = np.where(stain[..., None], target // 2 + np.uint8(60), target)
+    assert not scales.opaque(image, stain).any()
+    assert not scales.opaque(image, stain | far)[stain].any()
+    assert scales.opaque(np.where(stain[..., None], np.uint8(60), target), stain | far)[stain].all()
+
+
+@pytest.mark.parametrize("size", [(1, 3_000_000), (2_000_000, 2)])
+def test_a_region_of_any_shape_is_judged(size):
+    image, hole = np.zeros((*size, 3), np.uint8), np.ones(size, bool)
+    hole[:1, :1] = False
+    assert scales.opaque(image, hole).sum() in (0, hole.sum())
 
 
 def test_each_region_is_restored_as_it_was_judged():

@@ -51,9 +51,8 @@ def test_in_windows_a_picture_is_restored_as_the_whole_of_it(name, see_through, 
     restored = windows.restore(restore, PHOTO, hole, see_through)
     assert np.abs(restored.astype(int) - expected).max() <= 1
     assert np.array_equal(restored[~hole], PHOTO[~hole])
-    box = windows.seen(hole)
-    assert np.abs(windows.restore(restore, PHOTO[box], hole[box], see_through).astype(int) - expected[box]).max() <= 1
-    assert not np.delete(np.delete(hole, np.r_[box[0]], 0), np.r_[box[1]], 1).any()
+    for box in windows.apart(hole):
+        assert np.array_equal(restored[box], windows.restore(restore, PHOTO[box], hole[box], see_through))
 
 
 def test_a_region_that_reaches_through_windows_is_judged_once(monkeypatch):
@@ -66,23 +65,75 @@ def test_a_region_that_reaches_through_windows_is_judged_once(monkeypatch):
     monkeypatch.setattr(windows, "WHOLE", 0)
     monkeypatch.setattr(windows, "MOST", 2**19)
     monkeypatch.setattr(windows, "CELL", 256)
-    box = windows.seen(hole)
+    (box,) = windows.apart(hole)
     restored = windows.restore(restore, image, hole, None)
     assert np.abs(restored.astype(int) - expected).max() <= 1
     assert np.array_equal(restored[box], windows.restore(restore, image[box], hole[box], None))
 
 
-def test_what_is_far_from_a_hole_is_not_looked_at(monkeypatch):
-    monkeypatch.setattr(windows, "WHOLE", 0)
-    seen = []
+def far_apart(size: int) -> np.ndarray:
+    """Two small holes in opposite corners."""
+    hole = np.zeros((size, size), bool)
+    hole[200:220, 200:220] = hole[-220:-200, -220:-200] = True
+    return hole
+
+
+@pytest.mark.parametrize("see_through", [True, None])
+def test_what_is_far_from_a_hole_is_not_looked_at(see_through):
+    image, hole, seen = np.zeros((4200, 4200, 3), np.uint8), far_apart(4200), []
 
     def record(image, hole, see_through):
         seen.append(image.shape[:2])
         return image
 
-    windows.restore(record, PHOTO, drawn((cv2.circle, (100, 100), 3), (cv2.circle, (1300, 900), 3)), True)
+    windows.restore(record, image, hole, see_through)
     assert len(seen) == 2
-    assert max(height * width for height, width in seen) < PHOTO[..., 0].size / 5
+    assert max(height * width for height, width in seen) < 1000**2
+
+
+@pytest.mark.parametrize("size", [4200, 13_000])
+def test_boxes_follow_the_holes_and_not_their_distance(size):
+    boxes = windows.apart(far_apart(size))
+    assert sum(map(windows.area, boxes)) < 2 * (windows.CELL + 1000) ** 2
+
+
+def test_a_hole_far_away_changes_nothing(monkeypatch):
+    monkeypatch.setattr(windows, "WHOLE", 0)
+    near, far = HOLES["at corners"].copy(), HOLES["at corners"].copy()
+    near[500:] = far[:500] = False
+    for see_through in (True, False, None):
+        alone = windows.restore(restore, PHOTO, near, see_through)
+        assert np.array_equal(windows.restore(restore, PHOTO, near | far, see_through)[near], alone[near])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 999), st.floats(0.001, 0.1))
+def test_boxes_apart_hold_whole_regions_and_the_windows_of_the_picture(height, width, seed, share):
+    rng = np.random.default_rng(seed)
+    hole = cv2.resize(rng.random((29, 29)), (width, height), interpolation=cv2.INTER_NEAREST) < share
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "WHOLE", 0)
+        patch.setattr(windows, "CELL", 128)
+        boxes = windows.apart(hole)
+        in_boxes = [
+            (windows.hull(window, window), (down.start, across.start))
+            for down, across in boxes
+            for _, window in windows.windows(hole[down, across])
+        ]
+        moved = [
+            tuple(slice(side.start + by, side.stop + by) for side, by in zip(window, at, strict=True))
+            for window, at in in_boxes
+        ]
+        if not hole.all():
+            assert all(window in moved for _, window in windows.windows(hole))
+    times = np.zeros(hole.shape, np.uint8)
+    _, region = cv2.connectedComponents(hole.astype(np.uint8))
+    regions = [set(np.unique(region[box])) - {0} for box in boxes]
+    for box in boxes:
+        times[box] += 1
+    assert times.max() <= 1
+    assert times[hole].all()
+    assert sum(map(len, regions)) == len(set().union(*regions))
 
 
 @settings(max_examples=50, deadline=None)
@@ -101,11 +152,13 @@ def test_windows_cover_every_hole_with_its_margin(height, width, seed, share):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [13_000])
-def test_a_huge_picture_with_a_small_hole_takes_little_more_memory_than_it_has(size, tmp_path):
+@pytest.mark.parametrize("corners", [[6500], [0, 12_900]], ids=["one", "two in opposite corners"])
+def test_a_huge_picture_with_small_holes_takes_little_more_memory_than_it_has(corners, tmp_path):
+    size = 13_000
     picture = np.tile(data.coffee()[:250, :250], (size // 250, size // 250, 1))
     hole = np.zeros((size, size), np.uint8)
-    hole[size // 2 :, size // 2 :][:100, :100] = 255
+    for corner in corners:
+        hole[corner:, corner:][:100, :100] = 255
     Image.fromarray(picture).save(tmp_path / "photo.png", compress_level=1)
     Image.fromarray(hole).save(tmp_path / "mask.png", compress_level=1)
     command = [sys.executable, "-m", "pipeline.mend", "photo.png", "--mask", "mask.png", "-o", "out.bmp"]
