@@ -147,7 +147,7 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or options.mask_color or transparent
     see_through = False if blank else options.see_through
-    after = before.with_boxes(restored_apart(before, hole, restorer, see_through), opaque=transparent)
+    after = before.with_boxes(list(restored_apart(before, hole, restorer, see_through)), opaque=transparent)
     picture.write(after, job.output)
     note(say, job.output, picture.altered(job.output), picture.lost(before, job.output))
 

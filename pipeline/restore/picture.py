@@ -1,6 +1,5 @@
 """A picture file: its pixels as they are stored, and all else that must come out as it went in."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,7 @@ class Picture:
         return self.with_boxes([(restored, hole, (0, 0))], opaque)
 
     def with_boxes(
-        self, boxes: Iterable[tuple[np.ndarray, np.ndarray, tuple[int, int]]], opaque: bool = False
+        self, boxes: list[tuple[np.ndarray, np.ndarray, tuple[int, int]]], opaque: bool = False
     ) -> "Picture":
         """As `with_restored`, box by box of the picture: of each the pixels, the hole, and its left and top in px."""
         whole = self.upright(self.stored)

@@ -114,15 +114,12 @@ def test_boxes_apart_hold_whole_regions_and_the_windows_of_the_picture(height, w
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "WHOLE", 0)
         patch.setattr(windows, "CELL", 128)
+        patch.setattr(windows, "MOST", 0)
         boxes = windows.apart(hole)
-        in_boxes = [
-            (windows.hull(window, window), (down.start, across.start))
-            for down, across in boxes
-            for _, window in windows.windows(hole[down, across])
-        ]
         moved = [
-            tuple(slice(side.start + by, side.stop + by) for side, by in zip(window, at, strict=True))
-            for window, at in in_boxes
+            tuple(slice(side.start + by.start, side.stop + by.start) for side, by in zip(window, box, strict=True))
+            for box in boxes
+            for _, window in windows.windows(hole[box])
         ]
         if not hole.all():
             assert all(window in moved for _, window in windows.windows(hole))
