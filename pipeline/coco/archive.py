@@ -16,6 +16,7 @@ from pipeline.coco.fetch import Wanted, fetch
 from pipeline.coco.instances import Entry, Passed
 from pipeline.coco.patience import Unavailable
 from pipeline.coco.pool import Pool, Spoilt
+from pipeline.coco.remote_zip import Refused
 from pipeline.coco.transfer import Host
 from pipeline.errors import UserError, excerpt, told_of_file
 from pipeline.parallel import in_threads, workers
@@ -68,11 +69,11 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 def _fetch(hosts: list[Host], wanted: list[Wanted]) -> None:
-    """Fetch from the first host that can."""
+    """Fetch from the first host that can; nothing is taken of an archive that is refused."""
     for host in hosts[:-1]:
         try:
             return fetch(host, wanted)
-        except Unavailable as error:
+        except (Unavailable, Refused) as error:
             print(f"warning: {error}; going on with the next host", flush=True)
     fetch(hosts[-1], wanted)
 

@@ -2,13 +2,14 @@ import json
 import re
 import shutil
 import time
+import zipfile
 from threading import Thread
 
 import pytest
 
 from pipeline.coco import archive, patience
 from pipeline.errors import UserError
-from tests.coco.host import ANNOTATIONS, Host, dataset, jpeg, needed
+from tests.coco.host import ANNOTATIONS, Host, dataset, jpeg, needed, zipped
 from tests.conftest import TRAIN, VAL
 
 PHOTOS = {split: [jpeg(image) for image in data["images"]] for split, data in (("train2017", TRAIN), ("val2017", VAL))}
@@ -68,6 +69,19 @@ def test_the_next_host_serves_where_one_fails(read, coco_host, capsys):
     }
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
     assert [absent in warning for warning in warnings] == [True, True]  # for the annotations, and for the photos
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_the_next_host_serves_where_the_archive_of_one_is_refused(read, coco_host, capsys, ranges):
+    with Host() as hostile:
+        name = "annotations/annotations_trainval2017.zip"
+        hostile.files, hostile.ranges = {f"/{name}": zipped({"../evil": b"evil"}, zipfile.ZIP_STORED)}, ranges
+        with pytest.raises(UserError, match="its member '../evil' does not stay inside its folder"):
+            read("alone", base_url=hostile.url, split="val2017")
+        made = read("first", base_url=[hostile.url, coco_host.url], split="val2017")
+        hostile.shutdown()
+    assert made["val2017"] == (VAL, PHOTOS["val2017"])
+    assert "does not stay inside its folder; going on with the next host" in capsys.readouterr().out
 
 
 class _Everything(dict):
