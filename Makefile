@@ -18,7 +18,7 @@ help:  ## list the targets
 
 repro: .venv/ready  ## create the environment and run the pipeline to the end
 	dvc repro
-	python -m pipeline.sync
+	python -m pipeline.commands.sync
 
 test: .venv/ready  ## run the tests
 	pytest
@@ -29,18 +29,18 @@ lint: .venv/ready  ## check style and types
 	mypy
 
 sync-mlflow: .venv/ready  ## bring MLflow up to date with what DVC has, without running a stage
-	python -m pipeline.sync
+	python -m pipeline.commands.sync
 
 compare: .venv/ready  ## print the experiments side by side, as DVC and MLflow have them
-	@python -m pipeline.compare
+	@python -m pipeline.commands.compare
 
 ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
-	@-python -m pipeline.sync
+	@-python -m pipeline.commands.sync
 	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 app: .venv/ready  ## open the page on which pictures are restored, http://127.0.0.1:7860
-	python -m pipeline.app
+	python -m pipeline.commands.app.page
 
 lock: .venv/ready  ## pin the newest packages that pyproject.toml allows
 	uv pip compile --universal --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app --group dev --output-file requirements.lock pyproject.toml

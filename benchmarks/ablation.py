@@ -6,12 +6,12 @@ An experiment for each row of `TRIALS`, run one after the other by DVC on the pa
 steps. Interrupted, it goes on where it was. The scores are of the test pairs: they tell, they do not choose.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command.parser("ablation", __doc__, "benchmarks")
+    parser = command_line.parser("ablation", __doc__, "benchmarks")
     parser.add_argument("steps", type=int, help="of each training")
-    options = command.read(parser)
+    options = command_line.read(parser)
 
 import os
 import platform
@@ -20,8 +20,8 @@ import subprocess
 import dvc.api
 import pandas as pd
 
-from pipeline.errors import UserError, excerpt, one_line_errors
 from pipeline.params import HoleCorruption
+from pipeline.runtime.errors import UserError, excerpt, one_line_errors
 
 TRIALS = {
     "design": [],

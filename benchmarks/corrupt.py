@@ -6,27 +6,29 @@ Reads `data/coco` and `params.yaml` as the stage does and writes nothing. Each n
 first finished photo on, so that the start of the processes, which a long run does not feel, is left out.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read(command.parser("corrupt", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("corrupt", __doc__, "benchmarks"))
 
 import os
 import platform
 import time
 from functools import partial
 
-from pipeline import corrupt, parallel, photos
+from pipeline import corrupt
 from pipeline.corruptions import draw
-from pipeline.errors import one_line_errors
+from pipeline.datasets import photos
+from pipeline.datasets.splits import assign_splits
 from pipeline.params import load
-from pipeline.parts import split
+from pipeline.runtime import parallel
+from pipeline.runtime.errors import one_line_errors
 
 
 def main() -> None:
     """Print a line for each number of workers."""
-    params = draw.capped(load().corrupt)
-    parts = split(photos.index(corrupt.PHOTOS), params.val, params.test)
+    params = draw.cap_object_area(load().corrupt)
+    parts = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
     candidates = corrupt.fitting_silhouettes(parts, params)
     jobs = [job for part in parts for job in corrupt.plan(part, parts[part], candidates[part], params)]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {params.image_size} px")

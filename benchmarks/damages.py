@@ -4,10 +4,10 @@ Each takes a picture (uint8 RGB HW3) and a draw, and gives the damaged picture a
 are for `python -m benchmarks.repair`; there is nothing to run here.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read(command.parser("damages", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("damages", __doc__, "benchmarks"))
 
 import string
 

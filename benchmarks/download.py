@@ -9,13 +9,13 @@ torchvision's `CocoDetection` needs on disk. Of the stage two times are shown: u
 its MLflow run is logged too, which takes the same few seconds whatever the download.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command.parser("download", __doc__, "benchmarks")
+    parser = command_line.parser("download", __doc__, "benchmarks")
     parser.add_argument("url", help="of the host")
     parser.add_argument("category", nargs="?", default="person", help="of the second contest (default: %(default)s)")
-    options = command.read(parser)
+    options = command_line.read(parser)
 
 import os
 import platform
@@ -30,7 +30,7 @@ import requests
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from pipeline.errors import one_line_errors
+from pipeline.runtime.errors import one_line_errors
 
 ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 

@@ -8,12 +8,12 @@ the masks are the same, the photos and measures are not.
 
 from pathlib import Path
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command.parser("lama_masks", __doc__, "benchmarks")
+    parser = command_line.parser("lama_masks", __doc__, "benchmarks")
     parser.add_argument("model", type=Path, help="a model folder")
-    options = command.read(parser)
+    options = command_line.read(parser)
 
 import tempfile
 from collections.abc import Iterator
@@ -22,14 +22,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline import crops, pairs, photos
-from pipeline.errors import one_line_errors
-from pipeline.gan import device, model
-from pipeline.pairs import Pair, Pairs
+from pipeline.datasets import pairs, photos
+from pipeline.datasets.pairs import Pair, Pairs
+from pipeline.datasets.splits import assign_splits
+from pipeline.evaluation import comparison
+from pipeline.images import crops
+from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.networks import device, weights
 from pipeline.params import load
-from pipeline.parts import split
-from pipeline.quality import report
-from pipeline.quality.metrics import PROTOCOL
+from pipeline.runtime.errors import one_line_errors
 
 PHOTOS = Path("data/coco")
 SIDE = 256
@@ -62,24 +63,24 @@ SETTINGS = {
 
 def main(folder: Path) -> None:
     """Print PSNR and SSIM of every method by setting."""
-    generator = model.load(folder, device.pick())
+    generator = weights.load(folder, device.resolve_device())
 
     def gan(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return model.restore(generator, image[None], mask[None])[0]
+        return weights.restore(generator, image[None], mask[None])[0]
 
     with tempfile.TemporaryDirectory() as temporary:
         pairs.write(Path(temporary), "test", made())
-        table = report.Contest(Pairs(Path(temporary), "test"), gan, load().evaluate.radius).scores()
-    means = report.by_corruption(table)
+        table = comparison.Comparison(Pairs(Path(temporary), "test"), gan, load().evaluate.radius).scores()
+    means = comparison.by_corruption(table)
     print(f"{means.pairs.max()} photos at {SIDE} px, {folder}; {PROTOCOL}")
-    for metric in report.METRICS:
-        print(f"\n{metric}\n{report.side_by_side(means, metric).loc[list(SETTINGS)].to_markdown(floatfmt='.4f')}")
+    for metric in comparison.METRICS:
+        print(f"\n{metric}\n{comparison.side_by_side(means, metric).loc[list(SETTINGS)].to_markdown(floatfmt='.4f')}")
 
 
 def made() -> Iterator[Pair]:
     """Each test photo with a mask of each setting."""
     params = load().corrupt
-    for photo in split(photos.index(PHOTOS), params.val, params.test)["test"]:
+    for photo in assign_splits(photos.index(PHOTOS), params.val, params.test)["test"]:
         picture = photos.read(PHOTOS, photo)
         for number, (name, setting) in enumerate(SETTINGS.items()):
             rng = np.random.default_rng([params.seed, photo.image_id, number])

@@ -7,12 +7,12 @@ restoration alone, the model being loaded. The picture is a photograph of scikit
 strokes and stains on it.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command.parser("mend", __doc__, "benchmarks")
+    parser = command_line.parser("mend", __doc__, "benchmarks")
     parser.add_argument("--only", nargs=2, metavar=("METHOD", "MEGAPIXELS"), help="print seconds and MiB of this alone")
-    options = command.read(parser)
+    options = command_line.read(parser)
 
 import os
 import platform
@@ -28,9 +28,9 @@ import pandas as pd
 from skimage import data
 
 from pipeline.corruptions import draw
-from pipeline.errors import UserError, excerpt, one_line_errors
+from pipeline.inference.restorer import MODELS, Restorer
 from pipeline.params import load
-from pipeline.restore.restorer import MODELS, Restorer
+from pipeline.runtime.errors import UserError, excerpt, one_line_errors
 
 MEGAPIXELS = [0.25, 2, 12, 24]
 RADIUS = 3

@@ -9,13 +9,13 @@ torchvision) and networks that these load from the internet; without them the co
 
 from pathlib import Path
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command.parser("perceptual", __doc__, "benchmarks")
+    parser = command_line.parser("perceptual", __doc__, "benchmarks")
     parser.add_argument("models", type=Path, nargs="+", help="model folders")
     parser.add_argument("--figure", type=Path, help="the PNG file to write it to")
-    options = command.read(parser)
+    options = command_line.read(parser)
 
 import sys
 
@@ -24,12 +24,12 @@ import pandas as pd
 import torch
 
 from benchmarks.showcase import FREE, credits_of
-from pipeline import sheet
-from pipeline.errors import one_line_errors
-from pipeline.gan import device, model
-from pipeline.pairs import Pairs
-from pipeline.quality.metrics import scores
-from pipeline.quality.report import METRICS
+from pipeline.datasets.pairs import Pairs
+from pipeline.evaluation.comparison import METRICS
+from pipeline.images import grid
+from pipeline.metrics.image_quality import scores
+from pipeline.networks import device, weights
+from pipeline.runtime.errors import one_line_errors
 
 BATCH = 16
 SHOWN, SIDE = 8, 64  # holes in the figure, and px of each
@@ -42,9 +42,12 @@ def main(folders: list[Path], figure: Path | None) -> None:
     targets, images, masks = (np.stack(column) for column in zip(*map(pairs.pictures, rows), strict=True))
     lines, columns = [], [images]
     for folder in folders:
-        generator = model.load(folder, device.pick())
+        generator = weights.load(folder, device.resolve_device())
         restored = np.concatenate(
-            [model.restore(generator, images[i : i + BATCH], masks[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
+            [
+                weights.restore(generator, images[i : i + BATCH], masks[i : i + BATCH])
+                for i in range(0, len(rows), BATCH)
+            ]
         )
         columns.append(restored)
         values = scores(restored, targets, masks)
@@ -56,10 +59,10 @@ def main(folders: list[Path], figure: Path | None) -> None:
         license_ = pd.read_csv("data/coco/manifest.csv").set_index("image_id").license
         image_ids = pairs.column("image_id")
         free = [i for i, row in enumerate(rows) if license_[image_ids[row]] in FREE and masks[i].mean() > 0.1]
-        chosen = sheet.spread(free, SHOWN)
+        chosen = grid.evenly_spaced(free, SHOWN)
         titles = ["corrupted", *(folder.name for folder in folders), "original"]
         shown = [[enlarged(c[i], masks[i]) for c in (*columns, targets)] for i in chosen]
-        sheet.grid(shown, titles).save(figure)
+        grid.image_grid(shown, titles).save(figure)
         credits_ = credits_of([image_ids[rows[i]] for i in chosen], figure.name)
         figure.with_name(f"{figure.stem}-credits.md").write_text(credits_)
 

@@ -7,10 +7,10 @@ picture. The point is the innermost of its silhouette. The mask of the guess is 
 gives; both have a rim. What GrabCut's reach and seed are was chosen on photos of train2017.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read(command.parser("remove", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("remove", __doc__, "benchmarks"))
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from pycocotools import mask as coco_mask
 
-from pipeline import photos
-from pipeline.errors import UserError, one_line_errors
-from pipeline.restore import objects
-from pipeline.silhouettes import read
+from pipeline.datasets import photos
+from pipeline.datasets.silhouettes import read
+from pipeline.inference import select_object
+from pipeline.runtime.errors import UserError, one_line_errors
 
 PHOTOS = Path("data/coco")
 LEAST, MOST = 0.02, 0.3  # of the picture: an object's area
@@ -34,8 +34,8 @@ def main() -> None:
     """Print the number of photos, and IoU by method."""
     lines = []
     for image, silhouette in cases():
-        truth, point = objects.with_rim(silhouette), innermost(silhouette)
-        guesses = {"a disc": disc(truth.shape, point), "GrabCut": objects.at_point(image, point)}
+        truth, point = select_object.with_rim(silhouette), innermost(silhouette)
+        guesses = {"a disc": disc(truth.shape, point), "GrabCut": select_object.at_point(image, point)}
         lines += [{"method": name, "iou": iou(guess, truth)} for name, guess in guesses.items()]
     if not lines:
         raise UserError(f"{PHOTOS}: no annotated objects of {LEAST:.0%} to {MOST:.0%} of a picture; download MS-COCO")

@@ -7,10 +7,10 @@ After a run on photographs: of its test photos, those of at least `LEAST` px, as
 the first `WIDENED` of them with their shorter side `SMALL` px.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read(command.parser("repair", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("repair", __doc__, "benchmarks"))
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,16 +20,16 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import damages
-from pipeline import photos
 from pipeline.corruptions import draw, occlusion
-from pipeline.errors import one_line_errors
+from pipeline.datasets import photos
+from pipeline.datasets.splits import assign_splits
+from pipeline.evaluation.baselines import telea
+from pipeline.inference import backends, pyramid, scratches
+from pipeline.inference.restorer import MODELS
+from pipeline.metrics.image_quality import scores
 from pipeline.params import Corrupt, load
-from pipeline.parts import split
-from pipeline.quality.baselines import telea
-from pipeline.quality.metrics import scores
-from pipeline.restore import networks, scales, scratches
-from pipeline.restore.fill import fill
-from pipeline.restore.restorer import MODELS
+from pipeline.priors.numpy_fill import fill
+from pipeline.runtime.errors import one_line_errors
 
 PHOTOS = Path("data/coco")
 LEAST = 400  # px: of a photo's shorter side
@@ -46,28 +46,28 @@ Damage = Callable[[np.ndarray, np.random.Generator, Corrupt], tuple[np.ndarray, 
 def main() -> None:
     """Print the hole's PSNR by damage and method, how much of the scratches is found, and the PSNR in wider holes."""
     params = load().corrupt
-    network, prior = networks.load(MODELS / "restore")
-    test = split(photos.index(PHOTOS), params.val, params.test)["test"]
+    network, prior = backends.load(MODELS / "restore")
+    test = assign_splits(photos.index(PHOTOS), params.val, params.test)["test"]
     large = {photo.image_id: photos.read(PHOTOS, photo) for photo in test}
     large = {image_id: target for image_id, target in large.items() if min(target.shape[:2]) >= LEAST}
     large_pictures(network, prior, large, params)
     wider_masks(network, prior, dict(list(large.items())[:WIDENED]), params)
 
 
-def large_pictures(network: scales.Network, prior: str, targets: dict[int, np.ndarray], params: Corrupt) -> None:
+def large_pictures(network: pyramid.Network, prior: str, targets: dict[int, np.ndarray], params: Corrupt) -> None:
     """Print what several scales gain, and what the search for scratches finds."""
     lines, found = [], []
     for image_id, target in targets.items():
         for number, kind in enumerate(KINDS):
             rng = np.random.default_rng([params.seed, image_id, number])
             image, hole = draw.damage(kind, target, rng, params, None)
-            filled = fill(prior, scales.as_float(image), hole)
+            filled = fill(prior, pyramid.as_float(image), hole)
             methods = {
                 "Telea": telea(image, hole, 3),
-                "one scale": scales.in_tiles(network, image, hole, lambda around, filled=filled: filled[around]),
-                "several scales": scales.restore(network, prior, image, hole, see_through=True),
-                "several scales, opaque": scales.restore(network, prior, image, hole, see_through=False),
-                "several scales, automatic": scales.restore(network, prior, image, hole),
+                "one scale": pyramid.in_tiles(network, image, hole, lambda around, filled=filled: filled[around]),
+                "several scales": pyramid.restore(network, prior, image, hole, see_through=True),
+                "several scales, opaque": pyramid.restore(network, prior, image, hole, see_through=False),
+                "several scales, automatic": pyramid.restore(network, prior, image, hole),
             }
             lines.append({"damage": kind} | psnr_of(methods, target, hole))
             if kind == "scratch":
@@ -79,7 +79,7 @@ def large_pictures(network: scales.Network, prior: str, targets: dict[int, np.nd
     print(f"scratches: {recall:.1%} of their pixels are proposed, and {wrong:.1%} of all others")
 
 
-def wider_masks(network: scales.Network, prior: str, targets: dict[int, np.ndarray], params: Corrupt) -> None:
+def wider_masks(network: pyramid.Network, prior: str, targets: dict[int, np.ndarray], params: Corrupt) -> None:
     """Print what is gained by looking through, by not, and by judging, as masks grow wider than the damage."""
     lines = []
     for image_id, photo in targets.items():
@@ -92,9 +92,9 @@ def wider_masks(network: scales.Network, prior: str, targets: dict[int, np.ndarr
                 disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * wider + 1,) * 2)
                 hole = cv2.dilate(damage.astype(np.uint8), disc) > 0
                 methods = {
-                    "see-through": scales.restore(network, prior, image, hole, see_through=True),
-                    "opaque": scales.restore(network, prior, image, hole, see_through=False),
-                    "automatic": scales.restore(network, prior, image, hole),
+                    "see-through": pyramid.restore(network, prior, image, hole, see_through=True),
+                    "opaque": pyramid.restore(network, prior, image, hole, see_through=False),
+                    "automatic": pyramid.restore(network, prior, image, hole),
                     "Telea": telea(image, hole, 3),
                 }
                 lines.append({"damage": kind, "wider": wider} | psnr_of(methods, target, hole))

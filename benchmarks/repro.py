@@ -5,10 +5,10 @@
 Works in a scratch clone of the last commit, with the parameters that are committed.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read(command.parser("repro", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("repro", __doc__, "benchmarks"))
 
 import os
 import platform
@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-from pipeline.errors import one_line_errors
+from pipeline.runtime.errors import one_line_errors
 
 STAGES = ("download", "corrupt", "train", "evaluate")
 

@@ -8,24 +8,24 @@ no known copyright, US government), and writes `coco-grid.png` and `coco-credits
 
 from pathlib import Path
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command.parser("showcase", __doc__, "benchmarks")
+    parser = command_line.parser("showcase", __doc__, "benchmarks")
     parser.add_argument("folder", type=Path, help="where the two files go")
     parser.add_argument("name", help="what their names begin with")
-    options = command.read(parser)
+    options = command_line.read(parser)
 
 import json
 from collections.abc import Iterable
 
 import pandas as pd
 
-from pipeline.errors import one_line_errors
 from pipeline.evaluate import contest
+from pipeline.evaluation import figures
+from pipeline.images.grid import evenly_spaced
 from pipeline.params import load
-from pipeline.quality import figures
-from pipeline.sheet import spread
+from pipeline.runtime.errors import one_line_errors
 
 ROWS = 12
 ANNOTATIONS = sorted(Path("data/coco/annotations").glob("*.json"))
@@ -43,7 +43,7 @@ def main(folder: Path, name: str) -> None:
     gan = scores[scores.method == "gan"].reset_index(drop=True)
     free = gan[gan.image_id.map(license_).isin(FREE)]
     groups = free.groupby("corruption")
-    rows = [row for _, group in groups for row in spread(list(group.index), ROWS // len(groups))]
+    rows = [row for _, group in groups for row in evenly_spaced(list(group.index), ROWS // len(groups))]
     figures.side_by_side(contest(load().evaluate), rows, scores).save(folder / f"{name}-grid.png")
     (folder / f"{name}-credits.md").write_text(credits_of(gan.image_id[rows], f"{name}-grid.png"))
 

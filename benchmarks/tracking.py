@@ -5,10 +5,10 @@
 Trains with the committed parameters on made-up pictures, and logs to an embedded store. Run the pipeline once before.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read(command.parser("tracking", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("tracking", __doc__, "benchmarks"))
 
 import os
 import platform
@@ -22,11 +22,11 @@ import psutil
 import torch
 
 from pipeline import lineage, train
-from pipeline.errors import one_line_errors
-from pipeline.gan.curves import Curves
-from pipeline.gan.trainer import Trainer
 from pipeline.params import load
-from pipeline.tracking import live, store
+from pipeline.runtime.errors import one_line_errors
+from pipeline.tracking import client, live_run
+from pipeline.training.curves import Curves
+from pipeline.training.trainer import Trainer
 
 STEPS = 200
 
@@ -37,19 +37,19 @@ def main() -> None:
     params = load()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-        subprocess.run([sys.executable, "-c", "from pipeline.tracking.store import connect; connect()"], check=True)
+        subprocess.run([sys.executable, "-c", "from pipeline.tracking.client import connect; connect()"], check=True)
         began = time.perf_counter()
-        store.prepare(required=True)
+        client.prepare(required=True)
         trainer, size = Trainer(params.train, torch.device("cpu")), params.corrupt.image_size
         fingerprint = lineage.fingerprint("train", {})
         own = time.perf_counter() - began
         began = time.perf_counter()
-        with live.start(fingerprint, {}, "", required=True):
+        with live_run.start(fingerprint, {}, "", required=True):
             waited = time.perf_counter() - began
         print(f"start: {waited:.1f} s for MLflow, after {own:.1f} s of the training's own, in which MLflow is imported")
         target, mask = torch.rand(params.train.batch, 3, size, size), torch.zeros(params.train.batch, 1, size, size)
         mask[..., : size // 4] = 1
-        with live.start("benchmark", {}, "", required=True) as run:
+        with live_run.start("benchmark", {}, "", required=True) as run:
             before, own = other_threads(), 0.0
             curves, began = Curves(), time.perf_counter()
             for step in range(STEPS):

@@ -5,10 +5,10 @@
 After a run of the pipeline.
 """
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read(command.parser("training", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("training", __doc__, "benchmarks"))
 
 import os
 import platform
@@ -19,19 +19,19 @@ from pathlib import Path
 
 import torch
 
-from pipeline.errors import one_line_errors
-from pipeline.gan import device
-from pipeline.gan.batches import Batch, training_batches
-from pipeline.gan.trainer import Trainer
-from pipeline.pairs import Pairs
+from pipeline.datasets.pairs import Pairs
+from pipeline.networks import device
 from pipeline.params import load
+from pipeline.runtime.errors import one_line_errors
+from pipeline.training.batches import Batch, training_batches
+from pipeline.training.trainer import Trainer
 
 ROUNDS, STEPS = 5, 40
 
 
 def main() -> None:
     """Time a step on batches that lie in memory, and on batches that are drawn, in turns; print the medians."""
-    params, place = load().train, device.pick()
+    params, place = load().train, device.resolve_device()
     pairs = Pairs(Path("data/pairs"), "train")
     trainer = Trainer(params, place)
     steps = range((ROUNDS + 1) * STEPS)

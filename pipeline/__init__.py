@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from pipeline import stop
+from pipeline.runtime import stop
 
 # A command can be stopped from its first moment, imports included.
-if Path(sys.argv[0]).stem == "mend" or "pipeline.mend" in sys.orig_argv:
+if Path(sys.argv[0]).stem == "mend" or "pipeline.commands.mend" in sys.orig_argv:
     stop.leave_on_ctrl_c()
 elif sys.argv[0] == "-m":  # `python -m pipeline.<stage>`
     stop.listen()

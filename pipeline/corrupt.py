@@ -1,9 +1,9 @@
 """Stage 2: make pairs of a clean picture and a damaged one, with the mask of the damage."""
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read_stage("corrupt", __doc__)
+    command_line.read_stage("corrupt", __doc__)
 
 import sys
 from collections.abc import Iterator
@@ -18,16 +18,18 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import crops, outs, pairs, parallel, photos, progress, sheet, silhouettes
 from pipeline.corruptions import draw
 from pipeline.corruptions import object as cutout
-from pipeline.errors import UserError, one_line_errors
-from pipeline.pairs import Pair, Pairs
+from pipeline.datasets import pairs, photos, silhouettes
+from pipeline.datasets.pairs import Pair, Pairs
+from pipeline.datasets.photos import Photo
+from pipeline.datasets.silhouettes import Silhouette
+from pipeline.datasets.splits import SPLITS, assign_splits
+from pipeline.images import crops, grid
 from pipeline.params import Corrupt, load
-from pipeline.parts import PARTS, split
-from pipeline.photos import Photo
-from pipeline.silhouettes import Silhouette
-from pipeline.tracking import data, store
+from pipeline.runtime import outputs, parallel, progress
+from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.tracking import client, data_run
 
 PHOTOS = Path("data/coco")
 OUTS = ("data/pairs", "metrics/pairs.csv", "metrics/pairs.png")
@@ -46,23 +48,23 @@ class Job:
 def main() -> None:
     """Read `data/coco`; write the pairs, their numbers and a contact sheet."""
     params = load()
-    store.prepare(params.tracking.required)
+    client.prepare(params.tracking.required)
     counts = make(params.corrupt).groupby("split").pairs.sum()
-    numbers = ", ".join(f"{counts[part]} {part}" for part in PARTS)
+    numbers = ", ".join(f"{counts[part]} {part}" for part in SPLITS)
     print(f"{counts.sum()} pairs in data/pairs: {numbers}")
-    metrics = {f"corrupt/pairs/{part}": float(counts[part]) for part in PARTS}
-    data.log("corrupt", metrics, [Path("metrics/pairs.png")])
+    metrics = {f"corrupt/pairs/{part}": float(counts[part]) for part in SPLITS}
+    data_run.log("corrupt", metrics, [Path("metrics/pairs.png")])
 
 
 def make(params: Corrupt) -> pd.DataFrame:
     """Write the outs; return `summary`."""
-    params = draw.capped(params)
-    parts = split(photos.index(PHOTOS), params.val, params.test)
+    params = draw.cap_object_area(params)
+    parts = assign_splits(photos.index(PHOTOS), params.val, params.test)
     fitting = fitting_silhouettes(parts, params)
-    jobs = [job for part in PARTS for job in plan(part, parts[part], fitting[part], params)]
-    with outs.complete(*OUTS) as (pairs_out, summary_out, sheet_out):
+    jobs = [job for part in SPLITS for job in plan(part, parts[part], fitting[part], params)]
+    with outputs.complete_outs(*OUTS) as (pairs_out, summary_out, sheet_out):
         done = parallel.in_processes(partial(make_pairs, params=params), jobs)
-        for part, made in groupby(in_line(jobs, done, params.variants), itemgetter(0)):
+        for part, made in groupby(iter_pairs(jobs, done, params.variants), itemgetter(0)):
             pairs.write(pairs_out, part, (pair for _, pair in made))
         table = summary(pairs_out)
         table.to_csv(summary_out, index=False)
@@ -86,7 +88,7 @@ def fitting_silhouettes(parts: dict[str, list[Photo]], params: Corrupt) -> dict[
         for part, members in parts.items()
     }
     fitting = {part: own or fitting["train"] for part, own in fitting.items()}
-    bare = ", ".join(part for part in PARTS if not fitting[part])
+    bare = ", ".join(part for part in SPLITS if not fitting[part])
     if bare and draw.weights(params, True) != draw.weights(params, False):
         if not draw.weights(params, False):
             raise UserError(f"{PHOTOS}: no fitting silhouettes in {bare}; give another of corrupt.weights than object")
@@ -122,7 +124,7 @@ def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
     return made
 
 
-def in_line(jobs: list[Job], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
+def iter_pairs(jobs: list[Job], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
     """The pairs one by one, with their part, under a progress bar."""
     with progress.bar(None, "corrupt", len(jobs) * variants, "pair") as bar:
         for job, made in zip(jobs, done, strict=True):
@@ -134,12 +136,12 @@ def summary(folder: Path) -> pd.DataFrame:
     """A line for each split, corruption and tenth of hole area that has pairs: their number and mean area."""
     columns = ("corruption", "hole_area")
     tables = [
-        pd.DataFrame({name: Pairs(folder, part).column(name) for name in columns}).assign(split=part) for part in PARTS
+        pd.DataFrame({name: Pairs(folder, part).column(name) for name in columns}).assign(split=part) for part in SPLITS
     ]
     table = pd.concat(tables)
     tenths = [f"{low}-{low + 10} %" for low in range(0, 100, 10)]
     table["area"] = pd.cut(table.hole_area, np.linspace(0, 1, 11), labels=tenths)
-    table["split"] = pd.Categorical(table.split, PARTS)
+    table["split"] = pd.Categorical(table.split, SPLITS)
     groups = table.groupby(["split", "corruption", "area"], observed=True).hole_area
     return groups.agg(pairs="size", mean_hole_area="mean").round(4).reset_index()
 
@@ -147,12 +149,12 @@ def summary(folder: Path) -> pd.DataFrame:
 def contact_sheet(store: Pairs) -> Image.Image:
     """Some pairs of each corruption: target, corrupted and mask."""
     kinds = pd.Series(store.column("corruption"))
-    chosen = [row for _, rows in kinds.groupby(kinds) for row in sheet.spread(list(rows.index), EXAMPLES)]
+    chosen = [row for _, rows in kinds.groupby(kinds) for row in grid.evenly_spaced(list(rows.index), EXAMPLES)]
     pictures = []
     for row in chosen:
         target, corrupted, mask = store.pictures(row)
         pictures.append([target, corrupted, mask.astype(np.uint8) * 255])
-    return sheet.grid(pictures, ["target", "corrupted", "mask"], [kinds[row] for row in chosen])
+    return grid.image_grid(pictures, ["target", "corrupted", "mask"], [kinds[row] for row in chosen])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Stage 1: photos and their annotations, from the source that `download.source` names, into `data/coco`."""
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read_stage("download", __doc__)
+    command_line.read_stage("download", __doc__)
 
 import os
 from collections.abc import Iterator
@@ -11,12 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline import lineage, photos
-from pipeline.coco import archive, folder, sample
-from pipeline.errors import one_line_errors
-from pipeline.outs import complete
+from pipeline import lineage
+from pipeline.datasets import photos
 from pipeline.params import Download, load
-from pipeline.tracking import data, store
+from pipeline.runtime.errors import one_line_errors
+from pipeline.runtime.outputs import complete_outs
+from pipeline.sources import folder
+from pipeline.sources.coco import source as coco
+from pipeline.sources.sample import source as sample
+from pipeline.tracking import client, data_run
 
 OUT = "data/coco"
 CACHE = lineage.root() / (os.environ.get("MENDLINE_CACHE") or ".cache") / "coco"
@@ -25,15 +28,15 @@ CACHE = lineage.root() / (os.environ.get("MENDLINE_CACHE") or ".cache") / "coco"
 def main() -> None:
     """Run the stage."""
     params = load()
-    store.prepare(params.tracking.required)
-    with complete(OUT) as (folder_out,):
+    client.prepare(params.tracking.required)
+    with complete_outs(OUT) as (folder_out,):
         splits = _read(params.download)
         manifest = pd.concat([photos.write(folder_out, *split) for split in splits])
         manifest.to_csv(folder_out / "manifest.csv", index=False)
     size = int(manifest["bytes"].sum())
     counts = ", ".join(f"{count} {split}" for split, count in manifest["split"].value_counts(sort=False).items())
     print(f"{len(manifest)} photos ({size / 1e6:.0f} MB) in {OUT}, {counts}")
-    data.log("download", {"download/photos": len(manifest), "download/bytes": size}, [])
+    data_run.log("download", {"download/photos": len(manifest), "download/bytes": size}, [])
 
 
 def _read(download: Download) -> Iterator[tuple[str, dict[str, Any], Iterator[bytes]]]:
@@ -42,7 +45,7 @@ def _read(download: Download) -> Iterator[tuple[str, dict[str, Any], Iterator[by
         case "sample":
             yield sample.read(download.sample)
         case "coco":
-            yield from archive.read(download.coco, CACHE)
+            yield from coco.read(download.coco, CACHE)
         case "folder":
             yield folder.read(download.folder)
 

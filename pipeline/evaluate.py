@@ -1,9 +1,9 @@
 """Stage 4: score the restorations of the test pairs, beside classical methods."""
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read_stage("evaluate", __doc__)
+    command_line.read_stage("evaluate", __doc__)
 
 import json
 from pathlib import Path
@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import lineage, outs
-from pipeline.errors import UserError, one_line_errors
-from pipeline.gan import checkpoint, device, model
-from pipeline.pairs import Pairs
+from pipeline import lineage
+from pipeline.datasets.pairs import Pairs
+from pipeline.evaluation import comparison, figures, model_card
+from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.networks import device, weights
 from pipeline.params import Champion, Evaluate, load
-from pipeline.quality import card, figures, report
-from pipeline.quality.metrics import PROTOCOL
-from pipeline.tracking import row, store
+from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime.outputs import complete_outs
+from pipeline.tracking import client, experiment_run
+from pipeline.training import checkpoint
 
 OUTS = (
     "metrics/evaluate.json",
@@ -33,47 +35,54 @@ OUTS = (
 def main() -> None:
     """Read `data/pairs` and `data/model`; write the scores, their tables and figures."""
     params = load()
-    store.prepare(params.tracking.required)
+    client.prepare(params.tracking.required)
     checkpoint.discard_ended(lineage.recorded_training())
     methods = contest(params.evaluate)
     manifest = pd.read_csv("data/coco/manifest.csv")
-    config = model.facts(Path("data/model"))
+    config = weights.facts(Path("data/model"))
     scores = methods.scores()
-    by_corruption = report.by_corruption(scores)
-    summary = report.summary(scores)
-    with outs.complete(*OUTS) as (summary_out, by_corruption_out, by_area_out, scores_out, figures_out, card_out):
+    by_corruption = comparison.by_corruption(scores)
+    summary = comparison.summary(scores)
+    with complete_outs(*OUTS) as (
+        summary_out,
+        by_corruption_out,
+        by_area_out,
+        scores_out,
+        figures_out,
+        card_out,
+    ):
         summary_out.write_text(json.dumps(summary, indent=2) + "\n")
         by_corruption.to_csv(by_corruption_out, index=False)
-        report.by_area(scores).to_csv(by_area_out, index=False)
+        comparison.by_area(scores).to_csv(by_area_out, index=False)
         scores.round(4).to_csv(scores_out, index=False)
-        card_out.write_text(card.text(config, manifest, by_corruption, summary))
+        card_out.write_text(model_card.model_card(config, manifest, by_corruption, summary))
         figures_out.mkdir()
         figures.grid(methods, scores, params.evaluate.rows).save(figures_out / "grid.png")
         figures.cases(methods, scores, params.evaluate.rows).save(figures_out / "cases.png")
         figures.save(figures.bars(by_corruption), figures_out / "bars.png")
     print("PSNR in dB; " + PROTOCOL)
-    print(report.side_by_side(by_corruption, "psnr").round(2).to_string())
+    print(comparison.side_by_side(by_corruption, "psnr").round(2).to_string())
     track(params.tracking.champion)
 
 
 def track(champion: Champion) -> None:
     """Complete the experiment's row. Where MLflow cannot be used, warn: the work is done."""
     try:
-        stages, code = lineage.here("evaluate"), lineage.code_state()
-        row.complete(store.connect(), stages, code, Path(), champion, evaluated=True)
+        stages, code = lineage.stages_with_running("evaluate"), lineage.code_state()
+        experiment_run.complete(client.connect(), stages, code, Path(), champion, evaluated=True)
     except UserError as error:
-        store.absent(error, required=False)
+        client.unavailable(error, required=False)
 
 
-def contest(params: Evaluate) -> report.Contest:
+def contest(params: Evaluate) -> comparison.Comparison:
     """The trained generator against the classical methods, on the test pairs."""
     pairs = Pairs(Path("data/pairs"), "test")
-    generator = model.load(Path("data/model"), device.pick())
+    generator = weights.load(Path("data/model"), device.resolve_device())
 
     def gan(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return model.restore(generator, image[None], mask[None])[0]
+        return weights.restore(generator, image[None], mask[None])[0]
 
-    return report.Contest(pairs, gan, params.radius)
+    return comparison.Comparison(pairs, gan, params.radius)
 
 
 if __name__ == "__main__":

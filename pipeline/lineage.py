@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline import yaml_file
-from pipeline.errors import UserError
+from pipeline.runtime import yaml_file
+from pipeline.runtime.errors import UserError
 
 STAGES = ("download", "corrupt", "train", "evaluate")
 LOCK = Path("dvc.lock")
@@ -99,7 +99,7 @@ def recorded(lock: str) -> Stages:
     return ours
 
 
-def current() -> Stages:
+def workspace_lock() -> Stages:
     """The stages in the workspace's `dvc.lock`; none where there is no such file.
 
     Raises:
@@ -125,17 +125,17 @@ def committed(rev: str) -> Stages:
         raise UserError(f"{LOCK} of {rev}: damaged; {remedy}") from None
 
 
-def here(stage: str) -> Stages:
+def stages_with_running(stage: str) -> Stages:
     """The stages up to `stage`, which runs, its own entry as DVC is going to write it.
 
     Its outs are there as far as they have been made. Without DVC it is the parameters alone.
     """
-    return before(stage) | {stage: _entry(stage)}
+    return upstream_stages(stage) | {stage: _entry(stage)}
 
 
-def before(stage: str) -> Stages:
+def upstream_stages(stage: str) -> Stages:
     """The stages before `stage`, which runs: their entries in `dvc.lock` are already the current ones."""
-    stages = current()
+    stages = workspace_lock()
     return {name: stages.get(name) or _parameters(name) for name in STAGES[: STAGES.index(stage)]}
 
 
@@ -191,7 +191,7 @@ def trained(stages: Stages) -> str:
 
 def recorded_training() -> str:
     """`trained` of the workspace's `dvc.lock`; nothing where it has no training."""
-    stages = current()
+    stages = workspace_lock()
     return trained(stages) if "train" in stages else ""
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
 
-from pipeline.errors import UserError, excerpt, one_line, shortened
-from pipeline.yaml_file import read
+from pipeline.runtime.errors import UserError, excerpt, one_line, shortened
+from pipeline.runtime.yaml_file import read
 
 HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object"]
 

@@ -1,9 +1,9 @@
 """Stage 3: train a generator against a discriminator on the pairs."""
 
-from pipeline import command
+from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command.read_stage("train", __doc__)
+    command_line.read_stage("train", __doc__)
 
 import shutil
 from functools import partial
@@ -17,20 +17,23 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline import files, lineage, outs, progress, sheet, stop
-from pipeline.errors import UserError, one_line_errors
-from pipeline.gan import checkpoint, device, diagnosis, model, ranks
-from pipeline.gan.batches import draws_of, training_batches
-from pipeline.gan.curves import Curves
-from pipeline.gan.trainer import Trainer
-from pipeline.pairs import Pairs
+from pipeline import lineage
+from pipeline.datasets.pairs import Pairs
+from pipeline.images import grid
+from pipeline.metrics.image_quality import psnr
+from pipeline.networks import device, weights
 from pipeline.params import Params, Train, load
-from pipeline.quality.metrics import psnr
-from pipeline.tracking import live, store
-from pipeline.tracking.live import Run, Untracked
+from pipeline.runtime import files, outputs, progress, stop
+from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.tracking import client, live_run
+from pipeline.tracking.live_run import Run, Untracked
+from pipeline.training import checkpoint, diagnosis, distributed
+from pipeline.training.batches import sample_indices, training_batches
+from pipeline.training.curves import Curves
+from pipeline.training.trainer import Trainer
 
 PAIRS = Path("data/pairs")
-SCRATCH = Path("models/scratch")
+UNTRAINED = Path("models/untrained")
 VALIDATED = 16  # val pairs at once
 OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/validation.csv", "metrics/restored")
 
@@ -38,9 +41,9 @@ OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/valid
 def main() -> None:
     """Read `data/pairs`; write the model, its curves and the restored val pictures."""
     load()  # it is refused here once, not by each process
-    processes = ranks.asked_for()
+    processes = distributed.processes()
     if processes > 1:
-        ranks.start(processes, work)
+        distributed.start_processes(processes, work)
     else:
         work()
 
@@ -52,56 +55,58 @@ def work() -> None:
         UserError: the batch cannot be shared out evenly.
     """
     params = load()
-    place = device.pick(params.train.deterministic)
-    with ranks.joined(place):
-        ranks.share(params.train.batch)
-        if ranks.rank() == 0:
-            lead(params, place)
+    place = device.resolve_device(params.train.deterministic)
+    with distributed.process_group(place):
+        distributed.rank_slice(params.train.batch)
+        if distributed.rank() == 0:
+            train_rank0(params, place)
         else:
-            follow(params.train, place)
+            train_worker(params.train, place)
 
 
-def follow(train: Train, place: torch.device) -> None:
+def train_worker(train: Train, place: torch.device) -> None:
     """Take every step on this process's share of the batches; rank 0 does all else."""
-    trainer, training = beginning(train, place), Pairs(PAIRS, "train")
-    first, tensors = ranks.from_first(None)
+    trainer, training = build_trainer(train, place), Pairs(PAIRS, "train")
+    first, tensors = distributed.broadcast_object(None)
     if tensors:
         trainer.restore(tensors)
     steps = range(first, train.steps)
-    batches = training_batches(training, train.batch, train.crop, train.seed, steps, ranks.share(train.batch))
+    batches = training_batches(
+        training, train.batch, train.crop, train.seed, steps, distributed.rank_slice(train.batch)
+    )
     with stop.at_safe_points():
         for step, batch in zip(steps, batches, strict=True):
             trainer.step(step, batch)
-            ranks.check_stop(place)
+            distributed.check_stop(place)
 
 
-def lead(params: Params, place: torch.device) -> None:
+def train_rank0(params: Params, place: torch.device) -> None:
     """Train, validate, keep checkpoints, log, and write the outs."""
-    store.prepare(params.tracking.required)
-    training, validation = (opened(split, params.corrupt.image_size) for split in ("train", "val"))
-    arithmetic = device.arithmetic(place) | {"processes": str(ranks.count())}
-    folder = checkpoint.trainings() / lineage.fingerprint("train", deciding(params) | arithmetic)
+    client.prepare(params.tracking.required)
+    training, validation = (open_pairs(split, params.corrupt.image_size) for split in ("train", "val"))
+    arithmetic = device.numeric_environment(place) | {"processes": str(distributed.world_size())}
+    folder = checkpoint.trainings() / lineage.fingerprint("train", fingerprint_params(params) | arithmetic)
     checkpoint.discard_ended(lineage.recorded_training())
-    with checkpoint.alone(folder):
-        trainer = beginning(params.train, place)
+    with checkpoint.exclusive_folder(folder):
+        trainer = build_trainer(params.train, place)
         curves = resume(trainer, folder)
         run_file = folder / "mlflow-run"
         earlier = run_file.read_text(errors="replace") if run_file.exists() else ""
-        with live.start(folder.name, arithmetic, earlier, params.tracking.required) as run:
+        with live_run.start(folder.name, arithmetic, earlier, params.tracking.required) as run:
             if run.run_id:
                 run_file.write_text(run.run_id)
             log_so_far(run, curves, folder)
             fit(trainer, curves, training, validation, params, folder, run)
             write_outs(trainer, curves, params, folder)
-            stages = lineage.here("train")
-            run.tag(live.MADE, lineage.digests(stages).get("data/model", ""))
+            stages = lineage.stages_with_running("train")
+            run.tag(live_run.MADE, lineage.digests(stages).get("data/model", ""))
         if params.train.schedule != "constant":  # a longer training goes on from this one
-            checkpoint.end(folder, lineage.trained(stages))
+            checkpoint.keep_last(folder, lineage.trained(stages))
     last, first = curves.scores[-1]["psnr"], curves.scores[0]["psnr"]
     print(f"val PSNR {last:.2f} dB, at the start {first:.2f} dB; model in data/model")
 
 
-def opened(split: str, side: int) -> Pairs:
+def open_pairs(split: str, side: int) -> Pairs:
     """The pairs of a split.
 
     Raises:
@@ -114,19 +119,19 @@ def opened(split: str, side: int) -> Pairs:
     return pairs
 
 
-def beginning(train: Train, place: torch.device) -> Trainer:
+def build_trainer(train: Train, place: torch.device) -> Trainer:
     """The networks at step 0: random, or the generator of `train.init`, perhaps on another prior.
 
     Raises:
         UserError: that generator has another shape than `train.generator`.
     """
     trainer = Trainer(train, place)
-    if Path(train.init) != SCRATCH:
-        trainer.start_from(model.load(Path(train.init), place, train.generator.model_dump(exclude={"prior"})))
+    if Path(train.init) != UNTRAINED:
+        trainer.start_from(weights.load(Path(train.init), place, train.generator.model_dump(exclude={"prior"})))
     return trainer
 
 
-def deciding(params: Params) -> dict:
+def fingerprint_params(params: Params) -> dict:
     """The parameters that decide what a checkpoint holds. Under a constant schedule the length does not."""
     free = {"checkpoint_every"} | ({"steps"} if params.train.schedule == "constant" else set())
     return params.train.model_dump(exclude=free)
@@ -138,13 +143,13 @@ def resume(trainer: Trainer, folder: Path) -> Curves:
     found = checkpoint.newest(folder, steps, partial(check_fit, trainer, folder))
     if not found:
         print(f"starts at step 0 of {steps}", flush=True)
-        ranks.from_first((0, None))
+        distributed.broadcast_object((0, None))
         return Curves()
     path, tensors, numbers = found
     recent = tensors.pop("recent").to(trainer.device)
-    ranks.from_first((numbers["step"], tensors))
+    distributed.broadcast_object((numbers["step"], tensors))
     trainer.restore(tensors)
-    curves = Curves.unpack(numbers, recent)
+    curves = Curves.from_state_dict(numbers, recent)
     print(f"continues at step {curves.step} of {steps}, from {path}", flush=True)
     return curves
 
@@ -156,7 +161,7 @@ def check_fit(trainer: Trainer, folder: Path, tensors: dict[str, Tensor], number
         ValueError, RuntimeError: with what is wrong.
     """
     state = {name: tensor for name, tensor in tensors.items() if name != "recent"}
-    curves = Curves.unpack(numbers, tensors.get("recent", torch.empty(0)))
+    curves = Curves.from_state_dict(numbers, tensors.get("recent", torch.empty(0)))
     if {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()} != trainer.layout(curves.step):
         raise ValueError("its tensors are not those of this training")
     if name := diagnosis.broken(state):
@@ -202,7 +207,7 @@ def fit(
         Stopped: the stage was told to stop.
     """
     train = params.train
-    share = ranks.share(train.batch)
+    share = distributed.rank_slice(train.batch)
     batches = training_batches(training, train.batch, train.crop, train.seed, range(curves.step, train.steps), share)
     steps = progress.bar(batches, "train", train.steps, "step")
     steps.n = steps.initial = curves.step
@@ -214,35 +219,35 @@ def fit(
                     steps.set_postfix_str(f"val {curves.scores[-1]['psnr']:.2f} dB", refresh=False)
                 curves.add(trainer.step(curves.step, batch))
                 if curves.step % train.log_every == 0:
-                    end_point(curves, training, train, folder, run)
+                    log_point(curves, training, train, folder, run)
                 if curves.step % train.checkpoint_every == 0 or curves.step == train.steps:
-                    keep(trainer, curves, training, folder)
-                ranks.check_stop(trainer.device)
+                    save_checkpoint(trainer, curves, training, folder)
+                distributed.check_stop(trainer.device)
             validate(trainer.average, curves, validation, params, folder, run)
         except (stop.Stopped, OSError):
-            keep(trainer, curves, training, folder)
+            save_checkpoint(trainer, curves, training, folder)
             raise
-        if curves.recent:
-            end_point(curves, training, train, folder, run)
+        if curves.pending:
+            log_point(curves, training, train, folder, run)
 
 
-def end_point(curves: Curves, training: Pairs, train: Train, folder: Path, run: Run | Untracked) -> None:
+def log_point(curves: Curves, training: Pairs, train: Train, folder: Path, run: Run | Untracked) -> None:
     """Add a point to the losses, in MLflow too."""
-    examine(curves, training, train, folder)
+    raise_if_diverged(curves, training, train, folder)
     curves.point()
     run.points([in_mlflow("train", curves.losses[-1])])
-    examine(curves, training, train, folder)
+    raise_if_diverged(curves, training, train, folder)
 
 
-def keep(trainer: Trainer, curves: Curves, training: Pairs, folder: Path) -> None:
+def save_checkpoint(trainer: Trainer, curves: Curves, training: Pairs, folder: Path) -> None:
     """Save a checkpoint of where the training is, if all is well."""
     state = trainer.state()
-    examine(curves, training, trainer.params, folder, state)
-    numbers, recent = curves.pack()
+    raise_if_diverged(curves, training, trainer.params, folder, state)
+    numbers, recent = curves.state_dict()
     checkpoint.save(folder, curves.step, state | {"recent": recent}, numbers)
 
 
-def examine(
+def raise_if_diverged(
     curves: Curves, training: Pairs, train: Train, folder: Path, state: dict[str, Tensor] | None = None
 ) -> None:
     """Refuse to go on where no good can come of it. The curves so far stay beside the checkpoints.
@@ -261,8 +266,8 @@ def examine(
     losses.to_csv(folder / "losses.csv", index=False)
     scores.to_csv(folder / "validation.csv", index=False)
     image_ids = training.column("image_id")
-    photos = [image_ids[row] for row, _ in draws_of(step - 1, len(training), train.batch, train.seed)]
-    kept = checkpoint.kept(folder)
+    photos = [image_ids[row] for row, _ in sample_indices(step - 1, len(training), train.batch, train.seed)]
+    kept = checkpoint.list_checkpoints(folder)
     raise UserError(
         f"train: step {step}: {reason} (image ids of the batch: {', '.join(map(str, photos))}; "
         f"last good checkpoint: {kept[0] if kept else 'none'}; curves: {folder}/losses.csv)"
@@ -278,18 +283,18 @@ def validate(
     """
     ratios: list[np.ndarray] = []
     rows: list[list[np.ndarray]] = []
-    shown = set(sheet.spread(range(len(pairs)), params.train.samples))
+    shown = set(grid.evenly_spaced(range(len(pairs)), params.train.samples))
     for number, (targets, images, masks) in enumerate(pairs.batches(VALIDATED)):
         stop.check()
-        restored = model.restore(generator, images, masks)
+        restored = weights.restore(generator, images, masks)
         ratios.append(psnr(restored, targets))
         sides = zip(images, restored, targets, strict=True)
         first = number * VALIDATED
         rows += [list(row) for index, row in enumerate(sides, first) if index in shown]
     score = {"step": curves.step, "psnr": float(np.concatenate(ratios).mean())}
-    figure = sheet.grid(rows, ["corrupted", "restored", "original"])
+    figure = grid.image_grid(rows, ["corrupted", "restored", "original"])
     path = picture(folder, curves.step)
-    with files.whole(path) as part:
+    with files.atomic_write(path) as part:
         figure.save(part)
     digest = sha256(path.read_bytes()).hexdigest()
     run.points([in_mlflow("val", score)])
@@ -306,19 +311,19 @@ def picture(folder: Path, step: int) -> Path:
 def write_outs(trainer: Trainer, curves: Curves, params: Params, folder: Path) -> None:
     """The model, the curves and the pictures, all at once."""
     losses, scores = curves.tables()
-    with outs.complete(*OUTS) as (model_out, summary_out, losses_out, scores_out, pictures_out):
+    with outputs.complete_outs(*OUTS) as (model_out, summary_out, losses_out, scores_out, pictures_out):
         losses.to_csv(losses_out, index=False)
         scores.to_csv(scores_out, index=False)
         pd.Series({"val_psnr": scores.psnr.iloc[-1], "first_val_psnr": scores.psnr.iloc[0]}).to_json(summary_out)
         pictures_out.mkdir()
         for step in scores.step:
             shutil.copy(picture(folder, step), pictures_out)
-        model.save(model_out, trainer.average, model_config(params))
+        weights.save(model_out, trainer.average, model_config(params))
 
 
 def model_config(params: Params) -> dict:
     """What a reader of the weights must know."""
-    data = lineage.digests(lineage.before("train"))
+    data = lineage.digests(lineage.upstream_stages("train"))
     return {
         "task": "restoration",
         "generator": params.train.generator.model_dump(),

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import pairs
+from pipeline.datasets import pairs
 from pipeline.params import Train, load
 from tests.clone import ROOT, Clone
-from tests.coco.host import Host, dataset
+from tests.sources.coco.host import Host, dataset
 
 TRAIN, VAL = dataset(range(1, 13), 200, 150), dataset(range(100, 109), 200, 150)
 

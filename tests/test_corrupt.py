@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline import corrupt, photos
-from pipeline.errors import UserError
-from pipeline.pairs import Pairs
+from pipeline import corrupt
+from pipeline.datasets import photos
+from pipeline.datasets.pairs import Pairs
 from pipeline.params import Weights, load
+from pipeline.runtime.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 SPLIT = "val2017"

@@ -6,7 +6,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from PIL import Image
 
-from pipeline import photos
+from pipeline.datasets import photos
 
 
 def picture(path: Path) -> None:

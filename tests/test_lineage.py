@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from pipeline import lineage
-from pipeline.errors import UserError
+from pipeline.runtime.errors import UserError
 from tests.clone import ROOT
 
 LOCK = (ROOT / "dvc.lock").read_text()
@@ -19,15 +19,15 @@ def in_scratch_folder(tmp_path, monkeypatch):
 
 
 def test_without_a_lock_nothing_is_recorded():
-    assert lineage.current() == {}
+    assert lineage.workspace_lock() == {}
     assert lineage.recorded_training() == ""
-    assert lineage.here("train").keys() == {"download", "corrupt", "train"}
+    assert lineage.stages_with_running("train").keys() == {"download", "corrupt", "train"}
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "schema: '2.0'\n", "schema: '2.0'\nstages:\n"])
 def test_an_empty_lock_has_no_stages(text, tmp_path):
     (tmp_path / "dvc.lock").write_text(text)
-    assert lineage.current() == {}
+    assert lineage.workspace_lock() == {}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_damaged_lock_of_a_commit_is_refused_in_one_line(text, tmp_path):
 
 def test_stages_that_are_not_ours_are_left_out(tmp_path):
     (tmp_path / "dvc.lock").write_text(LOCK + "  mine:\n    cmd: make coffee\n")
-    assert lineage.current().keys() == set(lineage.STAGES)
+    assert lineage.workspace_lock().keys() == set(lineage.STAGES)
 
 
 @pytest.mark.parametrize(

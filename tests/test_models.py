@@ -11,10 +11,10 @@ import torch
 from skimage import data
 
 from pipeline.corruptions import draw
-from pipeline.gan import model
+from pipeline.evaluation.baselines import enlarged, prior, telea
+from pipeline.metrics.image_quality import psnr
+from pipeline.networks import weights
 from pipeline.params import load
-from pipeline.quality.baselines import enlarged, prior, telea
-from pipeline.quality.metrics import psnr
 from tests.clone import ROOT
 
 MODELS = {path.name: path for path in sorted((ROOT / "models").iterdir()) if path.name != "scratch"}
@@ -28,8 +28,8 @@ def photo(number: int) -> np.ndarray:
 
 
 def restorer(name: str):
-    generator = model.load(MODELS[name], torch.device("cpu"))
-    return lambda image, mask: model.restore(generator, image[None], mask[None])[0]
+    generator = weights.load(MODELS[name], torch.device("cpu"))
+    return lambda image, mask: weights.restore(generator, image[None], mask[None])[0]
 
 
 def score(restored: np.ndarray, target: np.ndarray) -> float:

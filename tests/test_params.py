@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from pipeline.errors import UserError
 from pipeline.lineage import STAGES
 from pipeline.params import Params, Weights, expected, load
+from pipeline.runtime.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 YAML_TEXT = (ROOT / "params.yaml").read_text()
@@ -198,7 +198,7 @@ def test_what_only_looks_like_a_number_of_a_choice_is_refused(key, value, tmp_pa
         ("[a]", "text"),
     ],
 )
-@pytest.mark.parametrize("key", ["path: photos ", "init: models/scratch "])
+@pytest.mark.parametrize("key", ["path: photos ", "init: models/untrained "])
 def test_a_name_of_a_folder_is_text(key, value, wanted, tmp_path):
     line = refused(YAML_TEXT.replace(key, key.split()[0] + f" {value} ", 1), tmp_path)
     assert line.endswith(f"; expected {wanted}")

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from pipeline import train
-from pipeline.errors import UserError
-from pipeline.gan import checkpoint
-from pipeline.gan.batches import draws_of
-from pipeline.gan.curves import Curves
+from pipeline.runtime.errors import UserError
+from pipeline.training import checkpoint
+from pipeline.training.batches import sample_indices
+from pipeline.training.curves import Curves
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def gone_wrong() -> Curves:
 def test_a_loss_that_is_no_number_is_one_line_with_all_that_is_needed(gone_wrong, ten_pairs, train_params, tmp_path):
     checkpoint.save(tmp_path, 4, {}, {})
     with pytest.raises(UserError) as error:
-        train.examine(gone_wrong, ten_pairs, train_params, tmp_path)
+        train.raise_if_diverged(gone_wrong, ten_pairs, train_params, tmp_path)
     text = str(error.value)
-    rows = [row for row, _ in draws_of(5, 10, train_params.batch, train_params.seed)]
+    rows = [row for row, _ in sample_indices(5, 10, train_params.batch, train_params.seed)]
     assert text.startswith("train: step 6: l1 is nan; set a smaller train.lr")
     assert f"image ids of the batch: {', '.join(map(str, rows))};" in text
     assert f"last good checkpoint: {tmp_path}/step-00000004.safetensors" in text
@@ -38,8 +38,8 @@ def test_a_loss_that_is_no_number_is_one_line_with_all_that_is_needed(gone_wrong
 def test_what_has_gone_wrong_is_not_kept_as_a_checkpoint(gone_wrong, ten_pairs, train_params, tmp_path):
     trainer = train.Trainer(train_params, torch.device("cpu"))
     with pytest.raises(UserError, match="last good checkpoint: none"):
-        train.keep(trainer, gone_wrong, ten_pairs, tmp_path)
-    assert checkpoint.kept(tmp_path) == []
+        train.save_checkpoint(trainer, gone_wrong, ten_pairs, tmp_path)
+    assert checkpoint.list_checkpoints(tmp_path) == []
 
 
 def test_weights_that_are_no_numbers_are_not_kept_as_a_checkpoint(ten_pairs, train_params, tmp_path):
@@ -47,8 +47,8 @@ def test_weights_that_are_no_numbers_are_not_kept_as_a_checkpoint(ten_pairs, tra
     curves.add({"l1": torch.tensor(0.1)})
     next(trainer.generator.parameters()).data[0] = torch.nan
     with pytest.raises(UserError, match="step 1: generator/.* is not finite; set a smaller train.lr and train.muon"):
-        train.keep(trainer, curves, ten_pairs, tmp_path)
-    assert checkpoint.kept(tmp_path) == []
+        train.save_checkpoint(trainer, curves, ten_pairs, tmp_path)
+    assert checkpoint.list_checkpoints(tmp_path) == []
 
 
 @pytest.fixture
@@ -193,12 +193,12 @@ def test_a_checkpoint_with_other_numbers_is_named_and_the_one_before_is_used(num
 def test_a_checkpoint_that_fits_is_used(stopped, capsys):
     trainer, folder = stopped
     curves = train.resume(trainer, folder)
-    assert (curves.step, len(curves.recent), curves.scores) == (1, 1, [SCORE | {"step": 0}, SCORE])
+    assert (curves.step, len(curves.pending), curves.scores) == (1, 1, [SCORE | {"step": 0}, SCORE])
     assert capsys.readouterr().err == ""
 
 
 def test_pairs_of_another_size_than_the_parameters_have_are_refused(ten_pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "PAIRS", tmp_path / "pairs")
-    assert len(train.opened("train", 32)) == 10
+    assert len(train.open_pairs("train", 32)) == 10
     with pytest.raises(UserError, match="pictures of 32 x 32 px; corrupt.image_size is 64; run dvc repro corrupt"):
-        train.opened("train", 64)
+        train.open_pairs("train", 64)

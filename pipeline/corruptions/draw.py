@@ -6,9 +6,9 @@ from typing import cast
 import numpy as np
 
 from pipeline.corruptions import holes, lowres, mixed
-from pipeline.errors import UserError
+from pipeline.datasets.silhouettes import Silhouette
 from pipeline.params import Corrupt, HoleCorruption
-from pipeline.silhouettes import Silhouette
+from pipeline.runtime.errors import UserError
 
 TRIES = 1000
 
@@ -67,7 +67,7 @@ def damage(
     )
 
 
-def capped(params: Corrupt) -> Corrupt:
+def cap_object_area(params: Corrupt) -> Corrupt:
     """`params` with `object.area` below `max_hole`, so that no silhouette is chosen that could never fit."""
     least, most = params.object.area
     area = [least, min(most, 0.9 * params.max_hole)]  # the tenth is for the rounding to whole pixels

@@ -4,8 +4,8 @@ import numpy as np
 
 from pipeline.corruptions import freeform, occlusion, scratch, stain
 from pipeline.corruptions import object as cutout
+from pipeline.datasets.silhouettes import Silhouette
 from pipeline.params import Corrupt, HoleCorruption
-from pipeline.silhouettes import Silhouette
 
 
 def corrupt(

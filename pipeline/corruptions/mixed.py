@@ -3,8 +3,8 @@
 import numpy as np
 
 from pipeline.corruptions import holes
+from pipeline.datasets.silhouettes import Silhouette
 from pipeline.params import Corrupt, HoleCorruption
-from pipeline.silhouettes import Silhouette
 
 
 def corrupt(

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from pipeline.datasets.silhouettes import Silhouette
 from pipeline.params import Object
-from pipeline.silhouettes import Silhouette
 
 DIGITS = 9  # of a pixel's cover: the same on all processors, where exactly a half is common
 

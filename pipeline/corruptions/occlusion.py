@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.corruptions.chance import amount, count
+from pipeline.corruptions.uniform import amount, count
 from pipeline.params import Occlusion
 
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.corruptions.chance import amount, count
+from pipeline.corruptions.uniform import amount, count
 from pipeline.params import Scratch
 
 FINE = 4  # the lines are drawn at this many times the size, so that widths and places are not whole pixels

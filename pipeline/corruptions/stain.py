@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.corruptions.chance import amount, count
+from pipeline.corruptions.uniform import amount, count
 from pipeline.params import Stain
 
 TINTS = np.array(

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from pipeline import files
-from pipeline.errors import UserError
+from pipeline.runtime import files
+from pipeline.runtime.errors import UserError
 from pipeline.tracking.place import ARTIFACTS, SQLITE
 
 BRING = "copy them, or make sync-mlflow adds what DVC has"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from shlex import quote
 
-from pipeline.errors import UserError
+from pipeline.runtime.errors import UserError
 from pipeline.tracking.place import database, shown, without_passwords
 
 CHECK = "check MLFLOW_TRACKING_URI"
@@ -53,7 +53,7 @@ FAULTS = [  # what the text of an error holds, what that means, and what to do
 
 
 @contextmanager
-def usable() -> Iterator[None]:
+def mlflow_errors() -> Iterator[None]:
     """Turn what MLflow and the stores behind it raise into a `UserError`: it must not cost finished work."""
     try:
         yield

@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote
 
-from pipeline import files, lineage
-from pipeline.errors import UserError
+from pipeline import lineage
+from pipeline.runtime import files
+from pipeline.runtime.errors import UserError
 
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlartifacts"
@@ -69,7 +70,7 @@ def alone_with_rows() -> AbstractContextManager[None]:
     """To hold while no other process may complete rows, which others need not wait for to reach the store.
 
     Raises:
-        UserError: as `alone`.
+        UserError: as `exclusive_lock`.
     """
     return _alone("rows.lock", WAIT_FOR_ROWS)
 
@@ -79,4 +80,4 @@ def _alone(suffix: str, wait: float) -> AbstractContextManager[None]:
     if file and not file.parent.is_dir():
         raise UserError(f"MLflow at {shown()}: no folder {file.parent}; make it, or check MLFLOW_TRACKING_URI")
     lock = Path(f"{file or lineage.root() / '.cache/mlflow'}.{suffix}")
-    return files.alone(lock, wait, f"MLflow at {shown()}: another process holds {lock}")
+    return files.exclusive_lock(lock, wait, f"MLflow at {shown()}: another process holds {lock}")

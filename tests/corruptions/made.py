@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
+from pipeline.datasets.silhouettes import Silhouette
 from pipeline.params import load
-from pipeline.silhouettes import Silhouette
 
 PARAMS = load(Path(__file__).parents[2] / "params.yaml").corrupt
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.corruptions import draw
-from pipeline.errors import UserError
 from pipeline.params import Weights
+from pipeline.runtime.errors import UserError
 
 from .made import PARAMS, picture
 
@@ -56,6 +56,6 @@ def test_of_two_corruptions_on_one_picture_both_are_named():
 
 
 def test_objects_are_capped_by_the_largest_hole():
-    params = draw.capped(PARAMS.model_copy(update={"max_hole": 0.1}))
+    params = draw.cap_object_area(PARAMS.model_copy(update={"max_hole": 0.1}))
     assert params.object.area[1] < 0.1
-    assert draw.capped(PARAMS).object.area == PARAMS.object.area
+    assert draw.cap_object_area(PARAMS).object.area == PARAMS.object.area

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from pipeline import photos, silhouettes
-from pipeline.coco import folder
-from pipeline.errors import UserError
+from pipeline.datasets import photos, silhouettes
+from pipeline.inference import image_file, select_object
 from pipeline.params import Folder
-from pipeline.restore import objects, picture
+from pipeline.runtime.errors import UserError
+from pipeline.sources import folder
 from tests.fuzz import COUNTS, inputs
 
 HEIGHT, WIDTH = 60, 80
@@ -145,7 +145,7 @@ def bounded_memory() -> Iterator[None]:
 @pytest.mark.parametrize("count", COUNTS)
 def test_annotations_end_right_or_in_one_line(count, pictures, bounded_memory):
     names = numbers()
-    before = picture.read(pictures / NAMES[0])
+    before = image_file.read(pictures / NAMES[0])
 
     @inputs(count)
     @given(files())
@@ -187,16 +187,16 @@ def downloaded(path: Path, good: dict[int, np.ndarray]) -> None:
         assert any(f"{len(listed)} annotations: " in line for line in lines)
 
 
-def mended(path: Path, before: picture.Picture, number: int, good: dict[int, np.ndarray]) -> None:
+def mended(path: Path, before: image_file.Picture, number: int, good: dict[int, np.ndarray]) -> None:
     """A good annotation of this picture gives its mask with a rim, one of another picture none."""
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            hole = objects.of_annotation(path, number, before, path.parent / NAMES[0])
+            hole = select_object.of_annotation(path, number, before, path.parent / NAMES[0])
     except UserError as error:
         assert "\n" not in str(error)
         return
     assert hole.shape == (HEIGHT, WIDTH) and hole.any()
     if number in good:
         assert number % len(NAMES) == 0
-        assert np.array_equal(hole, objects.with_rim(good[number].astype(bool)))
+        assert np.array_equal(hole, select_object.with_rim(good[number].astype(bool)))

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.coco import archive
-from pipeline.errors import UserError
 from pipeline.params import Coco
-from tests.coco.host import dataset, jpeg, zipped
+from pipeline.runtime.errors import UserError
+from pipeline.sources.coco import source
 from tests.fuzz import COUNTS, inputs
+from tests.sources.coco.host import dataset, jpeg, zipped
 
 VAL = dataset(range(100, 104), 60, 40)
 PHOTOS = {f"val2017/{image['file_name']}": jpeg(image) for image in VAL["images"]}
@@ -76,7 +76,7 @@ def test_archives_are_read_right_or_refused_in_one_line(path, count):
             wish = {"limit": 0, "categories": [], "licenses": [], "min_size": 0, "split": "val2017"}
             coco = Coco(base_url=(folder / "share").as_uri(), **wish)
             try:
-                ((split, made, photos),) = archive.read(coco, folder / "cache")
+                ((split, made, photos),) = source.read(coco, folder / "cache")
                 assert (split, made) == ("val2017", VAL)
                 assert list(photos) == list(PHOTOS.values())
             except UserError as error:

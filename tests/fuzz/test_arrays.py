@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.errors import UserError
-from pipeline.restore.restorer import MODELS, Restorer
+from pipeline.inference.restorer import MODELS, Restorer
+from pipeline.runtime.errors import UserError
 from tests.fuzz import COUNTS, inputs
 
 RESTORER = Restorer.load(MODELS / "restore/generator.onnx")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from pipeline.gan import checkpoint
-from pipeline.gan.curves import LOSSES, Curves
+from pipeline.training import checkpoint
+from pipeline.training.curves import LOSSES, Curves
 from tests.fuzz import COUNTS, inputs
 from tests.fuzz.damage import damaged, little_memory
 
@@ -141,7 +141,7 @@ def test_curves_that_were_edited_are_refused_in_one_line_or_go_on(count):
     @given(edited(numbers))
     def check(changed):
         try:
-            unpacked = Curves.unpack(changed, recent)
+            unpacked = Curves.from_state_dict(changed, recent)
         except ValueError as error:
             assert "\n" not in str(error) and len(str(error)) < 300
             return

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import export
-from pipeline.errors import UserError
-from pipeline.gan import model
-from pipeline.gan.generator import make
-from pipeline.restore.restorer import Restorer
+from pipeline.commands import export
+from pipeline.inference.restorer import Restorer
+from pipeline.networks import weights
+from pipeline.networks.generator import make
+from pipeline.runtime.errors import UserError
 from tests.fuzz import COUNTS, inputs
 from tests.fuzz.damage import damaged, little_memory
 
@@ -42,7 +42,7 @@ def whole(tmp_path_factory):
         torch.nn.init.normal_(parameter, std=0.2)
     folder = tmp_path_factory.mktemp("models") / "whole"
     config = {"generator": ARGUMENTS, "image_size": 32}
-    model.save(folder, generator, config)
+    weights.save(folder, generator, config)
     export.write(generator, config, folder / "generator.onnx")
     return folder
 
@@ -60,7 +60,7 @@ def in_one_line(error):
 def restored(folder):
     """The picture that the model gives; None where it is refused."""
     try:
-        return model.restore(model.load(folder, CPU), IMAGE, MASK)
+        return weights.restore(weights.load(folder, CPU), IMAGE, MASK)
     except UserError as error:
         assert in_one_line(error)
         return None

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import feather
 
-from pipeline import pairs
-from pipeline.errors import UserError
-from pipeline.pairs import Pairs
+from pipeline.datasets import pairs
+from pipeline.datasets.pairs import Pairs
+from pipeline.runtime.errors import UserError
+from tests.datasets.test_pairs import pair
 from tests.fuzz import COUNTS, inputs
 from tests.fuzz.damage import damaged, little_memory
-from tests.test_pairs import pair
 
 ROWS = 4
 SMALL = [name for name in pairs.SCHEMA.names if name not in {"target", "corrupted", "mask"}]

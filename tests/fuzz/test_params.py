@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from pipeline import profile
-from pipeline.errors import UserError
+from pipeline.commands import profile
 from pipeline.params import Params, load
+from pipeline.runtime.errors import UserError
 from tests.fuzz import COUNTS, inputs
 from tests.test_params import LEAVES, YAML_TEXT
 

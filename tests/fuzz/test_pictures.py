@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
-from pipeline.decode import decode
-from pipeline.errors import UserError
-from pipeline.restore import masks, picture
+from pipeline.images.decode import decode
+from pipeline.inference import image_file, masks
+from pipeline.runtime.errors import UserError
 from tests.fuzz import COUNTS, inputs
 from tests.tiff import tiff
 
@@ -104,10 +104,10 @@ def files(draw: st.DrawFn) -> tuple[str, str, bytes]:
     return format_, mode, buffer.getvalue()
 
 
-def read(path: Path) -> picture.Picture | None:
+def read(path: Path) -> image_file.Picture | None:
     """As `mend` reads it; None where it is refused, in one line that names the file."""
     try:
-        return picture.read(path)
+        return image_file.read(path)
     except UserError as error:
         assert str(error).startswith(f"{path}: ")
         assert "\n" not in str(error)
@@ -129,7 +129,7 @@ def test_whole_pictures_come_out_as_they_went_in(count, tmp_path, capfd):
         content = file[2]
         capfd.readouterr()  # what libtiff said as the test wrote the file
         (tmp_path / "a").write_bytes(content)
-        before = picture.read(tmp_path / "a")
+        before = image_file.read(tmp_path / "a")
         assert np.array_equal(decode(content, "a"), before.pixels_in_8_bits())
         with Image.open(io.BytesIO(content)) as image:  # as Pillow's own users would see it
             image.load()
@@ -137,13 +137,13 @@ def test_whole_pictures_come_out_as_they_went_in(count, tmp_path, capfd):
         assert np.array_equal(before.pixels()[..., 0], reference.reshape(*reference.shape[:2], -1)[..., 0])
         after = tmp_path / f"b{suffix}"
         try:
-            picture.write(before, after)
+            image_file.write(before, after)
         except UserError as error:
             assert "cannot hold" in str(error)
             return
-        line = picture.lost(before, after)
+        line = image_file.lost(before, after)
         assert line is None or line.isprintable()
-        written = picture.read(after)
+        written = image_file.read(after)
         stored = before.stored.convert("RGB") if (before.stored.mode, suffix) in ALTERED else before.stored
         if suffix != ".jpg":
             expected = before.upright(stored).convert(before.upright(written.stored).mode)
@@ -171,10 +171,10 @@ def test_damaged_pictures_end_right_or_in_one_line(count, tmp_path):
         if before is None:
             return
         assert np.array_equal(decode(bytes(content), "a"), before.pixels_in_8_bits())
-        line = picture.lost(before, Path(f"b{suffix}"))
+        line = image_file.lost(before, Path(f"b{suffix}"))
         assert line is None or line.isprintable()
         try:
-            picture.write(before, tmp_path / f"b{suffix}")
+            image_file.write(before, tmp_path / f"b{suffix}")
         except UserError as error:
             assert "\n" not in str(error)
         assert {path.name for path in tmp_path.iterdir()} <= {"a", *(f"b{suffix}" for suffix in WRITTEN)}
@@ -220,7 +220,7 @@ def test_tiffs_of_any_numbers_are_as_bright_as_they_are_or_refused(count):
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_masks_as_files_are_read_or_refused_in_one_line(count, tmp_path):
-    photo = picture.Picture(Image.new("RGB", (9, 7)))
+    photo = image_file.Picture(Image.new("RGB", (9, 7)))
 
     @inputs(count)
     @given(

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from pipeline.tracking.store import Store, connect
+from pipeline.tracking.client import Store, connect
 from tests.clone import ROOT
 
 

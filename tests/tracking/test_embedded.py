@@ -19,9 +19,9 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy.exc import OperationalError
 
-from pipeline.errors import UserError
+from pipeline.runtime.errors import UserError
 from pipeline.tracking import place
-from pipeline.tracking.store import ROWS, connect, download, existing, prepare
+from pipeline.tracking.client import ROWS, connect, download, existing, prepare
 
 FORK = multiprocessing.get_context("fork")
 NOBODY = 65534

@@ -17,9 +17,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.runtime.errors import UserError
 from pipeline.tracking import faults, place
-from pipeline.tracking.store import connect, existing, prepare
+from pipeline.tracking.client import connect, existing, prepare
 
 SECRET = "s3cret"
 

@@ -1,0 +1,84 @@
+"""The experiments side by side, as DVC has them and as MLflow has them, and whether the two agree.
+
+python -m pipeline.commands.compare
+"""
+
+from pipeline.runtime import command_line
+
+if __name__ == "__main__":
+    command_line.read(command_line.parser("compare", __doc__))
+
+from typing import TYPE_CHECKING
+
+import dvc.api
+import pandas as pd
+
+from pipeline import lineage
+from pipeline.commands.dvc_errors import dvc_errors
+from pipeline.evaluation.comparison import METRICS
+from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.tracking.client import existing
+from pipeline.tracking.faults import mlflow_errors
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+PREFIX = "evaluate/"  # of the scores in MLflow
+
+
+def main() -> None:
+    """Print the workspace, the last commit and its experiments: scores, what they changed, and MLflow's view.
+
+    Raises:
+        UserError: MLflow lacks an experiment, or has another value somewhere.
+    """
+    with dvc_errors():
+        table = pd.DataFrame(dvc.api.exp_show())
+    table = table[~table.State.isin(["Queued", "Running", "Failed"])]
+    table.index = pd.Index(table.Experiment.fillna(table.rev), name="experiment")
+    store = existing()
+    with mlflow_errors():
+        runs = store.search(store.rows, complete="true") if store else []
+    rows = {run.data.tags["result"]: run for run in runs}
+    views = pd.Series([view(row, stages_of(row.rev), rows) for _, row in table.iterrows()], table.index)
+    parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
+    print(
+        table.reindex(columns=[*METRICS, *parameters])
+        .assign(MLflow=views)
+        .to_markdown(tablefmt="simple", floatfmt=".4f")
+    )
+    if not views.isin({"the same", ""}).all():
+        raise UserError("MLflow differs from DVC; make sync-mlflow adds what it lacks")
+
+
+def stages_of(rev: str) -> lineage.Stages:
+    """The stages in the lock of a commit, or of the workspace; none where not all of them have run."""
+    stages = lineage.workspace_lock() if rev == "workspace" else lineage.committed(rev)
+    return stages if stages.keys() >= set(lineage.STAGES) else {}
+
+
+def view(row: pd.Series, stages: lineage.Stages, runs: dict[str, "Run"]) -> str:
+    """What MLflow says of a line of `dvc exp show` with this lock: the same, no row, or the first values that differ.
+
+    The parameters are those that made the result, which in the workspace may have been edited since.
+    """
+    if not stages or pd.isna(row.get("psnr")):
+        return ""
+    run = runs.get(lineage.result_key(stages))
+    if run is None:
+        return "no row"
+    metrics = run.data.metrics
+    scores = {name.removeprefix(PREFIX).replace("/", "."): metrics[name] for name in metrics if name.startswith(PREFIX)}
+    differ = [name for name, value in scores.items() if not same(value, row.get(name))]
+    differ += [name for name, value in lineage.parameters(stages).items() if run.data.params.get(name) != value]
+    return f"differs: {', '.join(differ[:3])}" if differ else "the same"
+
+
+def same(one: float, other: float | None) -> bool:
+    """Whether two scores are equal; where there is none, both are none."""
+    return one == other or (pd.isna(one) and pd.isna(other))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,139 @@
+"""Write a trained generator as ONNX, for programs without PyTorch.
+
+python -m pipeline.commands.export models/portraits
+
+The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to
+restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole filled
+smoothly, as `pipeline.priors.numpy_fill` does; where the mask is 1 everywhere, it is the image. The weights are not
+written again: the graph points into `generator.safetensors`, which has to lie beside it.
+"""
+
+from pipeline.runtime import command_line
+
+if __name__ == "__main__":
+    parser = command_line.parser("export", __doc__)
+    parser.add_argument("model", help="a model folder")
+    options = command_line.read(parser)
+
+import json
+import warnings
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.inference import backends
+from pipeline.networks import weights
+from pipeline.networks.generator import Generator
+from pipeline.runtime.errors import UserError, one_line_errors
+
+OUT = Path("data/model")
+CLOSE = 1e-4  # the most that a pixel may differ from PyTorch's, of 1
+SIZES = [(64, 64), (75, 130), (161, 48)]  # px: on which that is checked
+EXAMPLE = (2, 91, 83)  # pictures, height, width: no multiples of the stride, or padding would be left out
+OPSET = 18
+
+
+class Refine(nn.Module):
+    """The generator with `refine` as its `forward`, which is what an export takes."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, image: Tensor, mask: Tensor, start: Tensor) -> Tensor:
+        """As `Generator.refine`."""
+        return self.generator.refine(image, mask, start)
+
+
+def main(folder: Path) -> None:
+    """Write `generator.onnx` into the model's folder, once it gives what PyTorch gives.
+
+    Raises:
+        UserError: the folder is an out of DVC, to which nothing may be added, or of the textbook design; or the two
+            differ.
+    """
+    if folder.resolve() == OUT.resolve():
+        raise UserError(
+            f"{folder}: is an out of DVC; keep the model first (python -m pipeline.commands.save NAME), and export that"
+        )
+    generator = weights.load(folder, torch.device("cpu"))
+    if not isinstance(generator, Generator):
+        raise UserError(f"{folder}: the textbook design has no prior to start from; give a model of the other design")
+    part = folder / f".{backends.ONNX}"
+    try:
+        write(generator, json.loads((folder / "config.json").read_text()), part)
+        furthest = difference(folder, part)
+        if furthest > CLOSE:
+            raise UserError(f"{folder}: ONNX differs from PyTorch by {furthest:.1e}; nothing was written")
+        part.replace(folder / backends.ONNX)
+    finally:
+        part.unlink(missing_ok=True)
+    print(f"{folder / backends.ONNX}: differs from PyTorch by {furthest:.1e} at most")
+
+
+def write(generator: Generator, config: dict, path: Path) -> None:
+    """Export, with the configuration and the weights' SHA-256 as metadata.
+
+    Raises:
+        UserError: the packages for it are not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise UserError("onnx is not installed; pip install onnx onnxruntime") from None
+    count, height, width = EXAMPLE
+    image, mask = torch.rand(count, 3, height, width), torch.ones(count, 1, height, width)
+    free = {0: "count", 2: "height", 3: "width"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated, but what replaces it fixes the remainders of the sizes
+        torch.onnx.export(
+            Refine(generator).eval(),
+            (image, mask, image),
+            str(path),
+            input_names=["image", "mask", "start"],
+            output_names=["restored"],
+            dynamic_axes={name: free for name in ("image", "mask", "start", "restored")},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    graph = onnx.load(path)
+    weights = path.with_name(backends.WEIGHTS)
+    digest = sha256(weights.read_bytes()).hexdigest()
+    onnx.helper.set_model_props(graph, {"config": json.dumps(config), "weights": digest})
+    point_at_weights(graph, weights)
+    onnx.save(graph, path)
+
+
+def point_at_weights(graph: Any, weights: Path) -> None:
+    """Replace the tensors of the graph by their places in the safetensors file: 8 bytes of length, a header, data."""
+    from onnx import external_data_helper
+
+    content = weights.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:begin])
+    for tensor in graph.graph.initializer:
+        if entry := header.get(tensor.name.removeprefix("generator.")):
+            first, end = (begin + offset for offset in entry["data_offsets"])
+            external_data_helper.set_external_data(tensor, weights.name, first, end - first)
+            tensor.ClearField("raw_data")
+
+
+def difference(folder: Path, path: Path) -> float:
+    """The most that ONNX Runtime and PyTorch differ, over a few sizes."""
+    (ours, _), (theirs, _) = backends.load(folder), backends.load(path)
+    rng = np.random.default_rng(0)
+    furthest = 0.0
+    for size in SIZES:
+        image, start = (rng.random((*size, 3), np.float32) for _ in range(2))
+        hole = rng.random(size) < 0.5
+        furthest = max(furthest, float(np.abs(ours(image, hole, start) - theirs(image, hole, start)).max()))
+    return furthest
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main(Path(options.model))

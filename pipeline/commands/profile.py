@@ -1,0 +1,82 @@
+"""Lay one of the profiles over `params.yaml`: the few parameters that make it another task or another budget.
+
+python -m pipeline.commands.profile coco-cpu
+
+All profiles set the same parameters, so one replaces another; what none of them sets stays as it is.
+"""
+
+from pathlib import Path
+
+from pipeline.runtime import command_line
+
+if __name__ == "__main__":
+    parser = command_line.parser("profile", __doc__)
+    names = ", ".join(sorted(path.stem for path in Path("profiles").glob("*.yaml")))
+    parser.add_argument("name", help=f"of a file in profiles/: {names or 'there are none here'}")
+    options = command_line.read(parser)
+
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline import lineage
+from pipeline.params import check, load
+from pipeline.runtime.errors import UserError, excerpt, one_line_errors
+from pipeline.runtime.yaml_file import read
+
+PROFILES = Path("profiles")
+PARAMS = Path("params.yaml")
+
+
+def main(name: str) -> None:
+    """Change `params.yaml` and say what was changed.
+
+    Raises:
+        UserError: there is no such profile, or as `apply` does.
+    """
+    before = lineage.flat(load(PARAMS).model_dump(), ".")
+    there = {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
+    if name not in there:
+        raise UserError(f"{PROFILES}: no profile {excerpt(name)}; expected {', '.join(there)}")
+    apply(there[name], PARAMS)
+    after = lineage.flat(load(PARAMS).model_dump(), ".")
+    for key in after:
+        if after[key] != before[key]:
+            print(f"{key}: {before[key]} -> {after[key]}")
+
+
+def apply(profile: Path, params: Path) -> None:
+    """Write the values of the profile into the file of parameters, whose comments and other values stay.
+
+    Raises:
+        UserError: one of the files is refused, or the profile's values are; then `params` is left as it was.
+    """
+    values, merged = read(profile), load(params).model_dump()
+    if not isinstance(values, dict):
+        raise UserError(f"{profile}: holds {excerpt(values)}; expected sections, as params.yaml has them")
+    _lay(values, merged)
+    check(merged, profile)
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 200
+    content = yaml.load(params)
+    _lay(values, content)
+    result = params.with_name(f"{params.stem}.partial.yaml")
+    try:
+        yaml.dump(content, result)
+        result.replace(params)
+    finally:
+        result.unlink(missing_ok=True)
+
+
+def _lay(over: dict[str, Any], under: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(under.get(key), dict):
+            _lay(value, under[key])
+        else:
+            under[key] = value
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main(options.name)

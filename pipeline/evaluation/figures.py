@@ -1,0 +1,86 @@
+"""What a person looks at: restorations side by side, the best and the worst of them, and bars."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline.evaluation import comparison
+from pipeline.evaluation.comparison import Comparison
+from pipeline.images.grid import evenly_spaced, image_grid
+from pipeline.metrics.image_quality import PROTOCOL
+
+COLUMNS = ["corrupted", "Telea / bicubic", "GAN", "original"]
+LABELS = {
+    "untouched": "untouched",
+    "mean": "mean fill",
+    "telea": "Telea",
+    "navier_stokes": "Navier-Stokes",
+    "biharmonic": "biharmonic",
+    "harmonic": "harmonic prior",
+    "plate": "plate prior",
+    "bicubic": "bicubic",
+    "lanczos": "Lanczos",
+    "gan": "GAN",
+}
+
+
+def grid(contest: Comparison, table: pd.DataFrame, rows: int) -> Image.Image:
+    """Test pairs of each corruption: corrupted, Telea (bicubic for `lowres`), GAN, original."""
+    groups = _by_row(table, "gan").groupby("corruption").groups.values()
+    each = max(1, rows // len(groups))
+    chosen = [row for group in groups for row in evenly_spaced(list(group), each)]
+    return side_by_side(contest, chosen[:rows], table)
+
+
+def cases(contest: Comparison, table: pd.DataFrame, rows: int) -> Image.Image:
+    """The pairs where the GAN gains most over Telea (bicubic), then those where it loses most or gains least."""
+    gain = _gain(table).sort_values(ascending=False, kind="stable")
+    half = max(1, min(rows, len(gain)) // 2)
+    return side_by_side(contest, [*gain.index[:half], *gain.index[-half:]], table)
+
+
+def bars(by_corruption: pd.DataFrame) -> plt.Figure:
+    """PSNR and SSIM of every method, by corruption."""
+    figure, axes = plt.subplots(2, 1, figsize=(10, 7), layout="constrained", sharex=True)
+    for axis, metric, unit in zip(axes, ("psnr", "ssim"), (" (dB)", ""), strict=True):
+        means = comparison.side_by_side(by_corruption, metric)
+        means = means[[name for name in LABELS if name in means]].rename(columns=LABELS)
+        means.plot.bar(ax=axis, rot=0, width=0.85, legend=False, xlabel="", colormap="viridis_r")
+        lowest, highest = np.nanmin(means.to_numpy()), np.nanmax(means.to_numpy())
+        axis.set(ylabel=f"{metric.upper()}{unit}", ylim=(lowest - 0.15 * (highest - lowest), None))
+        axis.grid(axis="y", alpha=0.3)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // 2))
+    figure.supxlabel(PROTOCOL, fontsize=7, wrap=True)
+    return figure
+
+
+def side_by_side(contest: Comparison, rows: list[int], table: pd.DataFrame) -> Image.Image:
+    """These test pairs, labelled with the corruption and what the GAN gains over Telea (bicubic)."""
+    gain, gan = _gain(table), _by_row(table, "gan")
+    pictures, labels = [], []
+    for row in rows:
+        target, image, _ = contest.pairs.pictures(row)
+        restored = contest.restorations(row)
+        classical = restored["telea"] if "telea" in restored else restored["bicubic"]
+        pictures.append([image, classical, restored["gan"], target])
+        labels.append(f"{gan.corruption[row]} {gain[row]:+.1f} dB")
+    return image_grid(pictures, COLUMNS, labels)
+
+
+def _by_row(table: pd.DataFrame, *methods: str) -> pd.DataFrame:
+    """The lines of one of the methods, numbered as the pairs are."""
+    return table[table.method.isin(methods)].reset_index(drop=True)
+
+
+def _gain(table: pd.DataFrame) -> pd.Series:
+    return _by_row(table, "gan").psnr - _by_row(table, "telea", "bicubic").psnr
+
+
+def save(figure: plt.Figure, path: Path) -> None:
+    """As PNG, without the time and version that would make its bytes differ."""
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+    plt.close(figure)

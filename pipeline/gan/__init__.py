@@ -1,1 +1,0 @@
-"""The two networks, what they minimize and how they are trained."""

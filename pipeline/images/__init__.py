@@ -1,0 +1,1 @@
+"""Pictures as files and as arrays: decoding, metadata, crops, grids, tensors."""

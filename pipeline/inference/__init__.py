@@ -1,0 +1,1 @@
+"""Pictures of any size and kind, restored by a trained generator."""

@@ -1,0 +1,1 @@
+"""Generators and discriminators, and their weights on disk."""

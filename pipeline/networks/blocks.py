@@ -1,0 +1,113 @@
+"""What a residual generator is built of. Each block is float NCHW to float NCHW, and the identity at the start."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DILATIONS = (1, 2, 4, 8)  # AOT-GAN, Zeng et al. 2022, section IV-A
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalization over the channels of each position, as in NAFNet (Chen et al. 2022).
+
+    It knows neither the batch nor the size of the picture. Without it, training with large steps dies.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        return F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias).permute(0, 3, 1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, the activation between them (as in EDSR, Lim et al. 2017), after a normalization."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm2d(channels)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        return x + self.second(F.silu(self.first(self.norm(x))))
+
+
+class GatedBlock(nn.Module):
+    """The first convolution gated by another (DeepFillv2, Yu et al. 2019, section 3.1)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm2d(channels)
+        self.first = nn.Conv2d(channels, 2 * channels, 3, padding=1)
+        self.second = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        features, gate = self.first(self.norm(x)).chunk(2, 1)
+        return x + self.second(F.silu(features) * gate.sigmoid())
+
+
+class DilatedBlock(nn.Module):
+    """A quarter of the width at each of four dilations, aggregated (AOT-GAN, Zeng et al. 2022, figure 3)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm2d(channels)
+        self.branches = nn.ModuleList(
+            nn.Conv2d(channels, channels // 4, 3, padding=rate, dilation=rate) for rate in DILATIONS
+        )
+        self.second = zero_init(nn.Conv2d(4 * (channels // 4), channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        normed = self.norm(x)
+        return x + self.second(F.silu(torch.cat([branch(normed) for branch in self.branches], 1)))
+
+
+class ConvNeXtBlock(nn.Module):
+    """A 7x7 depthwise convolution and a wide pointwise pair (ConvNeXt, Liu et al. 2022, figure 4)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.spread = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.norm = LayerNorm2d(channels)
+        self.first = nn.Conv2d(channels, 4 * channels, 1)
+        self.second = zero_init(nn.Conv2d(4 * channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        return x + self.second(F.silu(self.first(self.norm(self.spread(x)))))
+
+
+class Attention(nn.Module):
+    """Every position looks at every other (Vaswani et al. 2017), with heads of 32 channels or a few more."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = next(heads for heads in range(max(1, channels // 32), 0, -1) if channels % heads == 0)
+        self.norm = LayerNorm2d(channels)
+        self.project = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zero_init(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        batch, channels, height, width = x.shape
+        projected = self.project(self.norm(x)).view(batch, 3, self.heads, channels // self.heads, height * width)
+        query, key, value = projected.transpose(-1, -2).unbind(1)
+        found = F.scaled_dot_product_attention(query, key, value)
+        return x + self.out(found.transpose(-1, -2).reshape(x.shape))
+
+
+BLOCKS = {"plain": ResidualBlock, "gated": GatedBlock, "dilated": DilatedBlock, "large": ConvNeXtBlock}
+
+
+def zero_init(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer, giving zero until it is trained."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

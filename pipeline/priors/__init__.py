@@ -1,0 +1,1 @@
+"""Smooth fills of a hole, which the generator starts from."""

@@ -1,0 +1,71 @@
+"""The generator's priors (`pipeline.priors.torch_fill`) without PyTorch, and a single level of them for large pictures.
+
+The numbers are those of `pipeline.priors.torch_fill`, where their reasons stand.
+"""
+
+import cv2
+import numpy as np
+
+SWEEPS = {"plate": (16, 16), "harmonic": (16, 0), "pushpull": (0, 0)}  # harmonic ones and the plate's, a level
+DAMPING = 0.6
+LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
+
+
+def fill(prior: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The hole filled by a prior.
+
+    Args:
+        prior: plate, harmonic, pushpull or none.
+        image: float32 HW3 in [0, 1].
+        hole: bool HW, true where to fill; not everywhere.
+
+    Returns:
+        float32 HW3 in [0, 1], equal to `image` outside the hole.
+    """
+    if prior == "none":
+        return np.where(hole[..., None], np.float32(0.5), image)
+    return _level(prior, image, hole).clip(0, 1)
+
+
+def _level(prior: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    if not hole.any():
+        return image
+    if hole.size == 1:
+        return np.zeros_like(image)
+    return smoothed(prior, enlarged(_level(prior, *halved(image, hole)), hole.shape), image, hole)
+
+
+def halved(image: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The picture at half the size (rounded up): each pixel the mean of its known four, a hole where none is known."""
+    known = (~hole).astype(np.float32)
+    weight = mean_of_four(known, cv2.BORDER_CONSTANT)
+    total = mean_of_four(image * known[..., None], cv2.BORDER_CONSTANT)
+    return total / np.maximum(weight, 1e-6)[..., None], weight == 0
+
+
+def mean_of_four(picture: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    """Half the size, rounded up; the border, as OpenCV has it, fills what is missing to an even side."""
+    even = cv2.copyMakeBorder(picture, 0, picture.shape[0] % 2, 0, picture.shape[1] % 2, border)
+    return (even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]) / 4
+
+
+def enlarged(coarse: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """A picture at twice the size, bilinear, cut to `size` (height, width)."""
+    height, width = coarse.shape[:2]
+    return cv2.resize(coarse, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)[: size[0], : size[1]]
+
+
+def smoothed(prior: str, start: np.ndarray, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """`start` in the hole, swept so that it meets `image`, which is all around it; float32 HW3."""
+    inside = hole.astype(np.uint8)
+    filled = np.where(hole[..., None], start, image)
+    sweeps, bends = SWEEPS.get(prior, (0, 0))
+    for _ in range(sweeps):
+        cv2.copyTo(filled + _laplacian(filled) / 4, inside, filled)
+    for _ in range(bends):
+        cv2.copyTo(filled - DAMPING / 20 * _laplacian(_laplacian(filled)), inside, filled)
+    return filled
+
+
+def _laplacian(picture: np.ndarray) -> np.ndarray:
+    return cv2.filter2D(picture, cv2.CV_32F, LAPLACE, borderType=cv2.BORDER_REPLICATE)

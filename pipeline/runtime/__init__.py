@@ -1,0 +1,1 @@
+"""What every program of the house runs on: one-line errors, signals, locks, outs that are whole, processes."""

@@ -1,0 +1,1 @@
+"""Where photos come from: each source writes the same photo store."""

@@ -1,0 +1,1 @@
+"""MS-COCO: what to choose, and how to fetch it and resume."""

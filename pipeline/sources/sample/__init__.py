@@ -1,0 +1,1 @@
+"""The embedded sample: dead leaves and crops of photographs, made here, nothing downloaded."""

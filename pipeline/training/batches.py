@@ -1,0 +1,92 @@
+"""Batches of pairs: their order is a pure function of the seed, their contents of the seed and the step."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from pipeline.datasets.pairs import Pairs
+from pipeline.images.tensors import mask_to_tensor, to_tensor
+from pipeline.runtime.parallel import in_threads, workers
+
+Batch = tuple[Tensor, Tensor, Tensor]
+Draws = list[tuple[int, int]]
+
+AHEAD = 4  # batches that are ready before they are asked for
+
+
+def training_batches(
+    pairs: Pairs, batch: int, crop: int, seed: int, steps: range, share: slice = slice(None)
+) -> Iterator[Batch]:
+    """One shuffled, augmented batch for each step, made beside the training.
+
+    Args:
+        pairs: what to draw from; every pair is drawn once before any is drawn again.
+        batch: pairs a step.
+        crop: side of the square that is cut from each pair, in px; 0, or no less than the picture's, takes it whole.
+        seed: of the order, the turns and the crops.
+        steps: the steps to yield, counted from 0 at the beginning of the training.
+        share: the part of each batch to yield; the others are for other processes.
+
+    Yields:
+        Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore).
+    """
+    draws = (sample_indices(step, len(pairs), batch, seed)[share] for step in steps)
+    for targets, images, masks in in_threads(partial(load_batch, pairs, crop), draws, workers(), AHEAD):
+        yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks)
+
+
+def sample_indices(step: int, count: int, batch: int, seed: int) -> Draws:
+    """The row, of `count`, and a number below 2**32, from which all other chance comes, of each pair of a step."""
+    chances = np.random.default_rng([seed, step]).integers(2**32, size=batch)
+    positions = range(step * batch, (step + 1) * batch)
+    orders = {epoch: _order(epoch, count, seed) for epoch in {position // count for position in positions}}
+    rows = [orders[position // count][position % count] for position in positions]
+    return list(zip(rows, chances.tolist(), strict=True))
+
+
+def _order(epoch: int, count: int, seed: int) -> list[int]:
+    return np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
+
+
+def load_batch(pairs: Pairs, crop: int, draws: Draws) -> list[np.ndarray]:
+    """The pairs, each decoded, cut, and turned one of the square's eight ways: uint8 NHWC twice, and bool NHW.
+
+    A thread that used torch, or OpenCV's own threads, would take the cores from the training.
+    """
+    cv2.setNumThreads(1)
+    drawn = [_cut_and_turned(*pairs.pictures(row), crop, np.random.default_rng(chance)) for row, chance in draws]
+    return [np.stack(pictures) for pictures in zip(*drawn, strict=True)]
+
+
+def _cut_and_turned(
+    target: np.ndarray, image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    turn = int(rng.integers(8))
+    window = crop_at_mask_edge(mask, crop, rng) if 0 < crop < min(mask.shape) else ...
+    return [augment(picture[window], turn) for picture in (target, image, mask)]
+
+
+def crop_at_mask_edge(mask: np.ndarray, side: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """A square of `side` px with some of the edge of the hole inside it, so that it has both of known and unknown.
+
+    Args:
+        mask: bool HW, both sides at least `side`. Where it is true everywhere, any square will do.
+        side: of the square, 3 or more.
+        rng: draws the point of the edge, and where in the square it comes to lie.
+    """
+    edge = mask & (cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
+    points = np.flatnonzero(edge if edge.any() else mask)
+    point = divmod(int(points[rng.integers(len(points))]), mask.shape[1])
+    offsets = rng.integers(1, side - 1, 2).tolist()
+    top, left = (
+        min(max(at - offset, 0), length - side) for at, offset, length in zip(point, offsets, mask.shape, strict=True)
+    )
+    return slice(top, top + side), slice(left, left + side)
+
+
+def augment(picture: np.ndarray, turn: int) -> np.ndarray:
+    """The picture, or mask, HW or HWC, turned one of the square's eight ways."""
+    return np.rot90(picture.swapaxes(0, 1) if turn >= 4 else picture, turn % 4)

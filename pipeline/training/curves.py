@@ -1,0 +1,125 @@
+"""The curves of a training as they grow: the losses, the scores on val, and what has come since the last point."""
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from pipeline.runtime.errors import excerpt
+
+
+class Packed(BaseModel):
+    """What is read back: finite numbers of their own types, under known names."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Losses(Packed):
+    """A point; NaN where no step since the point before had that loss."""
+
+    step: int
+    l1: float
+    adversarial: float = math.nan
+    discriminator: float = math.nan
+    penalty: float = math.nan
+    score_real: float = math.nan
+    score_restored: float = math.nan
+    contrast: float = math.nan
+    generator_gradient: float = math.nan
+    discriminator_gradient: float = math.nan
+
+
+class Score(Packed):
+    """A point."""
+
+    step: int
+    psnr: float
+
+
+class Numbers(Packed):
+    """The numbers that `state_dict` gives."""
+
+    step: int
+    losses: list[Losses]
+    scores: list[Score]
+    pictures: dict[str, str]
+
+
+LOSSES = [name for name in Losses.model_fields if name != "step"]
+
+
+@dataclass
+class Curves:
+    """How a training went, after `step` updates.
+
+    Attributes:
+        losses: a point each: its step, and the mean of each loss over the steps since the point before.
+        scores: a point each: its step, and the PSNR on val in dB.
+        pictures: the SHA-256 of the file with the val pictures of each of these points, by its name.
+        recent: what each step since the last point of `losses` gave, scalars on the training's device.
+    """
+
+    step: int = 0
+    losses: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
+    pending: list[dict[str, Tensor]] = field(default_factory=list)
+
+    def add(self, values: dict[str, Tensor]) -> None:
+        """Take the losses of the next step; nothing is copied from the device."""
+        self.pending.append(values)
+        self.step += 1
+
+    def point(self) -> dict[str, float]:
+        """End the point; return its means."""
+        by_name = {name: [values[name] for values in self.pending if name in values] for name in LOSSES}
+        means = {name: torch.stack(values).mean().item() for name, values in by_name.items() if values}
+        self.losses.append({"step": self.step} | means)
+        self.pending.clear()
+        return means
+
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The points of the losses and of the scores."""
+        return pd.DataFrame(self.losses, columns=["step", *LOSSES]), pd.DataFrame(self.scores, columns=["step", "psnr"])
+
+    def state_dict(self) -> tuple[dict[str, Any], Tensor]:
+        """What `from_state_dict` takes: numbers for JSON, and float32 steps x LOSSES, NaN where there was none."""
+        rows = [
+            torch.stack([values.get(name, torch.full_like(values["l1"], torch.nan)) for name in LOSSES])
+            for values in self.pending
+        ]
+        recent = torch.stack(rows) if rows else torch.empty(0, len(LOSSES))
+        return {name: value for name, value in vars(self).items() if name != "recent"}, recent
+
+    @classmethod
+    def from_state_dict(cls, numbers: dict[str, Any], recent: Tensor) -> "Curves":
+        """The curves that were packed, with `pending` where it lies now.
+
+        Raises:
+            ValueError: they are not what `state_dict` gives.
+        """
+        _check(numbers, recent)
+        rows = [{name: value for name, value in zip(LOSSES, row, strict=True) if not value.isnan()} for row in recent]
+        return cls(**numbers, pending=rows)
+
+
+def _check(numbers: dict[str, Any], recent: Tensor) -> None:
+    try:
+        packed = Numbers.model_validate(numbers)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{excerpt('.'.join(map(str, first['loc'])))}: {first['msg']}") from None
+    losses = [0, *(point.step for point in packed.losses)]
+    scores = [-1, *(point.step for point in packed.scores)]
+    for steps in (losses, scores):
+        if steps[-1] > packed.step or any(one >= next_one for one, next_one in pairwise(steps)):
+            raise ValueError("its points are not in order")
+    if recent.dtype != torch.float32 or recent.shape != (packed.step - losses[-1], len(LOSSES)):
+        raise ValueError("its losses since the last point are not those of its steps")
+    if not recent[:, LOSSES.index("l1")].isfinite().all() or recent.isinf().any():
+        raise ValueError("its losses since the last point are not finite")

@@ -1,0 +1,242 @@
+"""Generator against discriminator: one alternating update a step (Goodfellow et al. 2014, algorithm 1, k = 1)."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from pipeline.networks import generator
+from pipeline.networks.discriminator import Discriminator
+from pipeline.params import Train
+from pipeline.training import distributed
+from pipeline.training.batches import Batch
+from pipeline.training.muon import Muon
+from pipeline.training.objectives import discriminator_loss, generator_loss, gradient_penalty
+
+RAMP = 0.05  # share of the steps in which the step size rises to its peak, under the cosine schedule
+CONSTANT_RAMP = 100  # the steps it takes under the constant schedule, whatever the length of the training
+PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
+FAINT = 1 / 255  # added to both contrasts, so that flat pictures count as restored well
+NETWORKS = ("generator", "discriminator", "average")
+OPTIMIZERS = ("generator_muon", "generator_adam", "discriminator_adam")
+
+
+class Trainer:
+    """The networks, their averages and their optimizers.
+
+    Attributes:
+        generator: what is trained.
+        average: its exponential moving average, which is the model.
+    """
+
+    def __init__(self, params: Train, device: torch.device) -> None:
+        """Networks and optimizers as `params` has them; the initial weights depend on `params.seed` alone."""
+        self.params, self.device = params, device
+        torch.manual_seed(params.seed)
+        self.generator = self._placed(generator.make(**params.generator.model_dump()))
+        self.discriminator = self._placed(Discriminator(params.discriminator.channels, params.discriminator.norm))
+        self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        hidden, rest = _sorted_out(self.generator, params)
+        self.generator_muon = Muon(hidden, params.muon)
+        self.generator_adam = torch.optim.Adam(rest, betas=(0.9, 0.99))
+        self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), betas=(0.5, 0.99))
+
+    def start_from(self, generator: nn.Module) -> None:
+        """Take the weights of a generator of the same shape."""
+        for network in (self.generator, self.average):
+            network.load_state_dict(generator.state_dict())
+
+    def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """Update both networks on one batch; during `params.warmup` only the generator, on L1 alone.
+
+        Returns:
+            Scalars by name: `l1` (mean absolute error in the hole, in [0, 1]), `contrast` and `generator_gradient` (a
+            norm, before clipping), and once the discriminator has joined `adversarial`, `discriminator`, `score_real`
+            and `score_restored` (mean logits), `discriminator_gradient`, and `penalty` in the steps that have it.
+        """
+        target, image, mask = (x.to(self.device, non_blocking=True) for x in batch)
+        self._set_step_sizes(step)
+        with self._precision():
+            restored = self.generator(image, mask).float()
+        l1 = l1_in_hole(restored, target, mask)
+        losses = {"l1": l1, "contrast": contrast(restored.detach(), target, mask)}
+        if step < self.params.warmup or not self.params.losses.adversarial:
+            losses["generator_gradient"] = self._descend(self.params.losses.l1 * l1, *self._of_generator)
+        else:
+            losses |= self._adversarial_step(step, target, restored, mask, l1)
+        self._follow(1 - min(self.params.ema, (1 + step) / (10 + step)))
+        detached = {name: loss.detach() for name, loss in losses.items()}
+        distributed.all_reduce_mean(list(detached.values()))
+        return detached
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    def _set_step_sizes(self, step: int) -> None:
+        """Each network's as its own schedule has it: the discriminator's begins when it joins."""
+        params = self.params
+        joined, left = step - params.warmup, params.steps - params.warmup
+        for optimizer, peak in ((self.generator_muon, params.muon), (self.generator_adam, params.lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * schedule(params.schedule, step, params.steps)
+        for group in self.discriminator_adam.param_groups:
+            group["lr"] = params.discriminator.lr * schedule(params.schedule, max(0, joined), left)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16")
+
+    def _judge(self, image: Tensor, mask: Tensor) -> Tensor:
+        with self._precision():
+            return self.discriminator(image, mask).float()
+
+    @torch.no_grad()
+    def _follow(self, weight: float) -> None:
+        """Move the average towards the generator."""
+        for average, parameter in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            average.lerp_(parameter, weight)
+        for held, buffer in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            held.copy_(buffer)
+
+    def _adversarial_step(
+        self, step: int, target: Tensor, restored: Tensor, mask: Tensor, l1: Tensor
+    ) -> dict[str, Tensor]:
+        objective, weights = self.params.objective, self.params.losses
+
+        score_real = self._judge(target, mask)
+        score_restored = self._judge(restored.detach(), mask)
+        judging = discriminator_loss(objective, score_real, score_restored)
+        losses = {"discriminator": judging, "score_real": score_real.mean(), "score_restored": score_restored.mean()}
+        if weights.penalty and step % PENALTY_EVERY == 0:
+            penalized = [target, restored] if objective == "relativistic" else [target]
+            penalty = torch.stack([gradient_penalty(lambda x: self._judge(x, mask), x) for x in penalized]).sum()
+            losses["penalty"] = penalty
+            judging = judging + PENALTY_EVERY * weights.penalty * penalty
+        losses["discriminator_gradient"] = self._descend(judging, self.discriminator_adam)
+
+        self.discriminator.requires_grad_(False)
+        score_real_now = self._judge(target, mask) if objective == "relativistic" else score_real
+        adversarial = generator_loss(objective, score_real_now.detach(), self._judge(restored, mask))
+        norm = self._descend(weights.l1 * l1 + weights.adversarial * adversarial, *self._of_generator)
+        self.discriminator.requires_grad_(True)
+        return losses | {"adversarial": adversarial, "generator_gradient": norm}
+
+    @property
+    def _of_generator(self) -> tuple[torch.optim.Optimizer, ...]:
+        return self.generator_muon, self.generator_adam
+
+    def _descend(self, loss: Tensor, *optimizers: torch.optim.Optimizer) -> Tensor:
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = [parameter for optimizer in optimizers for parameter in optimizer.param_groups[0]["params"]]
+        gradients = [parameter.grad for parameter in parameters]
+        distributed.all_reduce_mean(gradients)
+        norm = get_total_norm(gradients)
+        if self.params.clip:
+            clip_grads_with_norm_(parameters, self.params.clip, norm)
+        for optimizer in optimizers:
+            optimizer.step()
+        return norm
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the steps change, by name, and the state of torch's random numbers."""
+        state = {"rng": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            state["rng_cuda"] = torch.cuda.get_rng_state(self.device)
+        for name in NETWORKS:
+            state |= {f"{name}/{key}": tensor for key, tensor in getattr(self, name).state_dict().items()}
+        for name in OPTIMIZERS:
+            for index, moments in getattr(self, name).state_dict()["state"].items():
+                state |= {f"{name}/{index}/{key}": tensor for key, tensor in moments.items()}
+        return state
+
+    def layout(self, steps: int) -> dict[str, tuple[torch.Size, torch.dtype]]:
+        """What `state` has after so many steps: the name, shape and type of each tensor."""
+        state = self.state().items()
+        layout = {name: (tensor.shape, tensor.dtype) for name, tensor in state if not name.startswith(OPTIMIZERS)}
+        judged = steps > self.params.warmup and self.params.losses.adversarial
+        for name in OPTIMIZERS if judged else OPTIMIZERS[:2] if steps else ():
+            moments = ["momentum"] if name == "generator_muon" else ["step", "exp_avg", "exp_avg_sq"]
+            for index, parameter in enumerate(getattr(self, name).param_groups[0]["params"]):
+                layout |= {
+                    f"{name}/{index}/{key}": (torch.Size() if key == "step" else parameter.shape, torch.float32)
+                    for key in moments
+                }
+        return layout
+
+    def check_rng(self, state: dict[str, Tensor]) -> None:
+        """Refuse random numbers in a `state` that torch cannot go back to.
+
+        Raises:
+            RuntimeError: torch's.
+        """
+        torch.Generator().set_state(state["rng"])
+        if self.device.type == "cuda":
+            torch.Generator(self.device).set_state(state["rng_cuda"])
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go back to a `state` of a trainer with the same parameters, bit for bit and in the same memory format."""
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["rng_cuda"], self.device)
+        for name in NETWORKS:
+            getattr(self, name).load_state_dict(_below(name, state))
+        for name in OPTIMIZERS:
+            optimizer = getattr(self, name)
+            for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+                for key, value in _below(f"{name}/{index}", state).items():
+                    like = value if key == "step" else torch.empty_like(parameter)
+                    optimizer.state[parameter][key] = like.copy_(value)
+
+
+def _sorted_out(generator: nn.Module, params: Train) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The weights of the layers between the first and the last, for Muon, and what is left, for Adam.
+
+    The textbook design, which is there to be compared with, is all Adam's.
+    """
+    with_muon = params.muon and params.generator.design == "residual"
+    ends = ("stem", "head")
+    hidden = [
+        parameter
+        for name, parameter in generator.named_parameters()
+        if with_muon and parameter.dim() > 1 and not name.startswith(ends)
+    ]
+    chosen = set(map(id, hidden))
+    return hidden, [parameter for parameter in generator.parameters() if id(parameter) not in chosen]
+
+
+def _below(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}/"): tensor for key, tensor in state.items() if key.startswith(f"{name}/")}
+
+
+def l1_in_hole(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute error over the hole's pixels of each picture (float N3HW, mask N1HW), then over the pictures."""
+    error = ((restored - target).abs() * mask).sum((1, 2, 3))
+    return (error / (3 * mask.sum((1, 2, 3)))).mean()
+
+
+def contrast(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Standard deviation of the restored pixels over that of the true ones: about 1, and near 0 for a constant.
+
+    Over the holes of all pictures at once (float N3HW, mask N1HW), a channel, then the mean of the channels.
+    """
+    return (_deviation(restored, mask) + FAINT) / (_deviation(target, mask) + FAINT)
+
+
+def _deviation(picture: Tensor, mask: Tensor) -> Tensor:
+    mean = (picture * mask).sum((0, 2, 3), keepdim=True) / mask.sum()
+    variance = ((picture - mean).square() * mask).sum((0, 2, 3)) / mask.sum()
+    return variance.sqrt().mean()
+
+
+def schedule(kind: str, step: int, steps: int) -> float:
+    """Share of the peak step size at `step`: a linear rise, then it stays, or falls to zero as half a cosine.
+
+    Under `constant` it does not depend on `steps`, so a longer training begins as a shorter one did.
+    """
+    ramp = CONSTANT_RAMP if kind == "constant" else max(1, round(RAMP * steps))
+    if step < ramp:
+        return (step + 1) / ramp
+    return 1.0 if kind == "constant" else (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp))) / 2

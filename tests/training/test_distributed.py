@@ -1,0 +1,104 @@
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+import pandas as pd
+import psutil
+import pytest
+from safetensors.torch import load_file
+
+from pipeline.training import distributed
+
+
+@pytest.fixture(scope="module")
+def alone(clone):
+    """The weights and curves of the run in one process."""
+    return load_file(clone.folder / "data/model/generator.safetensors"), pd.read_csv(
+        clone.folder / "metrics/losses.csv"
+    )
+
+
+def check_like(clone, alone):
+    weights, losses = alone
+    for name, tensor in load_file(clone.folder / "data/model/generator.safetensors").items():
+        assert (tensor - weights[name]).abs().max() < 1e-3 * weights[name].abs().max() + 1e-5, name
+    shared = pd.read_csv(clone.folder / "metrics/losses.csv")
+    assert shared.l1.to_numpy() == pytest.approx(losses.l1.to_numpy(), rel=1e-3)
+
+
+def test_two_processes_train_what_one_trains(clone, alone):
+    clone.environment["MENDLINE_PROCESSES"] = "2"
+    clone.run("dvc", "repro", "-f", "-s", "train")
+    check_like(clone, alone)
+
+
+def test_torchrun_starts_them_too(clone, alone):
+    del clone.environment["MENDLINE_PROCESSES"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    clone.run(*torchrun, "-m", "pipeline.train")
+    check_like(clone, alone)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_one_line(clone):
+    with clone.start("env", "MENDLINE_PROCESSES=3", sys.executable, "-m", "pipeline.train") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert "error: train.batch is 2; expected a multiple of 3, the number of processes" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("number", ["0", "two", "-1", "1025", "9" * 5000])
+def test_a_wrong_number_of_processes_is_refused(monkeypatch, number):
+    monkeypatch.setenv("MENDLINE_PROCESSES", number)
+    with pytest.raises(distributed.UserError, match="MENDLINE_PROCESSES is"):
+        distributed.processes()
+
+
+def test_an_empty_number_of_processes_is_none(monkeypatch):
+    monkeypatch.setenv("MENDLINE_PROCESSES", "")
+    assert distributed.processes() == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"RANK": "0"}, r"error: RANK is set, but .*WORLD_SIZE.*; unset RANK, or start with torchrun"),
+        ({"MENDLINE_DEVICE": "meta"}, r"error: MENDLINE_DEVICE is 'meta'; expected cpu, cuda, cuda:1 .*"),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_one_line(variables, line, clone):
+    arguments = [f"{name}={value}" for name, value in variables.items()]
+    with clone.start("env", *arguments, sys.executable, "-m", "pipeline.train") as process:
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert re.fullmatch(line, errors.splitlines()[-1])
+    assert "Traceback" not in errors
+
+
+def stopped_at(clone, beginning: str) -> int:
+    """Train in two processes, and stop the first of them a while after it has said how it begins; the step kept."""
+    with clone.start(sys.executable, "-m", "pipeline.train") as process:
+        said = next(line for line in process.stdout if line.startswith(("starts", "continues")))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=3)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+    assert said.startswith(beginning)
+    assert process.returncode == 1
+    assert errors.count("error: stopped by") == 1
+    assert "Traceback" not in errors
+    assert psutil.wait_procs(family, timeout=60)[1] == []
+    (last, *_) = sorted(clone.folder.glob(".cache/checkpoints/*/step-????????.safetensors"), reverse=True)
+    return int(last.stem.removeprefix("step-"))
+
+
+def test_two_processes_stop_together_and_go_on(clone):
+    clone.environment["MENDLINE_PROCESSES"] = "2"
+    for key, value in {"train.steps": 100_000, "train.warmup": 90_000, "train.checkpoint_every": 100_000}.items():
+        clone.set(key, value)
+    step = stopped_at(clone, "starts at step 0 of 100000")
+    assert step > 0
+    assert stopped_at(clone, f"continues at step {step} of 100000") > step
