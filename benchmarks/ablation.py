@@ -9,7 +9,7 @@ steps. Interrupted, it goes on where it was. The scores are of the test pairs: t
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command_line.parser("ablation", __doc__, "benchmarks")
+    parser = command_line.parser("python -m benchmarks.ablation", __doc__)
     parser.add_argument("steps", type=int, help="of each training")
     options = command_line.read(parser)
 

@@ -9,7 +9,7 @@ first finished photo on, so that the start of the processes, which a long run do
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command_line.read(command_line.parser("corrupt", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("python -m benchmarks.corrupt", __doc__))
 
 import os
 import platform

@@ -7,7 +7,7 @@ are for `python -m benchmarks.repair`; there is nothing to run here.
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command_line.read(command_line.parser("damages", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("python -m benchmarks.damages", __doc__))
 
 import string
 

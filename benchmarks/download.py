@@ -12,7 +12,7 @@ its MLflow run is logged too, which takes the same few seconds whatever the down
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command_line.parser("download", __doc__, "benchmarks")
+    parser = command_line.parser("python -m benchmarks.download", __doc__)
     parser.add_argument("url", help="of the host")
     parser.add_argument("category", nargs="?", default="person", help="of the second contest (default: %(default)s)")
     options = command_line.read(parser)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command_line.parser("lama_masks", __doc__, "benchmarks")
+    parser = command_line.parser("python -m benchmarks.lama_masks", __doc__)
     parser.add_argument("model", type=Path, help="a model folder")
     options = command_line.read(parser)
 

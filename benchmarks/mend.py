@@ -10,7 +10,7 @@ strokes and stains on it.
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command_line.parser("mend", __doc__, "benchmarks")
+    parser = command_line.parser("python -m benchmarks.mend", __doc__)
     parser.add_argument("--only", nargs=2, metavar=("METHOD", "MEGAPIXELS"), help="print seconds and MiB of this alone")
     options = command_line.read(parser)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command_line.parser("perceptual", __doc__, "benchmarks")
+    parser = command_line.parser("python -m benchmarks.perceptual", __doc__)
     parser.add_argument("models", type=Path, nargs="+", help="model folders")
     parser.add_argument("--figure", type=Path, help="the PNG file to write it to")
     options = command_line.read(parser)

@@ -10,7 +10,7 @@ gives; both have a rim. What GrabCut's reach and seed are was chosen on photos o
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command_line.read(command_line.parser("remove", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("python -m benchmarks.remove", __doc__))
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -10,7 +10,7 @@ the first `WIDENED` of them with their shorter side `SMALL` px.
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command_line.read(command_line.parser("repair", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("python -m benchmarks.repair", __doc__))
 
 from collections.abc import Callable
 from pathlib import Path

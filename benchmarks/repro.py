@@ -8,7 +8,7 @@ Works in a scratch clone of the last commit, with the parameters that are commit
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command_line.read(command_line.parser("repro", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("python -m benchmarks.repro", __doc__))
 
 import os
 import platform

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    parser = command_line.parser("showcase", __doc__, "benchmarks")
+    parser = command_line.parser("python -m benchmarks.showcase", __doc__)
     parser.add_argument("folder", type=Path, help="where the two files go")
     parser.add_argument("name", help="what their names begin with")
     options = command_line.read(parser)

@@ -8,7 +8,7 @@ Trains with the committed parameters on made-up pictures, and logs to an embedde
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command_line.read(command_line.parser("tracking", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("python -m benchmarks.tracking", __doc__))
 
 import os
 import platform

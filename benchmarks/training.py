@@ -8,7 +8,7 @@ After a run of the pipeline.
 from pipeline.runtime import command_line
 
 if __name__ == "__main__":
-    command_line.read(command_line.parser("training", __doc__, "benchmarks"))
+    command_line.read(command_line.parser("python -m benchmarks.training", __doc__))
 
 import os
 import platform

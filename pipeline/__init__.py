@@ -8,5 +8,5 @@ from pipeline.runtime import stop
 # A command can be stopped from its first moment, imports included.
 if Path(sys.argv[0]).stem == "mend" or "pipeline.commands.mend" in sys.orig_argv:
     stop.leave_on_ctrl_c()
-elif sys.argv[0] == "-m":  # `python -m pipeline.<stage>`
+elif sys.argv[0] == "-m" or Path(sys.argv[0]).stem == "mendline":  # `python -m pipeline.<stage>`
     stop.listen()

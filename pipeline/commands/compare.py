@@ -1,12 +1,7 @@
 """The experiments side by side, as DVC has them and as MLflow has them, and whether the two agree.
 
-python -m pipeline.commands.compare
+mendline compare
 """
-
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    command_line.read(command_line.parser("compare", __doc__))
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +11,7 @@ import pandas as pd
 from pipeline import lineage
 from pipeline.commands.dvc_errors import dvc_errors
 from pipeline.evaluation.comparison import METRICS
-from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime.errors import UserError
 from pipeline.tracking.client import existing
 from pipeline.tracking.faults import mlflow_errors
 
@@ -77,8 +72,3 @@ def view(row: pd.Series, stages: lineage.Stages, runs: dict[str, "Run"]) -> str:
 def same(one: float, other: float | None) -> bool:
     """Whether two scores are equal; where there is none, both are none."""
     return one == other or (pd.isna(one) and pd.isna(other))
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main()

@@ -1,19 +1,12 @@
 """Write a trained generator as ONNX, for programs without PyTorch.
 
-python -m pipeline.commands.export models/portraits
+mendline export models/portraits
 
 The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to
 restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole filled
 smoothly, as `pipeline.priors.numpy_fill` does; where the mask is 1 everywhere, it is the image. The weights are not
 written again: the graph points into `generator.safetensors`, which has to lie beside it.
 """
-
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    parser = command_line.parser("export", __doc__)
-    parser.add_argument("model", help="a model folder")
-    options = command_line.read(parser)
 
 import json
 import warnings
@@ -28,7 +21,7 @@ from torch import Tensor, nn
 from pipeline.inference import backends
 from pipeline.networks import weights
 from pipeline.networks.generator import Generator
-from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime.errors import UserError
 
 OUT = Path("data/model")
 CLOSE = 1e-4  # the most that a pixel may differ from PyTorch's, of 1
@@ -57,9 +50,7 @@ def main(folder: Path) -> None:
             differ.
     """
     if folder.resolve() == OUT.resolve():
-        raise UserError(
-            f"{folder}: is an out of DVC; keep the model first (python -m pipeline.commands.save NAME), and export that"
-        )
+        raise UserError(f"{folder}: is an out of DVC; save the model first (mendline save NAME), and export that")
     generator = weights.load(folder, torch.device("cpu"))
     if not isinstance(generator, Generator):
         raise UserError(f"{folder}: the textbook design has no prior to start from; give a model of the other design")
@@ -132,8 +123,3 @@ def difference(folder: Path, path: Path) -> float:
         hole = rng.random(size) < 0.5
         furthest = max(furthest, float(np.abs(ours(image, hole, start) - theirs(image, hole, start)).max()))
     return furthest
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main(Path(options.model))

@@ -1,20 +1,13 @@
 """The MLflow run that made a model file, or that a `dvc.lock` belongs to.
 
-python -m pipeline.commands.find data/model/generator.safetensors
+mendline find data/model/generator.safetensors
 """
-
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    parser = command_line.parser("find", __doc__)
-    parser.add_argument("path", help="generator.safetensors, its folder, or a dvc.lock")
-    options = command_line.read(parser)
 
 from hashlib import sha256
 from pathlib import Path
 
 from pipeline import lineage
-from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime.errors import UserError
 from pipeline.tracking.client import Store, existing
 from pipeline.tracking.faults import mlflow_errors
 from pipeline.tracking.place import is_server, shown
@@ -64,8 +57,3 @@ def link(store: Store, run_id: str) -> str:
     """The run's page; of an embedded store, where `make ui` shows it."""
     server = shown() if is_server() else "http://127.0.0.1:5000"
     return f"{server}/#/experiments/{store.rows}/runs/{run_id}"
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main(Path(options.path))

@@ -238,8 +238,8 @@ def parsed() -> argparse.Namespace:
     Raises:
         UserError: options that do not go together.
     """
-    parser = command_line.Parser("mend", description="Restore pictures with a trained generator.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"mendline {command_line.version()}")
+    parser = command_line.parser("mend", "Restore pictures with a trained generator.")
+    command_line.add_completion(parser)
     parser.add_argument("pictures", nargs="+", type=path_of, help="files, folders of them, or - for stdin")
     parser.add_argument(
         "-o",

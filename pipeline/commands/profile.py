@@ -1,27 +1,18 @@
 """Lay one of the profiles over `params.yaml`: the few parameters that make it another task or another budget.
 
-python -m pipeline.commands.profile coco-cpu
+mendline profile coco-cpu
 
 All profiles set the same parameters, so one replaces another; what none of them sets stays as it is.
 """
 
 from pathlib import Path
-
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    parser = command_line.parser("profile", __doc__)
-    names = ", ".join(sorted(path.stem for path in Path("profiles").glob("*.yaml")))
-    parser.add_argument("name", help=f"of a file in profiles/: {names or 'there are none here'}")
-    options = command_line.read(parser)
-
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from pipeline import lineage
 from pipeline.params import check, load
-from pipeline.runtime.errors import UserError, excerpt, one_line_errors
+from pipeline.runtime.errors import UserError, excerpt
 from pipeline.runtime.yaml_file import read
 
 PROFILES = Path("profiles")
@@ -75,8 +66,3 @@ def _lay(over: dict[str, Any], under: dict[str, Any]) -> None:
             _lay(value, under[key])
         else:
             under[key] = value
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main(options.name)

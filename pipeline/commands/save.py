@@ -1,16 +1,9 @@
-"""Keep the workspace's model in `models/`, with all that tells where it comes from and what it is worth.
+"""Save the workspace's model in `models/`, with all that tells where it comes from and what it is worth.
 
-python -m pipeline.commands.save portraits
+mendline save portraits
 
 `train.init: models/portraits` starts from it. Git can hold it: the weights are a few megabytes.
 """
-
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    parser = command_line.parser("keep", __doc__)
-    parser.add_argument("name", help="of the new folder in models/")
-    options = command_line.read(parser)
 
 import shutil
 from pathlib import Path
@@ -22,9 +15,9 @@ from pipeline.commands.dvc_errors import dvc_errors
 from pipeline.datasets import photos
 from pipeline.datasets.splits import assign_splits
 from pipeline.params import load
-from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime.errors import UserError
 
-KEPT = {  # where it lies, and its name beside the weights
+SAVED = {  # where it lies, and its name beside the weights
     "data/model/generator.safetensors": "generator.safetensors",
     "data/model/config.json": "config.json",
     "params.yaml": "params.yaml",
@@ -45,7 +38,7 @@ def main(name: str) -> None:
     folder = Path("models") / name
     if folder.name != name or name.startswith("."):
         raise UserError(f"{name!r} is no name for a folder in models/; give one without / and not beginning with a dot")
-    if missing := [path for path in KEPT if not Path(path).exists()]:
+    if missing := [path for path in SAVED if not Path(path).exists()]:
         raise UserError(f"{missing[0]}: not there; run dvc repro first")
     if folder.exists():
         raise UserError(f"{folder}: is there already; remove it, or give another name")
@@ -55,22 +48,17 @@ def main(name: str) -> None:
         raise UserError(f"{', '.join(changed)}: not what params.yaml and the code would make; run dvc repro first")
     trained_on = photos_trained_on()
     folder.mkdir(parents=True)
-    for path, kept in KEPT.items():
-        shutil.copy(path, folder / kept)
+    for path, saved in SAVED.items():
+        shutil.copy(path, folder / saved)
     trained_on.to_csv(folder / "photos.csv", index=False)
     print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:.1f} MB")
 
 
 def photos_trained_on() -> pd.DataFrame:
-    """The lines of the manifest that belong to the train part, after those of the model it started from."""
+    """The lines of the manifest that belong to the train split, after those of the model it started from."""
     params = load()
-    parts = assign_splits(photos.index(Path("data/coco")), params.corrupt.val, params.corrupt.test)
+    splits = assign_splits(photos.index(Path("data/coco")), params.corrupt.val, params.corrupt.test)
     manifest = pd.read_csv("data/coco/manifest.csv", usecols=COLUMNS)
-    own = manifest[manifest.image_id.isin([photo.image_id for photo in parts["train"]])][COLUMNS]
+    own = manifest[manifest.image_id.isin([photo.image_id for photo in splits["train"]])][COLUMNS]
     earlier = Path(params.train.init) / "photos.csv"
     return pd.concat([pd.read_csv(earlier), own]).drop_duplicates("sha256") if earlier.exists() else own
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main(options.name)

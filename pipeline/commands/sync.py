@@ -1,15 +1,10 @@
 """Bring MLflow up to date with DVC: the workspace's result and each experiment get a complete row.
 
-    python -m pipeline.commands.sync
+mendline sync
 
 What DVC has restored (from its cache, a colleague's, another commit) has run no stage, so nothing has been logged.
 Everything is read from `dvc.lock` and DVC's cache or remote; no stage runs. A second call adds nothing.
 """
-
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    command_line.read(command_line.parser("sync", __doc__))
 
 import sys
 import tempfile
@@ -23,7 +18,7 @@ from dvc_data.index import DataIndexDirError
 from pipeline import lineage
 from pipeline.commands.dvc_errors import dvc_errors
 from pipeline.params import Champion, load
-from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime.errors import UserError
 from pipeline.tracking import experiment_run
 from pipeline.tracking.client import Store, connect, unavailable
 from pipeline.tracking.faults import first_line
@@ -84,8 +79,3 @@ def add(store: Store, stages: lineage.Stages, code: dict[str, str], rev: str | N
             print(f"warning: {lineage.name(code)} is not added: {reason}", file=sys.stderr)
             return False
         return experiment_run.complete(store, stages, code, Path(temporary), champion)
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main()

@@ -73,7 +73,7 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
 
 def _remedy(folder: Path) -> str:
     made = folder.resolve() == OUT.resolve()
-    return "run dvc repro train" if made else "name a folder that dvc repro train or pipeline.commands.save has written"
+    return "run dvc repro train" if made else "name a folder that dvc repro train or mendline save has written"
 
 
 class Facts(BaseModel):

@@ -1,4 +1,4 @@
-"""The command line of `python -m pipeline.<name>` and of a benchmark, read before the imports, which take seconds."""
+"""The command lines of stages, commands and benchmarks, read before the imports, which take seconds."""
 
 import argparse
 import tomllib
@@ -19,19 +19,21 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{shortened(message, 300)}; see {self.prog} --help")
 
 
-def parser(name: str, doc: str | None, package: str = "pipeline") -> Parser:
-    """One for `python -m <package>.<name>`, with `--help`, which is the module's docstring, and `--version`."""
-    made = Parser(
-        f"python -m {package}.{name}",
-        description=doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def parser(program: str, doc: str | None) -> Parser:
+    """One with `--help`, which begins with `doc`, and `--version`."""
+    made = Parser(program, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     made.add_argument("--version", action="version", version=f"mendline {version()}")
     return made
 
 
-def read(parser: Parser) -> argparse.Namespace:
+def add_completion(parser: argparse.ArgumentParser) -> None:
+    """Give it `--print-completion`, which prints a shell's completion script."""
+    import shtab
+
+    shtab.add_argument_to(parser, "--print-completion", help="print a completion script for this shell")
+
+
+def read(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """The options; where they are wrong, or help was asked for, the program ends here."""
     with one_line_errors():
         return parser.parse_args()
@@ -39,7 +41,7 @@ def read(parser: Parser) -> argparse.Namespace:
 
 def read_stage(name: str, doc: str | None) -> None:
     """Of a stage, which has no options of its own."""
-    made = parser(name, doc)
+    made = parser(f"python -m pipeline.{name}", doc)
     made.epilog = f"Its parameters are in params.yaml; dvc repro {name} runs it with what it depends on."
     read(made)
 

@@ -49,7 +49,7 @@ def test_export_writes_a_file_that_any_size_fits(tmp_path):
 
     for name in ("generator.safetensors", "config.json"):
         shutil.copy(MODELS / "restore" / name, tmp_path)
-    command = [sys.executable, "-m", "pipeline.commands.export", str(tmp_path)]
+    command = [sys.executable, "-m", "pipeline.commands.main", "export", str(tmp_path)]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert "differs from PyTorch by" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -72,7 +72,7 @@ def test_an_out_of_dvc_is_left_as_it_is(tmp_path):
     out = tmp_path / "data/model"
     shutil.copytree(MODELS / "restore", out)
     before = sorted(out.iterdir())
-    command = [sys.executable, "-m", "pipeline.commands.export", "data/model"]
+    command = [sys.executable, "-m", "pipeline.commands.main", "export", "data/model"]
     done = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )

@@ -93,7 +93,7 @@ def test_what_an_alias_shares_is_not_changed_behind_ones_back(params):
 
 def command(folder: Path, name: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.commands.profile", name],
+        [sys.executable, "-m", "pipeline.commands.main", "profile", name],
         cwd=folder,
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -8,7 +8,7 @@ from tests.conftest import hashes
 
 
 def test_a_kept_model_has_all_beside_it_and_a_training_starts_from_it(clone):
-    said = clone.run(sys.executable, "-m", "pipeline.commands.save", "mine")
+    said = clone.run(sys.executable, "-m", "pipeline.commands.main", "save", "mine")
     folder = clone.folder / "models/mine"
     assert said.startswith("models/mine: ")
     names = ["README.md", "config.json", "dvc.lock", "generator.safetensors", "params.yaml", "photos.csv", "scores.csv"]
@@ -32,13 +32,13 @@ def test_a_model_that_started_from_another_lists_its_photos_too(clone):
     photos = pd.read_csv(listed)
     listed.write_text(listed.read_text() + "7,val2017,7.jpg,CC BY,url,url,abc\n")
     assert clone.repro() == ["train"]
-    clone.run(sys.executable, "-m", "pipeline.commands.save", "second")
+    clone.run(sys.executable, "-m", "pipeline.commands.main", "save", "second")
     assert set(pd.read_csv(clone.folder / "models/second/photos.csv").image_id) == {7, *photos.image_id}
 
 
 def test_a_name_in_use_is_refused_and_kept(clone):
     before = hashes(clone.folder / "models")
-    with clone.start(sys.executable, "-m", "pipeline.commands.save", "scratch") as process:
+    with clone.start(sys.executable, "-m", "pipeline.commands.main", "save", "scratch") as process:
         _, errors = process.communicate()
     assert errors == "error: models/untrained: is there already; remove it, or give another name\n"
     assert process.returncode == 1
@@ -47,7 +47,7 @@ def test_a_name_in_use_is_refused_and_kept(clone):
 
 def test_outs_of_other_parameters_are_not_kept(clone):
     clone.set("evaluate.radius", 4)
-    with clone.start(sys.executable, "-m", "pipeline.commands.save", "other") as process:
+    with clone.start(sys.executable, "-m", "pipeline.commands.main", "save", "other") as process:
         _, errors = process.communicate()
     assert errors == "error: evaluate: not what params.yaml and the code would make; run dvc repro first\n"
     assert not (clone.folder / "models/other").exists()

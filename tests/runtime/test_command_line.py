@@ -8,17 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.main import COMMANDS
 from pipeline.lineage import STAGES
 from pipeline.runtime import command_line
 from tests.clone import ROOT
 
-COMMANDS = [*STAGES, "app", "compare", "export", "find", "keep", "profile", "sync"]
+MAIN = "pipeline.commands.main"
+LINES = [*([f"pipeline.{stage}"] for stage in STAGES), [MAIN], *([MAIN, name] for name in COMMANDS)]
+    *([f"pipeline.{stage}"] for stage in STAGES),
+    ["pipeline.commands.main"],
+    *(["pipeline.commands.main", name] for name in COMMANDS),
+]
 SLOW = "torch|mlflow|numpy|pandas|dvc|onnxruntime|PIL|pydantic|requests"  # to import
 
 
-def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+def run(line: list[str], *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", f"pipeline.{name}", *arguments],
+        [sys.executable, "-m", *line, *arguments],
         cwd=ROOT,
         env=os.environ | environment,
         stdin=subprocess.DEVNULL,
@@ -33,26 +39,31 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_these_are_all_commands():
-    there = {path.stem for path in (ROOT / "pipeline").glob("*.py") if '__name__ == "__main__"' in path.read_text()}
-    assert there == {*COMMANDS, "mend"}
+def program(line: list[str]) -> str:
+    return " ".join(["mendline", *line[1:]]) if line[0] == MAIN else f"python -m {line[0]}"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_comes_at_once_and_on_stdout(name):
-    done = run(name, "--help", PYTHONPROFILEIMPORTTIME="1")
+def test_these_are_all_that_can_be_run():
+    there = [path for path in (ROOT / "pipeline").rglob("*.py") if '__name__ == "__main__"' in path.read_text()]
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in there}
+    assert names == {*(line[0] for line in LINES), "pipeline.commands.mend"}
+
+
+@pytest.mark.parametrize("line", LINES, ids=program)
+def test_help_comes_at_once_and_on_stdout(line):
+    done = run(line, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
-    assert done.stdout.startswith(f"usage: python -m pipeline.{name} [-h] [--version]")
+    assert done.stdout.startswith(f"usage: {program(line)} [-h]")
     assert re.search(r"\| +pipeline.runtime.command_line\n", done.stderr)
     assert not re.search(rf"\| +({SLOW})\n", done.stderr)
     assert all(line.startswith("import time:") for line in done.stderr.splitlines())
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_for_a_full_disk_is_one_line(name):
+@pytest.mark.parametrize("line", LINES, ids=program)
+def test_help_for_a_full_disk_is_one_line(line):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", f"pipeline.{name}", "--help"],
+            [sys.executable, "-m", *line, "--help"],
             cwd=ROOT,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -63,25 +74,25 @@ def test_help_for_a_full_disk_is_one_line(name):
     assert done.stderr == "error: stdout: No space left on device; make room and run again\n"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_what_is_not_known_is_refused_in_one_line(name):
-    done = run(name, "--frobnicate", "a\nb", "c", "d")
+@pytest.mark.parametrize("line", LINES, ids=program)
+def test_what_is_not_known_is_refused_in_one_line(line):
+    done = run(line, "--frobnicate", "a\nb", "c", "d")
     assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
-    assert re.fullmatch(rf"error: unrecognized arguments: .*; see python -m pipeline.{name} --help", line)
+    (said,) = done.stderr.splitlines()
+    assert re.fullmatch(r"error: (unrecognized arguments|argument COMMAND: invalid choice): .*; see .* --help", said)
 
 
-@pytest.mark.parametrize("name", ["train", "keep"])
-def test_what_is_not_known_is_told_in_few_words_however_long_it_is(name):
-    assert len(run(name, "--" + "x" * 5000, "y" * 5000, "z" * 5000).stderr) < 400
+@pytest.mark.parametrize("line", [["pipeline.train"], [MAIN, "save"]])
+def test_what_is_not_known_is_told_in_few_words_however_long_it_is(line):
+    assert len(run(line, "--" + "x" * 5000, "y" * 5000, "z" * 5000).stderr) < 400
 
 
 def test_an_abbreviated_option_is_not_known():
-    assert run("train", "--vers").stderr.startswith("error: unrecognized arguments: --vers")
+    assert run(["pipeline.train"], "--vers").stderr.startswith("error: unrecognized arguments: --vers")
 
 
 def test_the_version_is_that_of_the_package():
-    done = run("train", "--version")
+    done = run(["pipeline.train"], "--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"mendline \d+\.\d+\.\d+\n", done.stdout)
 
@@ -112,28 +123,3 @@ def test_ctrl_c_during_the_imports_is_one_line():
         said = [line for line in process.stderr if re.match("error|Traceback|KeyboardInterrupt", line)]
     assert said == ["error: stopped by SIGINT; run the same command again to go on\n"]
     assert process.returncode == 1
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "../a", ".hidden"])
-def test_a_model_is_kept_in_the_folder_of_models_only(name):
-    done = run("keep", name)
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"error: {name!r} is no name for a folder in models/; give one without / and not beginning with a dot\n"
-    )
-
-
-def test_a_model_to_export_that_is_not_there_is_named(tmp_path):
-    done = run("export", str(tmp_path / "none"))
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"error: {tmp_path}/none: no model (config.json is missing); "
-        "name a folder that dvc repro train or pipeline.commands.save has written\n"
-    )
-
-
-def test_a_port_that_is_no_number_is_one_line():
-    done = run("app", GRADIO_SERVER_PORT="abc")
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert re.fullmatch(r"error: Gradio: .*'abc'; check the environment variables GRADIO_\*", line)

@@ -4,13 +4,6 @@ Uploads lie in a temporary folder, for minutes; the folder goes when the server 
 number of pictures that are worked on at once are bounded.
 """
 
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    parser = command_line.parser("app", __doc__)
-    parser.add_argument("--model", help="a model folder or a URI of MLflow, for holes; by default the one that ships")
-    options = command_line.read(parser)
-
 import html
 import os
 import tempfile
@@ -31,7 +24,7 @@ from pipeline.inference import image_file, insert, pyramid, scratches
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import MODELS, Restorer
 from pipeline.params import load
-from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime.errors import UserError
 
 MOST_BYTES = 40 * 2**20
 MOST_PIXELS = 25_000_000
@@ -358,8 +351,3 @@ def saved(after: Picture, photo: str | None, how: str) -> str:
     path = Path(tempfile.mkdtemp(dir=stored())) / f"{Path(photo or 'picture').stem}-{how.lower()}{suffix}"
     image_file.write(after, path)
     return str(path)
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main(options.model)

@@ -34,7 +34,7 @@ RING = 0.002  # of the picture: more than the ring around the brush covers
 def server() -> Iterator[str]:
     """The address of a running page."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # Gradio takes the first free port
-    command = [sys.executable, "-m", "pipeline.commands.app.page"]
+    command = [sys.executable, "-m", "pipeline.commands.main", "app"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if found := re.search(r"http://\S+", line):
