@@ -15,10 +15,6 @@ from tests.clone import ROOT
 
 MAIN = "pipeline.commands.main"
 LINES = [*([f"pipeline.{stage}"] for stage in STAGES), [MAIN], *([MAIN, name] for name in COMMANDS)]
-    *([f"pipeline.{stage}"] for stage in STAGES),
-    ["pipeline.commands.main"],
-    *(["pipeline.commands.main", name] for name in COMMANDS),
-]
 SLOW = "torch|mlflow|numpy|pandas|dvc|onnxruntime|PIL|pydantic|requests"  # to import
 
 
