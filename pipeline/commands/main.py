@@ -60,13 +60,13 @@ COMMANDS = {
 def main() -> None:
     """Read the command line, then run the subcommand."""
     options = vars(command_line.read(parser()))
-    command = COMMANDS[options.pop("command")]
+    command = COMMANDS[options["command"]]
     with one_line_errors():
         try:
             module = import_module(f"pipeline.commands.{command.module}")
         except ModuleNotFoundError as error:
             raise UserError(f"{error.name} is not installed; pip install 'mendline[pipeline]'") from None
-        module.main(**options)
+        module.main(*(options[name.removeprefix("--")] for name in command.arguments))
 
 
 def parser() -> argparse.ArgumentParser:
