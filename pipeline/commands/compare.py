@@ -16,7 +16,7 @@ from pipeline.tracking.client import existing
 from pipeline.tracking.faults import mlflow_errors
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from pipeline.tracking.client import Run
 
 PREFIX = "evaluate/"  # of the scores in MLflow
 
