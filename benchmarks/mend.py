@@ -28,7 +28,8 @@ import pandas as pd
 from skimage import data
 
 from pipeline.corruptions import draw
-from pipeline.inference.restorer import MODELS, Restorer
+from pipeline.inference.model_files import MODELS
+from pipeline.inference.restorer import Restorer
 from pipeline.params import load
 from pipeline.runtime.errors import UserError, excerpt, one_line_errors
 

@@ -25,7 +25,7 @@ from pipeline.datasets import photos
 from pipeline.datasets.splits import assign_splits
 from pipeline.evaluation.baselines import telea
 from pipeline.inference import backends, pyramid, scratches
-from pipeline.inference.restorer import MODELS
+from pipeline.inference.model_files import MODELS
 from pipeline.metrics.image_quality import scores
 from pipeline.params import Corrupt, load
 from pipeline.priors.numpy_fill import fill

@@ -12,7 +12,7 @@ from pipeline import lineage
 from pipeline.commands.dvc_errors import dvc_errors
 from pipeline.evaluation.comparison import METRICS
 from pipeline.runtime.errors import UserError
-from pipeline.tracking.client import existing
+from pipeline.tracking.client import connect_existing
 from pipeline.tracking.faults import mlflow_errors
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main() -> None:
         table = pd.DataFrame(dvc.api.exp_show())
     table = table[~table.State.isin(["Queued", "Running", "Failed"])]
     table.index = pd.Index(table.Experiment.fillna(table.rev), name="experiment")
-    store = existing()
+    store = connect_existing()
     with mlflow_errors():
         runs = store.search(store.rows, complete="true") if store else []
     rows = {run.data.tags["result"]: run for run in runs}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import lineage
 from pipeline.runtime.errors import UserError
-from pipeline.tracking.client import Store, existing
+from pipeline.tracking.client import Store, connect_existing
 from pipeline.tracking.faults import mlflow_errors
 from pipeline.tracking.place import is_server, shown
 
@@ -19,7 +19,7 @@ SHOWN += ["digest.data/coco", "digest.data/pairs", "digest.data/model", "stages.
 def main(path: Path) -> None:
     """Print each run with its scores, commit and data."""
     tags = identity(path)
-    store = existing()
+    store = connect_existing()
     if not store:
         raise UserError(
             f"{path}: MLflow at {shown()} has no runs of this pipeline; run this in the repository's folder, set "

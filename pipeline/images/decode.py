@@ -3,32 +3,17 @@
 import io
 import re
 import warnings
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError, features
 
+from pipeline.images.formats import NEEDS, SUFFIXES
+from pipeline.images.tiff import WHITE_IS_ZERO, refuse_unfit, tag_bytes, white_is_zero
 from pipeline.runtime.errors import UserError
 
-SUFFIXES = {  # Pillow knows more formats, but for some of them it starts other programs
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".gif": "GIF",
-    ".avif": "AVIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-}
-NEEDS = {}  # formats that cannot be read with what is installed
 if not features.check("avif"):
     NEEDS["AVIF"] = "needs a Pillow with AVIF: pip install --upgrade pillow"
 if not find_spec("pillow_heif"):
@@ -63,65 +48,8 @@ JPEG_END, JPEG_ARITHMETIC = 0xD9, {0xC9, 0xCA}
 NOISE = bytes(range(254, 0, -1))  # no zeros first, which libjpeg puts where data is missing
 MORE_DATA = NOISE + b"".join(bytes([0xFF, restart]) + NOISE for restart in range(0xD0, 0xD8))
 
-MAX_SAMPLE_VALUE = 281  # TIFF 6.0, section 8
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
-PHOTOMETRIC = {WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB}
-"""TIFF's PhotometricInterpretation (TIFF 6.0, 1992, page 37), those that are read here."""
 # Pillow has the same line for little-endian files; `as_shown` turns the values round
 TiffImagePlugin.OPEN_INFO.setdefault((b"MM", WHITE_IS_ZERO, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
-
-
-def below(folder: Path) -> list[Path]:
-    """All pictures in a folder and below it that can be read here, by their suffix, hidden ones aside.
-
-    Returns:
-        Paths relative to the folder, by name.
-
-    Raises:
-        UserError: there is none.
-    """
-    found = [path for path in _files(folder) if is_picture(path)]
-    if not found:
-        others = passed_over(folder)
-        raise UserError(
-            f"{folder}: no pictures in it or below it{f' ({others})' if others else ''}; "
-            f"expected {', '.join(suffix for suffix in sorted(SUFFIXES) if SUFFIXES[suffix] not in NEEDS)}"
-        )
-    return found
-
-
-def passed_over(folder: Path, used: Collection[Path] = ()) -> str | None:
-    """The files that `below` leaves out, by suffix and with what they need, in a line; None where there are none.
-
-    Args:
-        folder: of the pictures.
-        used: files in it that are of use all the same, relative to it.
-    """
-    left_out = (path for path in _files(folder) if not is_picture(path) and path not in used)
-    others = Counter(path.suffix.lower() for path in left_out)
-    if not others:
-        return None
-    named = []
-    for suffix, count in sorted(others.items()):
-        needs = NEEDS.get(SUFFIXES.get(suffix, ""))
-        named.append(f"{count} {suffix or 'without a suffix'}" + (f", which {needs}" if needs else ""))
-    return f"passed over: {'; '.join(named)}"
-
-
-def is_picture(path: Path) -> bool:
-    """Whether the suffix is of a format that can be read here."""
-    kind = SUFFIXES.get(path.suffix.lower())
-    return kind is not None and kind not in NEEDS
-
-
-def _files(folder: Path) -> list[Path]:
-    """Files that are not hidden, relative to the folder, by name."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted((path for path in found if not _hidden(path)), key=Path.as_posix)
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def decode(content: bytes, where: str) -> np.ndarray:
@@ -194,7 +122,7 @@ def opened(content: bytes, where: str) -> Iterator[Image.Image]:
     """
     with readable(where):
         formats = _formats(content, where)
-        _refuse_tiff(content, where)
+        refuse_unfit(content, where)
         with Image.open(io.BytesIO(content), formats=formats) as image:
             if getattr(image, "is_animated", False) and image.format not in {"MPO", "TIFF"}:  # MPO: a phone's preview
                 raise UserError(f"{where}: several pictures in one file; give a file for each")
@@ -221,7 +149,7 @@ def as_shown(image: Image.Image) -> Image.Image:
     """
     if image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.uint16)
-        return Image.fromarray(~values if _white_is_zero(image) else values)
+        return Image.fromarray(~values if white_is_zero(image) else values)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode in {"P", "PA"}:
         palette = image.tag_v2[TiffImagePlugin.COLORMAP]
         if max(palette) < 256:  # 8 bits in place of 16, of which Pillow took the upper eight; libtiff reads it so too
@@ -245,14 +173,6 @@ def orientation(image: Image.Image) -> int:
 def turned(image: Image.Image, orientation: int) -> Image.Image:
     """A picture as it is stored, upright."""
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-
-
-def tag_bytes(image: TiffImagePlugin.TiffImageFile, number: int) -> bytes:
-    """A tag as it lies in the file; none where it has none.
-
-    Pillow takes the type that it is written in at its word: of IPTC as numbers of 32 bits it leaves the first.
-    """
-    return image.tag_v2._tagdata.get(number, b"")
 
 
 def bits(image: Image.Image, content: bytes) -> int:
@@ -312,79 +232,12 @@ def _heif_kind(content: bytes) -> str | None:
     return None
 
 
-def _refuse_tiff(content: bytes, where: str) -> None:
-    """Refuse a TIFF of several pages, and one that Pillow would read as other brightnesses or colours."""
-    if not content.startswith(tuple(TiffImagePlugin.PREFIXES)):
-        return
-    if content.startswith(b"MM\0\x2b"):
-        raise UserError(f"{where}: a big-endian BigTIFF, which Pillow cannot read; save it as an ordinary TIFF")
-    pages = list(islice(_pages(content), 65))
-    if not pages:
-        raise UserError(f"{where}: a TIFF without a picture in it; replace or remove it")
-    first, *others = pages
-    if _is_reduced(first):
-        raise UserError(f"{where}: a preview comes first, as in a camera's raw file; develop it and give the picture")
-    if len(others) == 64 or not all(map(_is_reduced, others)):  # a pyramid has a level for each halving
-        raise UserError(f"{where}: several pictures in one file; give a file for each")
-    if wrong := _unfit(first):
-        raise UserError(f"{where}: a TIFF with {wrong}; save it with 8 bits a channel, or grey with 16, without sign")
-
-
-def _pages(content: bytes) -> Iterator[TiffImagePlugin.ImageFileDirectory_v2]:
-    file, seen = io.BytesIO(content), set()
-    header = content[: 16 if content[2] == 43 else 8]
-    place = TiffImagePlugin.ImageFileDirectory_v2(header).next
-    while place and place not in seen:
-        seen.add(place)
-        directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-        file.seek(place)
-        directory.load(file)
-        yield directory
-        place = directory.next
-
-
-def _is_reduced(page: TiffImagePlugin.ImageFileDirectory_v2) -> bool:
-    """Whether it is a smaller version or the mask of another page (TIFF 6.0, NewSubfileType and SubfileType)."""
-    return bool(page.get(254, 0) & 0b101) or page.get(255) == 2
-
-
-def _unfit(page: TiffImagePlugin.ImageFileDirectory_v2) -> str | None:
-    """What Pillow would get wrong, or has no name for when it refuses it; None where nothing is."""
-    depths = page.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
-    kinds = page.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
-    photometric = page.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, WHITE_IS_ZERO)
-    compression = page.get(TiffImagePlugin.COMPRESSION, 1)
-    planar = page.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2 and len(depths) > 1
-    extra = page.get(TiffImagePlugin.EXTRASAMPLES)
-    grey_and_more = photometric in {WHITE_IS_ZERO, BLACK_IS_ZERO} and extra
-    largest = int(np.min(page.get(MAX_SAMPLE_VALUE, 2 ** depths[0] - 1)))
-    names = {2: "signed integers", 3: "floating-point numbers"}
-    faults = {
-        names.get(max(kinds), "samples of an unknown kind"): set(kinds) != {1},
-        f"{'/'.join(map(str, depths))} bits a channel": len(set(depths)) > 1 or depths[0] not in {1, 2, 4, 8, 16},
-        f"16 bits a channel of which it uses values up to {largest} alone": depths[0] == 16 and largest < 2**15,
-        f"compression {compression}, which Pillow does not know": compression not in TiffImagePlugin.COMPRESSION_INFO,
-        f"PhotometricInterpretation {photometric}, which Pillow does not know": photometric not in PHOTOMETRIC,
-        "YCbCr that is not compressed or lies in planes": photometric == YCBCR and (compression == 1 or planar),
-        "inks other than CMYK": photometric == CMYK and page.get(332, 1) != 1,
-        "16 bits a channel in planes": planar and depths[0] == 16,
-        "channels beside grey that are not 8 bits of alpha": grey_and_more
-        and (photometric, depths, extra) != (BLACK_IS_ZERO, (8, 8), (2,)),
-    }
-    return next((name for name, true in faults.items() if true), None)
-
-
 def _is_dim(image: Image.Image) -> bool:
     """Whether 16 bits a channel keep to a sixteenth of the range, one that is black all over aside."""
     bands = [band for name, band in zip(image.getbands(), image.split(), strict=True) if name != "A"]
     if image.mode.startswith("I;16"):
         return any(0 < np.asarray(grey).max(initial=0) < 4096 for grey in (image, as_shown(image)))
     return 0 < max(int(np.asarray(band).max(initial=0)) for band in bands) < 16
-
-
-def _white_is_zero(image: Image.Image) -> bool:
-    tags = getattr(image, "tag_v2", {})
-    return tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == WHITE_IS_ZERO
 
 
 def _forget_texts(image: Image.Image, content: bytes) -> None:

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from pipeline.images import exif, image_resources, png_chunks
-from pipeline.images.decode import orientation, tag_bytes
+from pipeline.images.decode import orientation
+from pipeline.images.tiff import tag_bytes
 
 FURTHER = "further pictures (preview, depth or gain map)"
 LONGEST = 65533  # bytes in a segment of a JPEG

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from pipeline.images import metadata
-from pipeline.images.decode import SUFFIXES, UPRIGHT, as_shown, bits, opened, orientation, turned
+from pipeline.images.decode import UPRIGHT, as_shown, bits, opened, orientation, turned
+from pipeline.images.formats import SUFFIXES
 from pipeline.images.metadata import Metadata
 from pipeline.runtime.errors import UserError, told_of_file
 

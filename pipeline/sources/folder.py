@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from pipeline.datasets import instances
 from pipeline.datasets.instances import Entry
-from pipeline.images import decode
+from pipeline.images import decode, formats
 from pipeline.params import Folder
 from pipeline.runtime import progress
 from pipeline.runtime.errors import UserError, excerpt
@@ -73,7 +73,7 @@ def _annotated(root: Path, files: list[str], annotations: Path) -> Entry:
 def _listed(root: Path) -> Entry:
     """A dictionary of all pictures in the folder and below it, hidden ones aside, by name."""
     images: dict[int, Entry] = {}
-    for name in map(str, decode.below(root)):
+    for name in map(str, formats.below(root)):
         image_id = _id(name)
         if image_id in images:
             raise UserError(f"{root}: {images[image_id]['file_name']} and {name} have the same id; rename one")
@@ -132,12 +132,12 @@ def _checked(root: Path, image: Entry) -> Entry | ValueError | UserError:
 
 def _report_files(root: Path, files: list[str], listed: set[str], annotations: Path | None) -> None:
     """Say on stderr which files of the folder are not used."""
-    left_out = [name for name in files if name not in listed and decode.is_picture(Path(name))]
+    left_out = [name for name in files if name not in listed and formats.is_picture(Path(name))]
     if left_out:
         what = f"{len(left_out)} of {len(left_out) + len(listed)} pictures left out: {_some(left_out)}"
         print(f"note: {root}: {what}; {annotations} has no entry for them that can be used", file=sys.stderr)
     used = {Path(name) for name in files if name in listed or root / name == annotations}
-    if others := decode.passed_over(root, used):
+    if others := formats.skipped_files(root, used):
         print(f"note: {root}: {others}", file=sys.stderr)
 
 

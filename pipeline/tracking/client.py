@@ -101,7 +101,7 @@ def connect() -> Store:
         from mlflow import MlflowClient
 
         database = place.database()
-        with place.alone():  # two at once would each make what the other makes
+        with place.exclusive_store():  # two at once would each make what the other makes
             if database and not embedded.is_there(database):
                 embedded.set_up(database, EXPERIMENTS)
             client = MlflowClient(place.uri())
@@ -111,7 +111,7 @@ def connect() -> Store:
         return Store(client, *ids)
 
 
-def existing() -> Store | None:
+def connect_existing() -> Store | None:
     """Reach the store to read it; None where there is none, or nothing of ours in it. None is made.
 
     Raises:
@@ -144,7 +144,7 @@ def download(model: str) -> Path:
                 where = "run this in the repository's folder, or set MLFLOW_TRACKING_URI"
                 raise UserError(f"{model}: no {database}; {where}")
             if embedded.was_moved(database, EXPERIMENTS):
-                with place.alone():
+                with place.exclusive_store():
                     embedded.bring_home(database, EXPERIMENTS)
         mlflow.set_tracking_uri(place.uri())
         try:

@@ -17,7 +17,7 @@ from pipeline.params import Champion
 from pipeline.tracking import live_run, model_registry, run_content
 from pipeline.tracking.client import Store
 from pipeline.tracking.faults import mlflow_errors
-from pipeline.tracking.place import alone_with_rows
+from pipeline.tracking.place import exclusive_rows
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -73,8 +73,8 @@ def complete(
     Raises:
         UserError: MLflow cannot be used, now or halfway; the next call adds what is missing.
     """
-    with mlflow_errors(), alone_with_rows():
-        run = claim(store, stages, code)
+    with mlflow_errors(), exclusive_rows():
+        run = claim_run(store, stages, code)
         if run.data.tags.get("complete") == "true":
             return False
         origins = _origins(store, run, stages, code, evaluated)
@@ -99,7 +99,7 @@ def reopen(store: Store) -> None:
                 store.client.delete_tag(run.info.run_id, "complete")
 
 
-def claim(store: Store, stages: Stages, code: dict[str, str]) -> "Run":
+def claim_run(store: Store, stages: Stages, code: dict[str, str]) -> "Run":
     """The run that is this experiment's row, marked as such.
 
     That is the last training that made its model, if no experiment has claimed it; else the row that is there already;

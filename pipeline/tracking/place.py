@@ -57,7 +57,7 @@ def artifacts() -> Path:
     return (database() or lineage.root() / "mlflow.db").with_name(ARTIFACTS)
 
 
-def alone() -> AbstractContextManager[None]:
+def exclusive_store() -> AbstractContextManager[None]:
     """To hold while no other process may reach the store; of a server, no other of this repository.
 
     Raises:
@@ -66,7 +66,7 @@ def alone() -> AbstractContextManager[None]:
     return _alone("lock", WAIT)
 
 
-def alone_with_rows() -> AbstractContextManager[None]:
+def exclusive_rows() -> AbstractContextManager[None]:
     """To hold while no other process may complete rows, which others need not wait for to reach the store.
 
     Raises:

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from skimage import data
 
 from pipeline.commands import export
-from pipeline.inference.restorer import MODELS, Restorer
+from pipeline.inference.model_files import MODELS
+from pipeline.inference.restorer import Restorer
 from pipeline.networks import weights
 from pipeline.networks.generator import make
 from pipeline.runtime.errors import UserError
@@ -26,7 +27,7 @@ SMALL = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch":
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None  # what Python does where it is not installed
-from pipeline import mend
+from pipeline.commands import mend
 mend.main()
 assert "pandas" not in sys.modules and "pydantic" not in sys.modules
 """

@@ -376,7 +376,7 @@ def test_each_mistake_with_a_stream_is_one_line(arguments, said, folder):
 
 @pytest.mark.parametrize("arguments", [["-", "--mask", "mask.png"], ["photo.png", "--mask", "-"]])
 def test_a_stream_without_an_end_is_one_line(arguments, folder):
-    code = "from pipeline import mend; mend.MOST = 10**6; mend.main()"
+    code = "from pipeline.commands import mend, mend_files; mend_files.MOST = 10**6; mend.main()"
     with Path("/dev/zero").open("rb") as endless:
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments, "-o", "out.png"],

@@ -132,7 +132,7 @@ def test_a_copied_clone_has_its_runs_and_its_champion_and_leaves_the_originals_a
 def test_the_restorer_takes_the_champion_from_the_store(undisturbed):
     compare = """
 import numpy as np
-from pipeline.restore.restorer import Restorer
+from pipeline.inference.restorer import Restorer
 image, hole = np.full((40, 50, 3), 90, np.uint8), np.zeros((40, 50), bool)
 image[::3], hole[10:20, 10:30] = 200, True
 ours, theirs = (Restorer.load(source)(image, hole) for source in ("data/model", "models:/mendline@champion"))

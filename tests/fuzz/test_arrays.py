@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.inference.restorer import MODELS, Restorer
+from pipeline.inference.model_files import MODELS
+from pipeline.inference.restorer import Restorer
 from pipeline.runtime.errors import UserError
 from tests.fuzz import COUNTS, inputs
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.images import decode as decode_module
-from pipeline.images.decode import below, bits, decode, decode_whole, opened, passed_over, sides
+from pipeline.images import formats
+from pipeline.images.decode import bits, decode, decode_whole, opened, sides
+from pipeline.images.formats import below, skipped_files
 from pipeline.runtime.errors import UserError
 from tests.clone import ROOT
 from tests.tiff import tiff
@@ -272,7 +274,7 @@ def test_the_transparent_grey_of_a_few_bits_is_found(depth, values):
 
 
 def test_heic_says_what_it_needs(monkeypatch):
-    monkeypatch.setitem(decode_module.NEEDS, "HEIF", "needs pillow-heif: pip install pillow-heif")
+    monkeypatch.setitem(formats.NEEDS, "HEIF", "needs pillow-heif: pip install pillow-heif")
     box = struct.pack(">I4s4sI", 24, b"ftyp", b"%s", 0)
     for brands in (b"heic" + b"\0" * 4 + b"mif1heic", b"mif1" + b"\0" * 4 + b"mif1heic"):
         with pytest.raises(UserError, match="a.heic: a picture of the format HEIF, which needs pillow-heif"):
@@ -319,13 +321,13 @@ def test_the_pictures_below_a_folder_are_files_that_are_not_hidden(tmp_path):
 
 
 def test_what_is_passed_over_in_a_folder_is_said(tmp_path, monkeypatch):
-    monkeypatch.setitem(decode_module.NEEDS, "HEIF", "needs pillow-heif: pip install pillow-heif")
+    monkeypatch.setitem(formats.NEEDS, "HEIF", "needs pillow-heif: pip install pillow-heif")
     (tmp_path / "a.jpg").touch()
-    assert passed_over(tmp_path) is None
+    assert skipped_files(tmp_path) is None
     for name in ("b.HEIC", "c.heic", "d.psd", "README", ".hidden.psd"):
         (tmp_path / name).touch()
     said = "passed over: 1 without a suffix; 2 .heic, which needs pillow-heif: pip install pillow-heif; 1 .psd"
-    assert passed_over(tmp_path) == said
+    assert skipped_files(tmp_path) == said
     assert [path.name for path in below(tmp_path)] == ["a.jpg"]
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(UserError, match="2 .heic, which needs pillow-heif"):

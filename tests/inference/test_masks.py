@@ -7,7 +7,8 @@ from PIL import Image, ImageColor
 from skimage import data
 
 from pipeline.inference import image_file, masks
-from pipeline.inference.restorer import MODELS, Restorer
+from pipeline.inference.model_files import MODELS
+from pipeline.inference.restorer import Restorer
 from pipeline.runtime.errors import UserError
 from tests.tiff import tiff
 

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from skimage import data
 
 from pipeline.inference import image_file
-from pipeline.inference.restorer import MODELS, Restorer
+from pipeline.inference.model_files import MODELS
+from pipeline.inference.restorer import Restorer
 from pipeline.networks import weights
 from pipeline.runtime.errors import UserError
 

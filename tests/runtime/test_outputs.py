@@ -11,8 +11,8 @@ from tests.clone import ROOT
 
 WRITER = """
 import sys
-from pipeline.outs import complete
-with complete("data/pairs") as (out,):
+from pipeline.runtime.outputs import complete_outs
+with complete_outs("data/pairs") as (out,):
     out.mkdir()
     (out / "first").write_text("half")
     print("begun", flush=True)

@@ -44,7 +44,7 @@ def test_an_empty_number_of_workers_is_none(monkeypatch):
 def test_processes_end_with_a_parent_that_is_killed():
     script = """
 import os, signal
-from pipeline import parallel
+from pipeline.runtime import parallel
 for _ in parallel.in_processes(abs, range(10)):
     os.kill(os.getpid(), signal.SIGKILL)
 """

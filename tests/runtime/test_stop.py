@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-WAITING = "import threading; from pipeline import stop; stop.listen(); print('ready', flush=True); "
+WAITING = "import threading; from pipeline.runtime import stop; stop.listen(); print('ready', flush=True); "
 FOREVER = WAITING + "threading.Event().wait()"
 SAFE_POINTS = """
 import signal

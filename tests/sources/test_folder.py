@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.images import decode
+from pipeline.images import formats
 from pipeline.params import Folder
 from pipeline.runtime.errors import UserError
 from pipeline.sources import folder
@@ -87,7 +87,7 @@ def test_what_is_passed_over_by_its_suffix_is_counted_in_one_line(tmp_path, caps
 
 
 def test_a_format_that_needs_more_than_is_installed_is_passed_over_with_what_it_needs(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(decode.NEEDS, "HEIF", "needs pillow-heif")
+    monkeypatch.setitem(formats.NEEDS, "HEIF", "needs pillow-heif")
     annotated(tmp_path)
     (tmp_path / "phone.heic").write_bytes(b"x")
     read(tmp_path, "instances.json")

@@ -54,7 +54,7 @@ def test_the_data_and_the_code_are_named(store, tmp_path, monkeypatch):
 def test_four_processes_can_start_a_fresh_store_at_once(store, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "fresh"))
     (tmp_path / "fresh").mkdir()
-    code = 'from pipeline.tracking import data; data.log("download", {"x": 1}, [])'
+    code = 'from pipeline.tracking import data_run; data_run.log("download", {"x": 1}, [])'
     environment = {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(tmp_path / "fresh"), "PATH": os.defpath}
     processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from pipeline.runtime.errors import UserError
 from pipeline.tracking import place
-from pipeline.tracking.client import ROWS, connect, download, existing, prepare
+from pipeline.tracking.client import ROWS, connect, connect_existing, download, prepare
 
 FORK = multiprocessing.get_context("fork")
 NOBODY = 65534
@@ -100,7 +100,7 @@ def test_a_store_whose_set_up_is_killed_again_and_again_is_set_up_in_the_end(kil
         process.join(moments.uniform(0, 0.7))
         process.kill()
         process.join()
-        assert existing() is None or texts() == []
+        assert connect_existing() is None or texts() == []
     assert log("whole")
     assert texts() == ["whole"]
     left = {path.name for path in repository.iterdir()}
@@ -110,7 +110,7 @@ def test_a_store_whose_set_up_is_killed_again_and_again_is_set_up_in_the_end(kil
 def test_a_full_disk_is_one_line_and_the_next_call_sets_the_store_up(repository):
     with pytest.raises(UserError, match="mlflow.db: the disk is full; make room"):
         in_process(with_file_size, 600 * 1024, connect)
-    assert existing() is None
+    assert connect_existing() is None
     assert texts() == []
 
 
@@ -127,7 +127,7 @@ def test_a_lock_that_another_process_holds_on_to_is_one_line(use, store, tmp_pat
 
 def test_an_empty_file_is_no_store_yet(repository):
     (repository / "mlflow.db").touch()
-    assert existing() is None
+    assert connect_existing() is None
     assert texts() == []
 
 
@@ -269,7 +269,7 @@ def test_files_that_were_always_kept_elsewhere_stay_there(store, tmp_path, monke
 
 
 def test_who_only_reads_makes_no_store(repository):
-    assert existing() is None
+    assert connect_existing() is None
     with pytest.raises(UserError, match="@champion: no .*mlflow.db; run this in the repository's folder"):
         download("models:/mendline@champion")
     assert list(repository.iterdir()) == []
@@ -278,7 +278,7 @@ def test_who_only_reads_makes_no_store(repository):
 @pytest.mark.parametrize("scheme", ["sqlite:///", "sqlite+pysqlite:///", "SQLite+pysqlite:///"])
 def test_who_only_reads_makes_no_store_however_sqlite_is_named(scheme, repository, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}{repository}/new.db")
-    assert existing() is None
+    assert connect_existing() is None
     with pytest.raises(UserError, match="@champion: no .*new.db"):
         download("models:/mendline@champion")
     assert list(repository.iterdir()) == []
@@ -289,7 +289,7 @@ def test_the_database_of_another_program_is_left_as_it_is(table, repository):
     with closing(sqlite3.connect(repository / "mlflow.db")) as connection:
         connection.execute(f"CREATE TABLE {table}")
     before = (repository / "mlflow.db").read_bytes()
-    for use in (connect, existing, lambda: download("models:/mendline@champion")):
+    for use in (connect, connect_existing, lambda: download("models:/mendline@champion")):
         with pytest.raises(
             UserError, match=r"db: not MLflow's, .*; move /.*/mlflow.db\* away, or set MLFLOW_TRACKING_URI"
         ) as error:
@@ -378,7 +378,7 @@ def test_a_store_that_cannot_be_used_is_one_line_with_the_remedy(spoil, expected
     spoilt = move_to(tmp_path / "spoilt", monkeypatch)
     shutil.copy(tmp_path / "mlflow.db", spoilt)
     spoil(spoilt / "mlflow.db")
-    for use in (connect, existing, lambda: prepare(required=True)):
+    for use in (connect, connect_existing, lambda: prepare(required=True)):
         with pytest.raises(UserError) as error:
             use()
         assert expected.format(folder=spoilt) in str(error.value)

@@ -38,7 +38,7 @@ def training(store, status, **tags):
 
 
 def claimed(store, made="c0ffee.dir"):
-    return experiment_run.claim(store, stages(made), {}).info.run_id
+    return experiment_run.claim_run(store, stages(made), {}).info.run_id
 
 
 def test_the_training_that_made_the_model_becomes_the_row_once(store):

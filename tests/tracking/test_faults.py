@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline.runtime.errors import UserError
 from pipeline.tracking import faults, place
-from pipeline.tracking.client import connect, existing, prepare
+from pipeline.tracking.client import connect, connect_existing, prepare
 
 SECRET = "s3cret"
 
@@ -177,7 +177,7 @@ def test_no_message_shows_a_password(scheme, password, host):
         assert faults.first_line(error) == f"API request to {scheme}://{host}/api/2.0 failed, see {scheme}://{host}"
 
 
-@pytest.mark.parametrize("use", [connect, existing])
+@pytest.mark.parametrize("use", [connect, connect_existing])
 def test_paths_with_an_at_sign_are_shown_whole(use, tmp_path, monkeypatch):
     (tmp_path / "me@work").mkdir()
     (tmp_path / "me@work/mlflow.db").write_text("no database")

@@ -19,8 +19,9 @@ import requests
 from PIL import Image
 from skimage import data
 
-from pipeline.commands.app import page
-from pipeline.inference.restorer import MODELS, Restorer
+from pipeline.commands.app import actions, page
+from pipeline.inference.model_files import MODELS
+from pipeline.inference.restorer import Restorer
 from tests.clone import ROOT
 
 BROWSER = shutil.which("chromium") and shutil.which("chromedriver")
@@ -171,7 +172,7 @@ def example_damage(name: str) -> tuple[np.ndarray, np.ndarray]:
     """What the page shows for an example: the damaged photo, and where its damage is."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setenv("GRADIO_TEMP_DIR", folder)
-        path, editor = page.example(name)
+        path, editor = actions.example(name)
         height, width = editor["background"].shape[:2]
         return np.asarray(Image.open(path)), editor["layers"][0][:height, :width, 3] > 0
 
@@ -302,7 +303,9 @@ def test_ten_people_at_once_are_served(server, photo):
         files = handle_file(str(photo)), handle_file(str(photo.with_name("layer.png")))
         editor = {"background": files[0], "layers": [files[1]], "composite": files[0]}
         client = Client(server, verbose=False)
-        return np.asarray(Image.open(client.predict(files[0], editor, page.DAMAGE, page.GAN, api_name="/restore")[1]))
+        return np.asarray(
+            Image.open(client.predict(files[0], editor, actions.DAMAGE, actions.GAN, api_name="/restore")[1])
+        )
 
     with ThreadPoolExecutor(10) as pool:
         results = list(pool.map(restored, range(10)))
@@ -320,7 +323,7 @@ def test_a_painting_of_too_many_pixels_is_refused(server, photo):
     files = handle_file(str(photo)), handle_file(str(photo.with_name("large.png")))
     editor = {"background": files[0], "layers": [files[1]], "composite": files[0]}
     with pytest.raises(AppError, match="9000 x 9000 px"):
-        Client(server, verbose=False).predict(files[0], editor, page.DAMAGE, page.GAN, api_name="/restore")
+        Client(server, verbose=False).predict(files[0], editor, actions.DAMAGE, actions.GAN, api_name="/restore")
 
 
 def test_pictures_are_uploaded_and_not_fetched_from_addresses(server):
@@ -342,11 +345,11 @@ def test_no_request_skips_the_queue_that_bounds_what_is_worked_on_at_once(server
     assert {function.concurrency_limit for function in working} == {"default"}
 
 
-@pytest.mark.parametrize("name", page.EXAMPLES)
+@pytest.mark.parametrize("name", actions.EXAMPLES)
 def test_each_example_can_be_restored(name, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    path, editor = page.example(name)
-    (before, after), _ = page.restored(Restorer.load(), path, editor, page.DAMAGE, page.GAN)
+    path, editor = actions.example(name)
+    (before, after), _ = actions.restored(Restorer.load(), path, editor, actions.DAMAGE, actions.GAN)
     hole = editor["layers"][0][: before.shape[0], : before.shape[1], 3] > 0
     assert np.array_equal(before[~hole], after[~hole])
     assert (before != after).any(axis=-1)[hole].mean() > 0.9
@@ -354,26 +357,28 @@ def test_each_example_can_be_restored(name, tmp_path, monkeypatch):
 
 def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    (_, after), path = page.enlarged(Restorer.load(MODELS / "superres"), str(photo), 2)
+    (_, after), path = actions.enlarged(Restorer.load(MODELS / "superres"), str(photo), 2)
     assert np.asarray(Image.open(path)).shape == (2 * PHOTO.shape[0], 2 * PHOTO.shape[1], 3)
     assert after.shape[1] == 2 * PHOTO.shape[1]
     hole = np.zeros(PHOTO.shape[:2], bool)
     hole[100:200, 150:250] = True
-    editor = page.painted_over(PHOTO, hole)
-    _, path = page.inserted(Restorer.load(), str(photo), editor, str(photo), 10, 10, 50)
+    editor = actions.painted_over(PHOTO, hole)
+    _, path = actions.inserted(Restorer.load(), str(photo), editor, str(photo), 10, 10, 50)
     changed = (np.asarray(Image.open(path)) != PHOTO).any(axis=-1)
     assert changed[:60, :75].any()
     assert not changed[90:].any()
     with pytest.raises(page.UserError, match="nothing is painted"):
-        page.restored(Restorer.load(), str(photo), page.shown_for_painting(str(photo)), page.DAMAGE, page.GAN)
+        actions.restored(
+            Restorer.load(), str(photo), actions.shown_for_painting(str(photo)), actions.DAMAGE, actions.GAN
+        )
     with pytest.raises(page.UserError, match="drop a photo first"):
-        page.proposed(None)
+        actions.proposed(None)
 
 
 def test_an_upload_of_too_many_pixels_is_refused(tmp_path):
     Image.new("1", (9000, 9000)).save(tmp_path / "large.png")
     with pytest.raises(page.UserError, match="large.png: 9000 x 9000 px; at most 25 million pixels"):
-        page.opened(str(tmp_path / "large.png"))
+        actions.opened(str(tmp_path / "large.png"))
 
 
 def test_old_files_are_forgotten(tmp_path):

@@ -130,12 +130,12 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_came(tmp_path):
     script = f"""
 import resource
 from pathlib import Path
-from pipeline.coco.member import Member
-from pipeline.coco.pool import Pool
-from pipeline.coco.transfer import File
-from pipeline.errors import one_line_errors
+from pipeline.sources.coco.member import Member
+from pipeline.sources.coco.cache import Cache
+from pipeline.sources.coco.hosts import File
+from pipeline.runtime.errors import one_line_errors
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-with one_line_errors(), Pool(Path({str(tmp_path)!r})).run(File("a.jpg", 0, "v1", True), [Member("b", 0, 20_000)]) as w:
+with one_line_errors(), Cache(Path({str(tmp_path)!r})).run(File("a.jpg", 0, "v1", True), [Member("b", 0, 20_000)]) as w:
     w(b"b" * 9_000)
     w(b"b" * 9_000)
 """

@@ -1,0 +1,175 @@
+"""What the page's buttons do: from what is uploaded and painted to what is shown and downloaded."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline.commands.app.uploads import refuse_when_full
+from pipeline.corruptions import freeform, scratch, stain
+from pipeline.images.decode import sides
+from pipeline.inference import image_file, insert, pyramid, scratches
+from pipeline.inference.image_file import Picture
+from pipeline.inference.restorer import Restorer
+from pipeline.params import Freeform, Scratch, Section, Stain
+from pipeline.runtime.errors import UserError
+
+MOST_PIXELS = 25_000_000
+SHOWN = 1024  # px: longest side of what the browser shows and paints on; the file itself is restored
+ALIKE = 16  # of 255: the most that the editor's picture differs on average from the photo it shows
+RADIUS = 3  # px: of the classical methods
+GAN, TELEA, NAVIER_STOKES = "GAN", "Telea", "Navier-Stokes"
+DAMAGE, OBJECT = "damage: what shines through is used, where anything does", "an object: it goes"
+EXAMPLES: dict[str, tuple[str, Callable, Section]] = {  # a photograph, and a damage as the model that ships knows it
+    "scratches": ("chelsea", scratch.corrupt, Scratch(count=[2, 8], length=[0.3, 1.2], width=[0.006, 0.024])),
+    "stains": ("coffee", stain.corrupt, Stain(count=[1, 4], radius=[0.06, 0.2], opacity=[0.5, 0.95])),
+    "paint": ("astronaut", freeform.corrupt, Freeform(count=[1, 4], vertices=[4, 12], width=[0.047, 0.156])),
+}
+Editor = dict[str, Any]
+"""What Gradio's image editor holds: `background`, `layers` and `composite`, uint8 HWC."""
+
+
+def shown_for_painting(photo: str | None) -> Editor:
+    """The photo in the editor."""
+    background = preview(opened(photo).pixels_in_8_bits())
+    return painted_over(background, np.zeros(background.shape[:2], bool))
+
+
+def example(name: str) -> tuple[str, Editor]:
+    """A photograph of scikit-image's, damaged: its file, and the editor with the damage painted over."""
+    from skimage import data
+
+    title, corrupt, params = EXAMPLES[name]
+    image, hole = corrupt(getattr(data, title)(), np.random.default_rng(1), params)
+    path = Path(tempfile.mkdtemp(dir=stored())) / f"{title}.png"
+    Image.fromarray(image).save(path)
+    return str(path), painted_over(preview(image), hole)
+
+
+def proposed(photo: str | None) -> Editor:
+    """The photo with what may be scratches painted over."""
+    pixels = opened(photo).pixels_in_8_bits()
+    return painted_over(preview(pixels), scratches.detect(pixels))
+
+
+def painted_over(background: np.ndarray, hole: np.ndarray) -> Editor:
+    """What an empty editor shows: a layer of paint on the background.
+
+    The layer is as large as the canvas, the picture in its corner: Gradio moves a smaller one to the middle. It is
+    there without paint too: it is where Gradio's history begins, whose first step would else take the photo back.
+    """
+    refuse_when_full(stored(), 2 * 4 * SHOWN**2)
+    height, width = background.shape[:2]
+    layer = np.zeros((SHOWN, SHOWN, 4), np.uint8)
+    shrunk = Image.fromarray(hole).convert("L").resize((width, height), Image.Resampling.BOX)
+    layer[:height, :width][np.asarray(shrunk) > 0] = (255, 0, 255, 255)
+    return {"background": background, "layers": [layer], "composite": None}
+
+
+def restored(restorer: Restorer, photo: str | None, editor: Editor, kind: str, method: str) -> tuple:
+    """Before and after for the slider, and the restored file."""
+    before = opened(photo)
+    hole = painted(editor, before)
+    pixels = before.pixels()
+    if method == GAN:
+        result = restorer.restore(pixels, hole, see_through=None if kind == DAMAGE else False)
+    else:
+        from pipeline.evaluation import baselines
+
+        classical = baselines.telea if method == TELEA else baselines.navier_stokes
+        result = classical(before.pixels_in_8_bits(), hole, RADIUS)
+        result = pyramid.as_kind(pyramid.as_float(result), pixels.dtype)
+    after = before.with_restored(result, hole)
+    shown = preview(before.pixels_in_8_bits()), preview(after.pixels_in_8_bits())
+    return shown, saved(after, photo, method)
+
+
+def enlarged(enlarger: Restorer, photo: str | None, factor: int) -> tuple:
+    """Before (the bicubic filter) and after for the slider, and the enlarged file."""
+    before = opened(photo, MOST_PIXELS // factor**2)
+    after = before.enlarged(enlarger.enlarge(before.pixels(), factor))
+    filtered = Image.fromarray(before.pixels_in_8_bits()).resize(after.size, Image.Resampling.BICUBIC)
+    shown = preview(np.asarray(filtered)), preview(after.pixels_in_8_bits())
+    return shown, saved(after, photo, f"x{factor}")
+
+
+def inserted(
+    restorer: Restorer, source: str | None, editor: Editor, photo: str | None, across: float, down: float, size: float
+) -> tuple:
+    """Before and after for the slider, and the file with the object."""
+    origin, before = opened(source), opened(photo)
+    silhouette = painted(editor, origin)
+    if origin.size[0] * origin.size[1] * (size / 100) ** 2 > MOST_PIXELS:
+        raise UserError(f"the object would be too large; at most {MOST_PIXELS / 1e6:.0f} million pixels, please")
+    at = round(across / 100 * before.size[0]), round(down / 100 * before.size[1])
+    pixels = before.pixels_in_8_bits()
+    result = insert.insert(restorer, pixels, origin.pixels_in_8_bits(), silhouette, at, size / 100)
+    in_depth = pyramid.as_kind(pyramid.as_float(result), before.pixels().dtype)
+    after = before.with_restored(in_depth, (result != pixels).any(axis=-1))
+    return (preview(pixels), preview(result)), saved(after, photo, "with-object")
+
+
+def opened(photo: str | None, most: int = MOST_PIXELS) -> Picture:
+    """The uploaded picture.
+
+    Raises:
+        UserError: none is there, it cannot be read, or it is too large.
+    """
+    if photo is None:
+        raise UserError("drop a photo first, or pick an example")
+    path = Path(photo)
+    try:
+        width, height = sides(path.read_bytes(), path.name)
+        os.utime(path)  # in use
+    except OSError:
+        raise UserError("the photo was deleted after ten minutes; drop it again") from None
+    if width * height > most:
+        raise UserError(f"{path.name}: {width} x {height} px; at most {most / 1e6:.0f} million pixels, please")
+    try:
+        return image_file.read(path)
+    except UserError as error:
+        raise UserError(str(error).replace(str(path), path.name)) from None
+
+
+def painted(editor: Editor | None, photo: Picture) -> np.ndarray:
+    """Where there is paint on the photo; bool, at the size of the photo itself.
+
+    Raises:
+        UserError: nowhere, or it is on another picture.
+    """
+    shown = preview(photo.pixels_in_8_bits())
+    height, width = shown.shape[:2]
+    layers = [layer[:height, :width, 3] > 127 for layer in editor["layers"]] if editor else []  # cut: `painted_over`
+    if not editor or not any(layer.any() for layer in layers):
+        raise UserError("nothing is painted; paint over the damage first")
+    background = editor["background"][..., :3]
+    alike = background.shape == shown.shape and all(layer.shape == shown.shape[:2] for layer in layers)
+    if not alike or np.abs(background.astype(int) - shown).mean() > ALIKE:
+        raise UserError("the paint is on another picture; drop the photo again, and paint on it")
+    hole = np.any(layers, axis=0)
+    return np.asarray(Image.fromarray(hole).convert("L").resize(photo.size, Image.Resampling.NEAREST)) > 0
+
+
+def preview(pixels: np.ndarray) -> np.ndarray:
+    """The picture as the browser gets it."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((SHOWN, SHOWN))
+    return np.asarray(image)
+
+
+def stored() -> Path:
+    """The folder of the uploads and results."""
+    return Path(os.environ["GRADIO_TEMP_DIR"])
+
+
+def saved(after: Picture, photo: str | None, how: str) -> str:
+    """The file to download: PNG, which keeps what was not painted over bit for bit (TIFF where colours are CMYK)."""
+    suffix = ".tif" if after.stored.mode == "CMYK" else ".png"
+    refuse_when_full(stored(), np.asarray(after.stored).nbytes + 2 * 4 * SHOWN**2)
+    path = Path(tempfile.mkdtemp(dir=stored())) / f"{Path(photo or 'picture').stem}-{how.lower()}{suffix}"
+    image_file.write(after, path)
+    return str(path)

@@ -1,0 +1,124 @@
+"""The options of `mend`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from PIL import ImageColor
+
+from pipeline.runtime import command_line
+from pipeline.runtime.errors import UserError, excerpt
+
+LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
+GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
+
+
+def parse_options() -> argparse.Namespace:
+    """The options.
+
+    Raises:
+        UserError: options that do not go together.
+    """
+    parser = command_line.parser("mend", "Restore pictures with a trained generator.")
+    command_line.add_completion(parser)
+    parser.add_argument("pictures", nargs="+", type=path_of, help="files, folders of them, or - for stdin")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=path_of,
+        help="a file with the format's suffix; a folder for many pictures; - for stdout, in the format of the input",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--mask",
+        type=path_of,
+        help="white where to restore, black where to keep; a folder of masks for many pictures; - for stdin",
+    )
+    where.add_argument("--mask-color", type=colour, help="restore what is painted in it, such as '#ff00ff'")
+    where.add_argument(
+        "--detect", choices=["scratches"], help="propose the mask: a heuristic; look at it with --save-mask"
+    )
+    where.add_argument(
+        "--remove",
+        type=place,
+        help="take an object out: LEFT,TOP,RIGHT,BOTTOM in px; X,Y in its middle (a guess, which is shown first); "
+        "or the id of a COCO annotation",
+    )
+    where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
+    parser.add_argument("--annotations", type=path_of, help="the COCO instances file for the id of --remove")
+    parser.add_argument("--grow", type=width, default=0, metavar="PX", help="widen the mask by so many pixels")
+    parser.add_argument("--yes", action="store_true", help="do not ask before what is guessed at X,Y goes")
+    under = parser.add_mutually_exclusive_group()
+    under.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
+    under.add_argument(
+        "--see-through",
+        action="store_true",
+        default=None,
+        help="use what shines through, as under stains; without either, each region of the mask is judged by itself",
+    )
+    parser.add_argument("--save-mask", type=path_of, help="write the mask that is used; a folder for many pictures")
+    parser.add_argument(
+        "--model",
+        type=not_empty,
+        help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow",
+    )
+    options = parser.parse_args()
+    options.kind = "superres" if options.upscale else "restore"
+    if options.upscale and (options.save_mask or options.grow or not options.output):
+        raise UserError(
+            "--upscale has no mask: name the enlarged picture with -o, and leave --save-mask and --grow out"
+        )
+    if not options.output and not options.save_mask:
+        raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
+    if options.see_through and not (options.mask or options.detect):
+        raise UserError("--see-through needs --mask or --detect; nothing shines through anything else")
+    if options.remove and len(options.remove) == 1 and not options.annotations:
+        raise UserError("--remove with an annotation's id needs --annotations, the COCO instances file")
+    asked = options.remove and len(options.remove) == 2 and options.output and not options.yes
+    if asked and not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
+    return options
+
+
+def not_empty(text: str) -> str:
+    """Text that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def path_of(text: str) -> Path:
+    """Of a file or a folder; an empty one would be this folder."""
+    return Path(not_empty(text))
+
+
+def colour(text: str) -> tuple[int, ...]:
+    """A colour as Pillow knows them: '#ff00ff', 'magenta', 'rgb(255,0,255)'."""
+    try:
+        levels = ImageColor.getrgb(text)
+        bytes(levels)  # which Pillow does not check
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"invalid colour value {excerpt(text)}; expected one such as '#ff00ff' or magenta"
+        ) from None
+    return levels
+
+
+def width(text: str) -> int:
+    """A whole number up to 99,999."""
+    if not text.isdecimal() or len(text) > 5:
+        raise argparse.ArgumentTypeError(f"{excerpt(text)} is no whole number of px from 0 to 99999")
+    return int(text)
+
+
+def place(text: str) -> tuple[int, ...]:
+    """One, two or four whole numbers."""
+    try:
+        numbers = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in {1, 2, 4} or max(map(abs, numbers)) > LAST_ID:
+        raise argparse.ArgumentTypeError(
+            f"{excerpt(text)} is neither LEFT,TOP,RIGHT,BOTTOM nor X,Y nor an annotation's id"
+        )
+    return numbers
