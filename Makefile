@@ -1,46 +1,79 @@
 PYTHON ?= python3
 BIN := .venv/bin
+UV := $(shell command -v uv)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 
+# What a lock pins into .venv, held to its hashes. The lock has none of PyTorch for the CPU alone, which is on an index of its own.
+install = $(if $(UV),uv pip install --python .venv,$(BIN)/pip install) --require-hashes --no-deps --requirement
+ifeq ($(TORCH),cpu)
+SIZE := 2 GB, with PyTorch for the CPU alone
+locked = $(if $(UV),,$(error TORCH=cpu needs uv; pip install uv, or leave TORCH=cpu out)).venv/requirements.lock
+else
+SIZE := 6.7 GB, most of it PyTorch with what it needs on a GPU
+locked = requirements.lock
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint ui app sync-mlflow compare lock
+.PHONY: help install repro test test-all lint docs ui app sync-mlflow compare lock
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	@echo "installs $(SIZE), into .venv"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+ifeq ($(TORCH),cpu)
+	awk '/^[^ ]/ { cuda = /^(torch=|triton|nvidia-|cuda-)/ } !cuda' $< > $(locked)
+	uv pip install --python .venv --torch-backend cpu --no-deps "$$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' $<)"
+endif
+	$(install) $(locked)
+	$(BIN)/pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-repro: .venv/ready  ## create the environment and run the pipeline to the end
+.venv/dev: requirements-dev.lock .venv/ready
+	$(install) $<
+	@touch $@
+
+install: .venv/ready  ## create the environment; TORCH=cpu for a machine without a GPU
+
+repro: .venv/ready  ## run the pipeline to the end and bring MLflow up to date
 	dvc repro
-	python -m pipeline.commands.sync
+	mendline sync
 
-test: .venv/ready  ## run the tests
-	pytest
+test: .venv/dev  ## run the tests that a change should pass, on all cores; minutes
+	pytest -n auto --dist loadgroup -m "not long and not slow"
 
-lint: .venv/ready  ## check style and types
+test-all: .venv/dev  ## run the tests that `make test` leaves out: kills, generated inputs, many stages
+	pytest -n auto --dist loadgroup -m "long and not slow"
+
+lint: .venv/dev  ## check style and types
 	ruff check .
 	ruff format --check .
 	mypy
 
+docs: .venv/dev  ## build the pages of docs/ into site/
+	mkdocs build --strict
+
 sync-mlflow: .venv/ready  ## bring MLflow up to date with what DVC has, without running a stage
-	python -m pipeline.commands.sync
+	mendline sync
 
 compare: .venv/ready  ## print the experiments side by side, as DVC and MLflow have them
-	@python -m pipeline.commands.compare
+	@mendline compare
 
 ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
-	@-python -m pipeline.commands.sync
+	@-mendline sync
 	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 app: .venv/ready  ## open the page on which pictures are restored, http://127.0.0.1:7860
-	python -m pipeline.commands.app.page
+	mendline app
 
-lock: .venv/ready  ## pin the newest packages that pyproject.toml allows
-	uv pip compile --universal --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app --group dev --output-file requirements.lock pyproject.toml
+COMPILE = uv pip compile $(if $(UPGRADE),--upgrade) --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app
+
+lock: .venv/dev  ## pin the packages that pyproject.toml allows; UPGRADE=1 takes the newest of them
+	$(COMPILE) --group build --output-file requirements.lock pyproject.toml
+	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	awk 'NR == FNR { base[$$1]; next } /^[^ ]/ { known = $$1 in base } !known' requirements.lock requirements-dev.lock > .venv/dev.lock
+	mv .venv/dev.lock requirements-dev.lock

@@ -10,6 +10,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
+PATIENCE = 300.0  # seconds in which any command has ended; on a busy machine few take ten
 SMALL = {
     "download.sample.leaves": 24,
     "download.sample.crops": 4,
@@ -73,7 +74,7 @@ class Clone:
 
     def run(self, *command: str) -> str:
         with self.start(*command) as process:
-            output, errors = process.communicate()
+            output, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, output + errors
         return output
 

@@ -1,32 +1,82 @@
 """What `make` installs: every package by its hash, and beside it what DVC needs for remotes of other kinds."""
 
+import os
 import re
+import subprocess
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tests.clone import ROOT
+from tests.clone import PATIENCE, ROOT
 
-LOCK = (ROOT / "requirements.lock").read_text()
-PINNED = re.findall(r"^(\S.*?)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", LOCK, re.MULTILINE)
+LOCKS = [(ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock")]
+PINNED = re.compile(r"^(\S.*?)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
+LOCKED, DEVELOPERS = [[Requirement(text) for text, _ in PINNED.findall(lock)] for lock in LOCKS]
 
 
-def test_every_line_pins_a_package_by_version_and_hash():
-    assert len(PINNED) == sum(not line.startswith(" ") for line in LOCK.splitlines())
-    for text, _ in PINNED:
+@pytest.mark.parametrize("lock", LOCKS, ids=["requirements", "requirements-dev"])
+def test_every_line_pins_a_package_by_version_and_hash(lock):
+    pinned = PINNED.findall(lock)
+    assert len(pinned) == sum(not line.startswith(" ") for line in lock.splitlines())
+    for text, _ in pinned:
         (specifier,) = Requirement(text).specifier
         assert specifier.operator == "=="
 
 
-def test_it_names_packages_and_no_place_where_they_lie():
-    assert not re.search(r"://|^-|/", LOCK, re.MULTILINE)
+@pytest.mark.parametrize("lock", LOCKS, ids=["requirements", "requirements-dev"])
+def test_it_names_packages_and_no_place_where_they_lie(lock):
+    assert not re.search(r"://|^-|/", lock, re.MULTILINE)
 
 
 def test_what_dvc_needs_for_s3_can_join_it():
-    (dateutil,) = [Requirement(text) for text, _ in PINNED if text.startswith("python-dateutil==")]
+    (dateutil,) = [package for package in LOCKED if package.name == "python-dateutil"]
     (version,) = dateutil.specifier
     assert Version(version.version) < Version("3")  # botocore's bound
 
 
-def test_make_holds_what_it_installs_to_the_hashes():
-    assert re.search(r"pip install .*--require-hashes --requirement requirements.lock", (ROOT / "Makefile").read_text())
+def test_the_tools_of_developers_join_what_users_install_and_replace_none_of_it():
+    users, developers = ({package.name for package in lock} for lock in (LOCKED, DEVELOPERS))
+    assert not users & developers
+    assert {"dvc", "gradio", "mlflow", "setuptools", "shtab", "torch"} <= users
+    assert {"mkdocs-material", "mypy", "pre-commit", "pytest", "ruff"} <= developers
+
+
+def commands(*variables: str) -> list[str]:
+    """What `make` would run to install all there is, developers' tools included."""
+    command = ["make", "--dry-run", "--always-make", *variables, ".venv/dev"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    return (done.stdout + done.stderr).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("uv", "installer"), [("", ".venv/bin/pip install"), ("/usr/bin/uv", "uv pip install --python .venv")]
+)
+def test_make_holds_what_it_installs_to_the_hashes(uv, installer):
+    said, *done = [line for line in commands(f"UV={uv}") if "pip install" in line or line.startswith("echo")]
+    assert "6.7 GB" in said
+    assert done == [
+        f"{installer} --require-hashes --no-deps --requirement requirements.lock",
+        ".venv/bin/pip install --no-deps --no-build-isolation --editable .",
+        f"{installer} --require-hashes --no-deps --requirement requirements-dev.lock",
+    ]
+
+
+def test_make_takes_pytorch_for_the_cpu_and_all_else_by_its_hash():
+    lines = commands("TORCH=cpu", "UV=/usr/bin/uv")
+    (select,) = [line for line in lines if line.startswith("awk")]
+    others = subprocess.run(
+        ["sh", "-c", select.split(">")[0]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE
+    )
+    kept = {Requirement(text).name for text, _ in PINNED.findall(others.stdout)}
+    left_out = {package.name for package in LOCKED} - kept
+    assert {"torch", "triton", "nvidia-nccl-cu13"} <= left_out
+    assert {name.split("-")[0] for name in left_out} == {"torch", "triton", "nvidia", "cuda"}
+    assert "uv pip install --python .venv --require-hashes --no-deps --requirement .venv/requirements.lock" in lines
+
+
+def test_make_says_that_pytorch_for_the_cpu_needs_uv():
+    assert "TORCH=cpu needs uv" in commands("TORCH=cpu", "UV=")[-1]
