@@ -42,11 +42,14 @@ repro: .venv/ready  ## run the pipeline to the end and bring MLflow up to date
 	dvc repro
 	mendline sync
 
+# A module's tests share its fixtures, so one process runs them; in the order of the folders no long module comes last.
+PYTEST := OMP_NUM_THREADS=1 pytest -n auto --dist loadscope --no-loadscope-reorder
+
 test: .venv/dev  ## run the tests that a change should pass, on all cores; minutes
-	pytest -n auto --dist loadgroup -m "not long and not slow"
+	$(PYTEST) -m "not long and not slow"
 
 test-all: .venv/dev  ## run the tests that `make test` leaves out: kills, generated inputs, many stages
-	pytest -n auto --dist loadgroup -m "long and not slow"
+	$(PYTEST) -m "long and not slow"
 
 lint: .venv/dev  ## check style and types
 	ruff check .

@@ -5,7 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -30,6 +33,24 @@ SMALL = {
     "train.samples": 2,
     "evaluate.rows": 2,
 }
+
+
+def finish(process: subprocess.Popen, seconds: float = PATIENCE) -> tuple[str, str]:
+    """What a process has printed at its end; one without an end is killed, with its group."""
+    try:
+        return process.communicate(timeout=seconds)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """Look again and again until there is something; between two looks the core is for what is waited for."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
 
 
 def _heed_ctrl_c() -> None:
@@ -74,9 +95,12 @@ class Clone:
 
     def run(self, *command: str) -> str:
         with self.start(*command) as process:
-            output, errors = process.communicate(timeout=PATIENCE)
+            output, errors = finish(process)
         assert process.returncode == 0, output + errors
         return output
+
+    def mendline(self, *arguments: str) -> str:
+        return self.run("python", "-m", "pipeline.commands.main", *arguments)
 
     def commit(self) -> None:
         self.run("git", "add", "--all")

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from ruamel.yaml import YAML
 
 from pipeline.datasets import pairs
 from pipeline.params import Train, load
-from tests.clone import ROOT, Clone
+from tests.clone import ROOT, Clone, finish
 from tests.sources.coco.host import Host, dataset
 
 TRAIN, VAL = dataset(range(1, 13), 200, 150), dataset(range(100, 109), 200, 150)
@@ -33,14 +34,31 @@ def coco_host(host) -> Host:
     return host
 
 
+def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of the session's processes to need it makes; the others wait for it, and share it."""
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    folder, made = session / name, session / f"{name}.made"
+    with FileLock(session / f"{name}.lock"):
+        if not made.exists():
+            assert not folder.exists(), "the process that came first could not make it"
+            make(folder)
+            made.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def mlflow_db(tmp_path_factory) -> Path:
-    """An empty store; to make one takes MLflow seconds."""
-    from mlflow import MlflowClient
+    """An empty store; to make one takes MLflow seconds. Not to be changed."""
 
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
+    def make(folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        folder.mkdir()
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+
+    return make_once(tmp_path_factory, "store", make) / "mlflow.db"
 
 
 @pytest.fixture
@@ -61,6 +79,7 @@ def started(tmp_path, mlflow_db) -> Callable[..., subprocess.Popen]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     return started
@@ -72,7 +91,7 @@ def stage(started) -> Callable[..., subprocess.CompletedProcess]:
 
     def stage(*args: Any, **kwargs: Any) -> subprocess.CompletedProcess:
         with started(*args, **kwargs) as process:
-            out, err = process.communicate()
+            out, err = finish(process)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     return stage
@@ -81,9 +100,11 @@ def stage(started) -> Callable[..., subprocess.CompletedProcess]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory) -> Clone:
     """A clone whose pipeline has run to its end, once. Not to be changed."""
-    clone = Clone(tmp_path_factory.mktemp("clones") / "undisturbed")
-    assert clone.repro() == ["download", "corrupt", "train", "evaluate"]
-    return clone
+
+    def make(folder: Path) -> None:
+        assert Clone(folder).repro() == ["download", "corrupt", "train", "evaluate"]
+
+    return Clone(make_once(tmp_path_factory, "undisturbed", make))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from pathlib import Path
 import requests
 from urllib3.util import Retry
 
+from tests.clone import PATIENCE
+
 BEGINNING = Retry(total=240, backoff_factor=0.25, backoff_max=0.25)  # a minute
 
 
@@ -49,7 +51,7 @@ class Server:
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             self.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.process.wait(timeout=PATIENCE)
 
 
 @contextmanager

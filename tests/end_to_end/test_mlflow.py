@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from pipeline import lineage
 from pipeline.datasets.pairs import Pairs
-from tests.clone import ROOT, Clone
+from tests.clone import PATIENCE, ROOT, Clone, finish, wait_until
 from tests.conftest import hashes
 from tests.mlflow_server import server_at
 
@@ -107,7 +107,7 @@ def test_the_registered_model_restores_in_a_process_that_has_never_seen_the_pack
     np.savez(tmp_path / "given.npz", image=image, mask=mask.astype(np.uint8) * 255)
     uri = f"sqlite:///{undisturbed.folder}/mlflow.db"
     command = [sys.executable, "-c", LOAD, uri, "given.npz", "made.npz", str(ROOT)]
-    subprocess.run(command, cwd=tmp_path, check=True, env={"PATH": ""}, capture_output=True)
+    subprocess.run(command, cwd=tmp_path, check=True, env={"PATH": ""}, capture_output=True, timeout=PATIENCE)
     restored = np.load(tmp_path / "made.npz")["restored"]
     assert np.array_equal(restored[~mask], image[~mask])
     assert not np.array_equal(restored, image)
@@ -117,7 +117,7 @@ def test_a_copied_clone_has_its_runs_and_its_champion_and_leaves_the_originals_a
     shutil.copytree(undisturbed.folder, tmp_path / "copy", symlinks=True)
     original = hashes(undisturbed.folder / "mlartifacts")
     copy = Clone(tmp_path / "copy")
-    assert copy.run("python", "-m", "pipeline.commands.sync") == "MLflow: nothing to add\n"
+    assert copy.mendline("sync") == "MLflow: nothing to add\n"
     (run,) = runs(copy)
     assert_complete(copy, run)
     assert run.info.artifact_uri.startswith(copy.folder.as_uri())
@@ -141,21 +141,21 @@ assert np.array_equal(ours, theirs) and not np.array_equal(ours, image)
     undisturbed.run("python", "-c", compare)
     load = 'from pipeline.inference.restorer import Restorer; Restorer.load("models:/nothing@champion")'
     with undisturbed.start("python", "-c", load) as process:
-        _, errors = process.communicate()
+        _, errors = finish(process)
     assert "UserError: models:/nothing@champion: Registered Model with name=nothing not found" in errors
 
 
 def test_one_command_leads_from_a_model_or_a_lock_to_its_run(undisturbed):
     (run,) = runs(undisturbed)
     for path in ("data/model/generator.safetensors", "data/model", "dvc.lock"):
-        assert run.info.run_id in undisturbed.run("python", "-m", "pipeline.commands.find", path)
-    with undisturbed.start("python", "-m", "pipeline.commands.find", "README.md") as process:
-        _, errors = process.communicate()
+        assert run.info.run_id in undisturbed.mendline("find", path)
+    with undisturbed.start("python", "-m", "pipeline.commands.main", "find", "README.md") as process:
+        _, errors = finish(process)
     assert errors == "error: README.md: neither a model (.safetensors) nor a dvc.lock; give one of them\n"
 
 
 def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(colleague):
-    colleague.run("python", "-m", "pipeline.commands.sync")
+    colleague.mendline("sync")
     (first,) = runs(colleague)
     colleague.run("dvc", "exp", "run", "--name", "wider", "--set-param", "evaluate.radius=4")
     _, second = runs(colleague)
@@ -171,10 +171,10 @@ def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(collea
     assert third.data.tags["stages.ran"] == "train, evaluate"
     assert fourth.data.tags["run.train"] == third.info.run_id
     assert_complete(colleague, fourth, "both")
-    printed = colleague.run("python", "-m", "pipeline.commands.compare")
+    printed = colleague.mendline("compare")
     assert printed.count("the same") == 5  # the workspace, the commit, three experiments
     assert "evaluate.radius" in printed
-    assert colleague.run("python", "-m", "pipeline.commands.sync") == "MLflow: nothing to add\n"
+    assert colleague.mendline("sync") == "MLflow: nothing to add\n"
 
 
 def test_a_training_whose_dvc_was_killed_before_the_lock_was_written_is_one_row(colleague):
@@ -186,19 +186,19 @@ def test_a_training_whose_dvc_was_killed_before_the_lock_was_written_is_one_row(
     versions = store(colleague).search_model_versions("name = 'mendline'")
     rows = len(runs(colleague))
     for _ in range(2):
-        assert colleague.run("python", "-m", "pipeline.commands.sync") == "MLflow: nothing to add\n"
+        assert colleague.mendline("sync") == "MLflow: nothing to add\n"
     assert len(runs(colleague)) == rows
     assert len(store(colleague).search_model_versions("name = 'mendline'")) == len(versions) == 1
 
 
 def test_a_registered_model_that_was_deleted_is_made_again_by_sync(colleague):
-    colleague.run("python", "-m", "pipeline.commands.sync")
+    colleague.mendline("sync")
     store(colleague).delete_registered_model("mendline")
-    added = colleague.run("python", "-m", "pipeline.commands.sync")
+    added = colleague.mendline("sync")
     assert added == "model mendline version 1 is the champion: there was none\nMLflow: added workspace\n"
     (row,) = runs(colleague)
     assert_complete(colleague, row)
-    assert colleague.run("python", "-m", "pipeline.commands.sync") == "MLflow: nothing to add\n"
+    assert colleague.mendline("sync") == "MLflow: nothing to add\n"
 
 
 def test_what_is_pulled_is_a_row_as_complete_as_any_other(colleague, tmp_path):
@@ -214,26 +214,26 @@ def test_what_is_pulled_is_a_row_as_complete_as_any_other(colleague, tmp_path):
     scratch = Clone(scratch)
     scratch.run("dvc", "pull", "--quiet")
     assert scratch.repro() == []
-    with scratch.start("python", "-m", "pipeline.commands.compare") as process:
-        printed, errors = process.communicate()
+    with scratch.start("python", "-m", "pipeline.commands.main", "compare") as process:
+        printed, errors = finish(process)
     assert "no row" in printed
     assert errors == "error: MLflow differs from DVC; make sync-mlflow adds what it lacks\n"
-    assert scratch.run("python", "-m", "pipeline.commands.sync") == (
+    assert scratch.mendline("sync") == (
         "model mendline version 1 is the champion: there was none\nMLflow: added workspace\n"
     )
     (row,) = runs(scratch)
     assert_complete(scratch, row)
     assert row.data.tags["stages.ran"] == "none"
     scratch.run("dvc", "exp", "pull", "--quiet", "origin", "wider")
-    assert "MLflow: added wider" in scratch.run("python", "-m", "pipeline.commands.sync")
+    assert "MLflow: added wider" in scratch.mendline("sync")
     assert_complete(scratch, runs(scratch)[-1], "wider")
-    assert scratch.run("python", "-m", "pipeline.commands.sync") == "MLflow: nothing to add\n"
+    assert scratch.mendline("sync") == "MLflow: nothing to add\n"
 
 
 def test_outs_that_were_changed_by_hand_are_not_taken_for_the_locks(colleague):
     (colleague.folder / "metrics/evaluate.json").write_text("{}")
-    with colleague.start("python", "-m", "pipeline.commands.sync") as process:
-        _, errors = process.communicate()
+    with colleague.start("python", "-m", "pipeline.commands.main", "sync") as process:
+        _, errors = finish(process)
     assert errors.startswith("error: metrics/evaluate.json: not as dvc.lock has it")
     assert process.returncode == 1
     assert runs(colleague) == []
@@ -253,8 +253,8 @@ def test_a_queue_with_two_workers_on_a_fresh_store_makes_a_complete_row_each(col
         parameter, value = changes[name].split("=")
         assert row.data.params[parameter] == value
         assert row.data.tags["dvc.experiment"] == name
-    assert "MLflow: added workspace" in colleague.run("python", "-m", "pipeline.commands.sync")
-    assert colleague.run("python", "-m", "pipeline.commands.compare").count("the same") == 6
+    assert "MLflow: added workspace" in colleague.mendline("sync")
+    assert colleague.mendline("compare").count("the same") == 6
 
 
 def test_a_server_that_is_down_stops_the_pipeline_before_any_work_or_not_at_all(colleague, tmp_path):
@@ -263,14 +263,14 @@ def test_a_server_that_is_down_stops_the_pipeline_before_any_work_or_not_at_all(
         colleague.environment["MLFLOW_TRACKING_URI"] = server.uri
         server.kill()
         with colleague.start("dvc", "repro") as process:
-            _, errors = process.communicate()
+            _, errors = finish(process)
         assert process.returncode != 0
         assert f"error: MLflow at {server.uri}: no connection" in errors
         assert "Traceback" not in errors
         colleague.set("tracking.required", False)
         assert colleague.repro() == ["train", "evaluate"]
         server.start()
-        assert "MLflow: added workspace" in colleague.run("python", "-m", "pipeline.commands.sync")
+        assert "MLflow: added workspace" in colleague.mendline("sync")
         (row,) = runs(colleague)
         assert_complete(colleague, row)
 
@@ -282,11 +282,10 @@ def test_a_server_that_goes_away_during_a_training_costs_nothing(colleague, tmp_
     with server_at(tmp_path) as server:
         colleague.environment["MLFLOW_TRACKING_URI"] = server.uri
         with colleague.start("dvc", "repro", "train") as process:
-            while not (rows := runs(colleague)) or "train/l1" not in rows[0].data.metrics:
-                pass
+            wait_until(lambda: "train/l1" in {name for run in runs(colleague) or [] for name in run.data.metrics})
             server.kill()
             server.start()
-            printed, errors = process.communicate()
+            printed, errors = finish(process)
         assert process.returncode == 0, printed + errors
         assert errors.count("warning: MLflow at") == 1
         colleague.run("dvc", "repro")

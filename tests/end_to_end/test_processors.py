@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.clone import ROOT
+from tests.clone import PATIENCE, ROOT
 from tests.conftest import write_params
 
 MAKE = """
@@ -53,6 +53,7 @@ def made(tmp_path):
             capture_output=True,
             text=True,
             check=True,
+            timeout=PATIENCE,
         )
         return json.loads(child.stdout.splitlines()[-1])
 

@@ -16,9 +16,10 @@ from mlflow import MlflowClient
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tests.clone import finish, wait_until
 from tests.end_to_end.test_dvc import STAGES
 
-SECONDS = 60.0  # in which everything has ended
+SECONDS = 60.0  # in which everything that was stopped has ended
 
 
 def lock(clone):
@@ -53,7 +54,7 @@ def stop(process, number, whom):
             for part in [*started, psutil.Process(process.pid)]:
                 with suppress(psutil.NoSuchProcess):
                     part.send_signal(number)
-    printed = "".join(process.communicate(timeout=SECONDS))
+    printed = "".join(finish(process, SECONDS))
     _, alive = psutil.wait_procs(started, timeout=SECONDS)
     assert alive == []
     return printed
@@ -66,7 +67,7 @@ def kill(clone, stage, seconds):
             process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             stop(process, signal.SIGKILL, "all")
-        process.communicate()
+        finish(process)
     remove_half_written(clone)
 
 
@@ -140,9 +141,7 @@ def test_a_training_that_is_stopped_again_and_again_goes_on_each_time(clone, und
     for number, whom in ways:
         before = checkpoints(clone)
         with clone.start("dvc", "repro", "--force", "--single-item", "train") as process:
-            while not checkpoints(clone) - before:
-                with pytest.raises(subprocess.TimeoutExpired):
-                    process.wait(timeout=0.01)
+            wait_until(lambda before=before: checkpoints(clone) - before or process.poll() is not None)
             printed = stop(process, number, whom)
         assert process.returncode != 0
         assert ("continues at step" in printed) == bool(before)
@@ -178,8 +177,7 @@ def test_an_experiment_killed_in_the_queue_goes_on_when_it_is_queued_again(numbe
     lr = {"SIGKILL stage": 1e-3, "SIGTERM stage": 2e-3, "SIGTERM dvc": 3e-3}[f"{number.name} {whom}"]
     changes = [f"--set-param=train.lr={lr}", "--set-param=train.steps=300"]
     queue(clone, "killed", *changes)
-    while not checkpoints(clone) - before:
-        pass
+    wait_until(lambda: checkpoints(clone) - before)
     stage = next(process for process in psutil.process_iter() if runs_training(process, clone))
     target = stage if whom == "stage" else next(parent for parent in stage.parents() if "exec-run" in parent.cmdline())
     target.send_signal(number)
@@ -203,10 +201,11 @@ def queue(clone, name, *changes):
 
 def ended_well(clone, name):
     """Wait for the end of a queued experiment."""
-    while True:
-        row = next(row for row in clone.run("dvc", "queue", "status").splitlines() if f" {name} " in row)
-        if not row.endswith(("Running", "Queued")):
-            return row.endswith("Success")
+
+    def row() -> str:
+        return next(row for row in clone.run("dvc", "queue", "status").splitlines() if f" {name} " in row)
+
+    return wait_until(lambda: not (line := row()).endswith(("Running", "Queued")) and line).endswith("Success")
 
 
 def lock_of(clone, experiment):
