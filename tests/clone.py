@@ -44,12 +44,12 @@ def finish(process: subprocess.Popen, seconds: float = PATIENCE) -> tuple[str, s
         raise
 
 
-def wait_until(condition: Callable[[], Any]) -> Any:
-    """Look again and again until there is something; between two looks the core is for what is waited for."""
+def wait_until(condition: Callable[[], Any], pause: float = 0.02) -> Any:
+    """Look again and again until there is something; in the seconds between, the core is for what is waited for."""
     deadline = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(pause)
     return found
 
 

@@ -54,9 +54,11 @@ def test_a_second_repro_runs_nothing_and_imports_neither_torch_nor_mlflow(clone)
     ("key", "value", "stages"),
     [
         ("evaluate.radius", 5, ["evaluate"]),
-        ("train.lr", 2e-4, ["train", "evaluate"]),
-        ("corrupt.stain.opacity", [0.4, 0.9], ["corrupt", "train", "evaluate"]),
-        ("download.sample.leaves", 25, ["download", "corrupt", "train", "evaluate"]),
+        pytest.param("train.lr", 2e-4, ["train", "evaluate"], marks=pytest.mark.long),
+        pytest.param("corrupt.stain.opacity", [0.4, 0.9], ["corrupt", "train", "evaluate"], marks=pytest.mark.long),
+        pytest.param(
+            "download.sample.leaves", 25, ["download", "corrupt", "train", "evaluate"], marks=pytest.mark.long
+        ),
         ("download.coco.limit", 9, ["download"]),
     ],
 )
@@ -94,6 +96,7 @@ def test_changed_code_is_noticed_by_the_stages_that_run_it(clone, file, stages):
         path.write_bytes(code)
 
 
+@pytest.mark.long
 def test_changed_code_with_the_same_outcome_ends_there(clone):
     path = clone.folder / "pipeline/corruptions/stain.py"
     path.write_text(path.read_text() + "\n# changed\n")

@@ -1,6 +1,7 @@
 """What MLflow shows of the pipeline, proved in scratch clones with DVC and MLflow themselves."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -113,6 +114,7 @@ def test_the_registered_model_restores_in_a_process_that_has_never_seen_the_pack
     assert not np.array_equal(restored, image)
 
 
+@pytest.mark.long
 def test_a_copied_clone_has_its_runs_and_its_champion_and_leaves_the_originals_alone(undisturbed, tmp_path):
     shutil.copytree(undisturbed.folder, tmp_path / "copy", symlinks=True)
     original = hashes(undisturbed.folder / "mlartifacts")
@@ -154,6 +156,7 @@ def test_one_command_leads_from_a_model_or_a_lock_to_its_run(undisturbed):
     assert errors == "error: README.md: neither a model (.safetensors) nor a dvc.lock; give one of them\n"
 
 
+@pytest.mark.long
 def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(colleague):
     colleague.mendline("sync")
     (first,) = runs(colleague)
@@ -177,6 +180,7 @@ def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(collea
     assert colleague.mendline("sync") == "MLflow: nothing to add\n"
 
 
+@pytest.mark.long
 def test_a_training_whose_dvc_was_killed_before_the_lock_was_written_is_one_row(colleague):
     colleague.set("train.lr", 0.0005)
     colleague.run("dvc", "repro", "train")
@@ -201,6 +205,7 @@ def test_a_registered_model_that_was_deleted_is_made_again_by_sync(colleague):
     assert colleague.mendline("sync") == "MLflow: nothing to add\n"
 
 
+@pytest.mark.long
 def test_what_is_pulled_is_a_row_as_complete_as_any_other(colleague, tmp_path):
     colleague.run("dvc", "remote", "add", "--default", "team", str(tmp_path / "remote"))
     colleague.commit()
@@ -239,13 +244,13 @@ def test_outs_that_were_changed_by_hand_are_not_taken_for_the_locks(colleague):
     assert runs(colleague) == []
 
 
+@pytest.mark.long
 def test_a_queue_with_two_workers_on_a_fresh_store_makes_a_complete_row_each(colleague):
     changes = {"one": "train.lr=0.001", "two": "train.seed=5", "three": "evaluate.radius=5", "four": "corrupt.seed=3"}
     for name, change in changes.items():
         colleague.run("dvc", "exp", "run", "--queue", "--name", name, "--set-param", change)
     colleague.run("sh", "-c", "dvc queue start --jobs 2 >/dev/null 2>&1")  # its workers would hold our pipe
-    while any(word in colleague.run("dvc", "queue", "status") for word in ("Running", "Queued")):
-        pass
+    wait_until(lambda: not re.search("Running|Queued", colleague.run("dvc", "queue", "status")), pause=2)
     rows = {run.info.run_name: run for run in runs(colleague)}
     assert rows.keys() == changes.keys()
     for name, row in rows.items():
@@ -257,6 +262,7 @@ def test_a_queue_with_two_workers_on_a_fresh_store_makes_a_complete_row_each(col
     assert colleague.mendline("compare").count("the same") == 6
 
 
+@pytest.mark.long
 def test_a_server_that_is_down_stops_the_pipeline_before_any_work_or_not_at_all(colleague, tmp_path):
     colleague.set("train.lr", 0.0005)
     with server_at(tmp_path) as server:
@@ -275,6 +281,7 @@ def test_a_server_that_is_down_stops_the_pipeline_before_any_work_or_not_at_all(
         assert_complete(colleague, row)
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_during_a_training_costs_nothing(colleague, tmp_path):
     colleague.set("train.steps", 2000)
     colleague.set("train.log_every", 20)

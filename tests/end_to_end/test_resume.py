@@ -90,6 +90,7 @@ def same_up_to(stage, clone, undisturbed):
     return [lock(clone)[name] for name in names] == [lock(undisturbed)[name] for name in names]
 
 
+@pytest.mark.long
 def test_stages_killed_at_some_moment_end_in_the_same_bytes(clone, undisturbed):
     for seed, stage in enumerate(["evaluate", "train", "corrupt"]):
         forget(clone, stage)
@@ -119,6 +120,7 @@ def test_a_stage_killed_at_any_moment_ends_in_the_same_bytes(stage, seed, clone,
     assert same_up_to(stage, clone, undisturbed)
 
 
+@pytest.mark.long
 def test_a_training_that_had_ended_when_dvc_was_killed_is_not_done_again(clone, undisturbed):
     forget(clone, "train")
     with clone.start("dvc", "repro", "--single-item", "train") as process:
@@ -167,7 +169,7 @@ def test_a_training_that_is_stopped_again_and_again_goes_on_each_time(clone, und
 @pytest.mark.parametrize(
     ("number", "whom"),
     [
-        (signal.SIGKILL, "stage"),
+        pytest.param(signal.SIGKILL, "stage", marks=pytest.mark.long),
         *(pytest.param(signal.SIGTERM, whom, marks=pytest.mark.slow) for whom in ("stage", "dvc")),
     ],
 )
@@ -205,7 +207,7 @@ def ended_well(clone, name):
     def row() -> str:
         return next(row for row in clone.run("dvc", "queue", "status").splitlines() if f" {name} " in row)
 
-    return wait_until(lambda: not (line := row()).endswith(("Running", "Queued")) and line).endswith("Success")
+    return wait_until(lambda: not (line := row()).endswith(("Running", "Queued")) and line, 2).endswith("Success")
 
 
 def lock_of(clone, experiment):

@@ -1,9 +1,9 @@
-"""Generated inputs: each ends right or in one line; 100 of a kind here, 1,000 in the long tests."""
+"""Generated inputs: each ends right or in one line; 25 of a kind, 100 in the long tests, 1,000 in the slow ones."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-COUNTS = [100, pytest.param(1000, marks=pytest.mark.slow)]
+COUNTS = [25, pytest.param(100, marks=pytest.mark.long), pytest.param(1000, marks=pytest.mark.slow)]
 
 
 def inputs(count: int) -> settings:
