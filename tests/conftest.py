@@ -20,6 +20,12 @@ from tests.sources.coco.host import Host, dataset
 TRAIN, VAL = dataset(range(1, 13), 200, 150), dataset(range(100, 109), 200, 150)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(4 * 3600))
+
+
 @pytest.fixture
 def host() -> Iterator[Host]:
     with Host() as server:
