@@ -191,6 +191,7 @@ class Generator(Section):
 
 
 class Discriminator(Section):
+    design: Literal["patchgan"]
     channels: int = Field(ge=4, le=1024)
     norm: Literal["none", "batch"]
     lr: float = Field(gt=0, le=0.1)
@@ -341,9 +342,9 @@ def _in_words(node: dict[str, Any]) -> str:
     if "items" in node:
         pair = node.get("maxItems") == 2
         return _in_words(node["items"]) if pair else f"list: of {_in_words(node['items'])}"
-    if "enum" in node:
-        *most, last = map(str, node["enum"])
-        return f"{', '.join(most)} or {last}"
+    if "enum" in node or "const" in node:
+        *most, last = map(str, node.get("enum", [node.get("const")]))
+        return f"{', '.join(most)} or {last}" if most else last
     if "exclusiveMinimum" in node:
         return f"above {node['exclusiveMinimum']}, at most {node['maximum']}"
     if "minimum" in node:

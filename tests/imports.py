@@ -32,6 +32,6 @@ def closure(module: Path, without: tuple[str, ...] = ()) -> set[Path]:
     while waiting:
         path = waiting.pop()
         if path not in found and not path.as_posix().startswith(without):
-            found |= {path} | {Path(parent, "__init__.py") for parent in path.parents if parent.name}
-            waiting += files(path)
+            found.add(path)
+            waiting += [*files(path), *(Path(parent, "__init__.py") for parent in path.parents if parent.name)]
     return found

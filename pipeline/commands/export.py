@@ -51,9 +51,7 @@ def main(folder: Path) -> None:
     """
     if folder.resolve() == OUT.resolve():
         raise UserError(f"{folder}: is an out of DVC; save the model first (mendline save NAME), and export that")
-    generator = weights.load(folder, torch.device("cpu"))
-    if not isinstance(generator, Generator):
-        raise UserError(f"{folder}: the textbook design has no prior to start from; give a model of the other design")
+    generator = weights.load_refiner(folder, torch.device("cpu"))
     part = folder / f".{backends.ONNX}"
     try:
         write(generator, json.loads((folder / "config.json").read_text()), part)

@@ -42,12 +42,9 @@ def _with_torch(folder: Path) -> tuple[Network, str]:
     import torch
 
     from pipeline.networks import device, weights
-    from pipeline.networks.generator import Generator
 
     place = device.resolve_device()
-    generator = weights.load(folder, place)
-    if not isinstance(generator, Generator):
-        raise UserError(f"{folder}: the textbook design is for comparison alone; give a model of the other design")
+    generator = weights.load_refiner(folder, place)
 
     def network(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
         planes = (array.transpose(2, 0, 1)[None] for array in (image, hole[..., None], start))
@@ -106,6 +103,6 @@ def _check(session: Any, weights: Path) -> None:
 
 def _prior(session: Any) -> str:
     prior = json.loads(session.get_modelmeta().custom_metadata_map["config"])["generator"]["prior"]
-    if prior not in {*SWEEPS, "none"}:
+    if prior not in SWEEPS:
         raise ValueError(f"unknown prior {str(prior)[:40]!r}")
     return prior

@@ -1,13 +1,10 @@
 """The generator: a residual U-Net on a smooth prior."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.networks.blocks import BLOCKS, Attention, LayerNorm2d
-from pipeline.networks.pix2pix import TextbookGenerator
 from pipeline.priors import torch_fill
 
 FINE, COARSE = 3, 8  # px: the squares over which `details` takes its means
@@ -96,13 +93,6 @@ class Generator(nn.Module):
         for decoder, up, skip in reversed(list(zip(self.decoder, self.up, skips, strict=True))):
             x = decoder(up(x) + skip)
         return self.head(x)
-
-
-def make(design: str, **arguments: Any) -> Generator | TextbookGenerator:
-    """A generator of this design, with the arguments that it has."""
-    if design == "textbook":
-        return TextbookGenerator(arguments["channels"], arguments["scales"])
-    return Generator(**arguments)
 
 
 def details(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

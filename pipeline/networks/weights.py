@@ -4,7 +4,7 @@ import json
 from hashlib import sha256
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from torch import nn
 
 from pipeline import params
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
-from pipeline.networks.generator import Generator, make
+from pipeline.networks.generator import Generator
+from pipeline.networks.registry import GENERATORS, build_generator
 from pipeline.runtime.errors import UserError, excerpt, shortened
 
 OUT = Path("data/model")
@@ -27,7 +28,7 @@ DEFAULTS = {  # of a generator, for models that are older than some of its argum
 
 
 def save(folder: Path, generator: nn.Module, config: dict[str, Any]) -> None:
-    """Write the two files; `config["generator"]` holds the arguments of `Generator`. The weights' SHA-256 is added.
+    """Write the two files; `config["generator"]` holds those of `build_generator`. The weights' SHA-256 is added.
 
     Raises:
         UserError: the weights cannot be written.
@@ -62,13 +63,28 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
             wanted = ", ".join(f"{key}: {arguments.get(key)}" for key in differ)
             raise UserError(f"{folder}: its generator differs from train.generator; set there {wanted}")
         with torch.device("meta"):
-            generator = make(**arguments)
+            generator = build_generator(**arguments)
         _check_weights(weights, generator, config.get("sha256"))
         generator.load_state_dict(load_file(weights), assign=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = shortened((str(error).splitlines() or [type(error).__name__])[0], LONGEST)
         raise UserError(f"{folder}: not a model of this version ({reason}); {_remedy(folder)}") from None
     return generator.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def load_refiner(folder: Path, device: torch.device) -> Generator:
+    """`load`, of a design that refines a prior.
+
+    Raises:
+        UserError: as `load`; or the design has no prior.
+    """
+    generator = load(folder, device)
+    design = json.loads((folder / "config.json").read_text())["generator"]["design"]
+    if not GENERATORS[design].has_prior:
+        raise UserError(
+            f"{folder}: the {design} design has no prior to start from; give a model of another, as models/restore is"
+        )
+    return cast(Generator, generator)
 
 
 def _remedy(folder: Path) -> str:
@@ -144,6 +160,6 @@ def restore(generator: nn.Module, images: np.ndarray, masks: np.ndarray) -> np.n
     if not restored.isfinite().all():
         raise UserError(
             "the generator gives values that are not finite; copy the model again from where it is from, or train it "
-            "anew, with a smaller train.lr and train.muon, or train.clip of 1"
+            "anew, with a smaller train.lr and train.muon_lr, or train.clip of 1"
         )
     return np.where(masks[..., None], to_uint8(restored), images)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.metrics.registry import METRICS
 from pipeline.params import Champion
 from pipeline.tracking.client import Store, is_missing
 from pipeline.tracking.place import uri
@@ -31,14 +32,17 @@ CODE = [  # what a process that loads the model runs
     "pipeline/networks/__init__.py",
     "pipeline/networks/blocks.py",
     "pipeline/networks/device.py",
+    "pipeline/networks/discriminator.py",
     "pipeline/networks/generator.py",
     "pipeline/networks/pix2pix.py",
+    "pipeline/networks/registry.py",
     "pipeline/networks/weights.py",
     "pipeline/params.py",
     "pipeline/priors/__init__.py",
     "pipeline/priors/torch_fill.py",
     "pipeline/runtime/__init__.py",
     "pipeline/runtime/errors.py",
+    "pipeline/runtime/stop.py",
     "pipeline/runtime/yaml_file.py",
     "pipeline/tracking/__init__.py",
     "pipeline/tracking/pyfunc.py",
@@ -159,7 +163,9 @@ def improves(store: Store, run_id: str, rule: Champion) -> tuple[bool, str]:
     score, to_beat = (scores.metrics.get(f"evaluate/{rule.metric}") for scores in (challenger, champion))
     if score is None or to_beat is None:
         return False, f"one of the two has no {rule.metric}; {you_decide}"
-    return score > to_beat + rule.margin, f"{rule.metric} {score:.4f} against {to_beat:.4f} of version {holder.version}"
+    higher = METRICS[rule.metric].higher_is_better
+    better = score > to_beat + rule.margin if higher else score < to_beat - rule.margin
+    return better, f"{rule.metric} {score:.4f} against {to_beat:.4f} of version {holder.version}"
 
 
 def _champion(store: Store) -> "ModelVersion | None":

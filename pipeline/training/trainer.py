@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from pipeline.networks import generator
-from pipeline.networks.discriminator import Discriminator
+from pipeline.networks.registry import DISCRIMINATORS, build_generator
 from pipeline.params import Train
 from pipeline.training import distributed
 from pipeline.training.batches import Batch
@@ -35,8 +34,9 @@ class Trainer:
         """Networks and optimizers as `params` has them; the initial weights depend on `params.seed` alone."""
         self.params, self.device = params, device
         torch.manual_seed(params.seed)
-        self.generator = self._placed(generator.make(**params.generator.model_dump()))
-        self.discriminator = self._placed(Discriminator(params.discriminator.channels, params.discriminator.norm))
+        self.generator = self._placed(build_generator(**params.generator.model_dump()))
+        own = params.discriminator
+        self.discriminator = self._placed(DISCRIMINATORS[own.design](own.channels, own.norm))
         self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
         hidden, rest = _sorted_out(self.generator, params)
         self.generator_muon = Muon(hidden, params.muon)

@@ -15,7 +15,7 @@ from pipeline.commands import export
 from pipeline.inference.model_files import MODELS
 from pipeline.inference.restorer import Restorer
 from pipeline.networks import weights
-from pipeline.networks.generator import make
+from pipeline.networks.registry import build_generator
 from pipeline.runtime.errors import UserError
 from tests.clone import ROOT
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_generator_is_refused_in_one_line(tmp_path):
 def exported(tmp_path):
     """A small model with its graph beside it."""
     torch.manual_seed(0)
-    generator = make(**SMALL)
+    generator = build_generator(**SMALL)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     weights.save(tmp_path / "model", generator, {"generator": SMALL})

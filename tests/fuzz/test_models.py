@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.commands import export
 from pipeline.inference.restorer import Restorer
 from pipeline.networks import weights
-from pipeline.networks.generator import make
+from pipeline.networks.registry import build_generator
 from pipeline.runtime.errors import UserError
 from tests.fuzz import COUNTS, inputs
 from tests.fuzz.damage import damaged, little_memory
@@ -37,7 +37,7 @@ MASK[0, 5:15, 5:15] = True
 def whole(tmp_path_factory):
     """A model with its graph."""
     torch.manual_seed(0)
-    generator = make(**ARGUMENTS)
+    generator = build_generator(**ARGUMENTS)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     folder = tmp_path_factory.mktemp("models") / "whole"

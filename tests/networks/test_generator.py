@@ -6,7 +6,8 @@ from torch import nn
 
 from pipeline.networks.blocks import BLOCKS, Attention
 from pipeline.networks.discriminator import Discriminator
-from pipeline.networks.generator import Generator, details, make
+from pipeline.networks.generator import Generator, details
+from pipeline.networks.registry import build_generator
 from pipeline.priors.torch_fill import fill
 
 ARGUMENTS = {"channels": 8, "blocks": 1, "scales": 2, "patch": 4}
@@ -35,7 +36,7 @@ def generator() -> Generator:
 @settings(max_examples=10, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), share=st.sampled_from([0.0, 0.3, 1.0]))
 def test_every_design_keeps_any_size_and_every_known_pixel(made, height, width, share):
-    restorer = random_weights(make(**ARGUMENTS | made))
+    restorer = random_weights(build_generator(**ARGUMENTS | made))
     image = torch.rand(2, 3, height, width)
     mask = (torch.rand(2, 1, height, width) < share).float()
     restored = restorer(image, mask)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.networks import device, weights
-from pipeline.networks.generator import make
+from pipeline.networks.registry import build_generator
 from pipeline.runtime.errors import UserError, one_line
 
 CPU = torch.device("cpu")
@@ -18,7 +18,7 @@ ARGUMENTS = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "pat
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    generator = make(**ARGUMENTS)
+    generator = build_generator(**ARGUMENTS)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     weights.save(tmp_path / "model", generator, {"generator": ARGUMENTS})
@@ -73,8 +73,16 @@ def test_what_an_older_model_does_not_say_is_as_it_was(folder):
 
 def test_a_textbook_model_needs_no_more_than_its_own_arguments(tmp_path):
     arguments = {"design": "textbook", "channels": 4, "scales": 2}
-    weights.save(tmp_path / "model", make(**arguments), {"generator": arguments})
+    weights.save(tmp_path / "model", build_generator(**arguments), {"generator": arguments})
     assert weights.load(tmp_path / "model", CPU).stride == 4
+
+
+def test_a_design_without_a_prior_is_no_refiner(folder, tmp_path):
+    arguments = {"design": "textbook", "channels": 4, "scales": 2}
+    weights.save(tmp_path / "textbook", build_generator(**arguments), {"generator": arguments})
+    assert weights.load_refiner(folder, CPU).prior == "harmonic"
+    with pytest.raises(UserError, match=f"{tmp_path}/textbook: the textbook design has no prior to start from; give"):
+        weights.load_refiner(tmp_path / "textbook", CPU)
 
 
 def reconfigured(**changes):

@@ -1,0 +1,47 @@
+from typing import get_args
+
+import pytest
+import torch
+
+from pipeline import params
+from pipeline.networks.blocks import BLOCKS
+from pipeline.networks.registry import DISCRIMINATORS, GENERATORS, build_generator
+
+ARGUMENTS = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2, "block": "plain"}
+ARGUMENTS |= {"attention": False, "prior": "plate", "see_through": True}
+
+
+def literal(section: type, name: str) -> list[str]:
+    return list(get_args(section.model_fields[name].annotation))
+
+
+def test_the_tables_name_what_the_parameters_name():
+    assert list(GENERATORS) == literal(params.Generator, "design")
+    assert list(DISCRIMINATORS) == literal(params.Discriminator, "design")
+    assert list(BLOCKS) == literal(params.Generator, "block")
+
+
+@pytest.mark.parametrize("design", GENERATORS)
+@pytest.mark.parametrize(("scales", "patch"), [(1, 1), (3, 4), (2, 8)])
+def test_the_parameters_know_the_stride_of_the_network(design, scales, patch):
+    arguments = ARGUMENTS | {"design": design, "scales": scales, "patch": patch}
+    assert params.Generator(**arguments).stride == build_generator(**arguments).stride
+
+
+@pytest.mark.parametrize("design", GENERATORS)
+def test_a_design_says_whether_it_refines_a_prior(design):
+    network = build_generator(**ARGUMENTS | {"design": design})
+    assert GENERATORS[design].has_prior == hasattr(network, "refine") == hasattr(network, "prior")
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_discriminator_gives_a_logit_a_picture(name, norm):
+    mask = torch.zeros(3, 1, 32, 32)
+    mask[..., 5, 5] = 1
+    assert DISCRIMINATORS[name](4, norm)(torch.rand(3, 3, 32, 32), mask).shape == (3,)
+
+
+def test_an_unknown_design_is_no_other():
+    with pytest.raises(KeyError):
+        build_generator(**ARGUMENTS | {"design": "magic"})
