@@ -6,7 +6,8 @@ The numbers are those of `pipeline.priors.torch_fill`, where their reasons stand
 import cv2
 import numpy as np
 
-SWEEPS = {"plate": (16, 16), "harmonic": (16, 0), "pushpull": (0, 0)}  # harmonic ones and the plate's, a level
+# harmonic sweeps and biharmonic ones, a level; `none` is grey, and swept no more where it is brought to a larger size
+SWEEPS = {"plate": (16, 16), "harmonic": (16, 0), "pushpull": (0, 0), "none": (0, 0)}
 DAMPING = 0.6
 LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
 
@@ -15,13 +16,18 @@ def fill(prior: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """The hole filled by a prior.
 
     Args:
-        prior: plate, harmonic, pushpull or none.
+        prior: a name in `SWEEPS`.
         image: float32 HW3 in [0, 1].
         hole: bool HW, true where to fill; not everywhere.
 
     Returns:
         float32 HW3 in [0, 1], equal to `image` outside the hole.
+
+    Raises:
+        KeyError: there is no such prior.
     """
+    if prior not in SWEEPS:
+        raise KeyError(prior)
     if prior == "none":
         return np.where(hole[..., None], np.float32(0.5), image)
     return _level(prior, image, hole).clip(0, 1)
@@ -59,10 +65,10 @@ def smoothed(prior: str, start: np.ndarray, image: np.ndarray, hole: np.ndarray)
     """`start` in the hole, swept so that it meets `image`, which is all around it; float32 HW3."""
     inside = hole.astype(np.uint8)
     filled = np.where(hole[..., None], start, image)
-    sweeps, bends = SWEEPS.get(prior, (0, 0))
+    sweeps, biharmonic_sweeps = SWEEPS[prior]
     for _ in range(sweeps):
         cv2.copyTo(filled + _laplacian(filled) / 4, inside, filled)
-    for _ in range(bends):
+    for _ in range(biharmonic_sweeps):
         cv2.copyTo(filled - DAMPING / 20 * _laplacian(_laplacian(filled)), inside, filled)
     return filled
 

@@ -38,17 +38,27 @@ def thin_plate_fill(image: Tensor, mask: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def push_pull_fill(image: Tensor, mask: Tensor) -> Tensor:
+    """`harmonic_fill` without the sweeps: the start that the pyramid gives. Arguments and result as there."""
+    return _fill(image, _known(mask), 0)
+
+
+@torch.no_grad()
+def grey_fill(image: Tensor, mask: Tensor) -> Tensor:
+    """The hole at 0.5: no prior at all. Arguments and result as of `harmonic_fill`."""
+    return torch.where(_known(mask) > 0, image, 0.5)
+
+
+PRIORS = {"plate": thin_plate_fill, "harmonic": harmonic_fill, "pushpull": push_pull_fill, "none": grey_fill}
+
+
 def fill(prior: str, image: Tensor, mask: Tensor) -> Tensor:
-    """The hole filled by one of the two above, by the push-pull pyramid alone (`pushpull`), or with grey (`none`)."""
-    match prior:
-        case "plate":
-            return thin_plate_fill(image, mask)
-        case "harmonic":
-            return harmonic_fill(image, mask)
-        case "pushpull":
-            return _fill(image, _known(mask), 0)
-        case _:
-            return torch.where(_known(mask) > 0, image, 0.5)
+    """The hole filled by the prior of this name. Arguments and result as of `harmonic_fill`.
+
+    Raises:
+        KeyError: there is no such prior.
+    """
+    return PRIORS[prior](image, mask)
 
 
 def _known(mask: Tensor) -> Tensor:
@@ -57,7 +67,7 @@ def _known(mask: Tensor) -> Tensor:
     return 1 - mask * (1 - blind)
 
 
-def _fill(image: Tensor, known: Tensor, sweeps: int, bends: int = 0) -> Tensor:
+def _fill(image: Tensor, known: Tensor, sweeps: int, biharmonic_sweeps: int = 0) -> Tensor:
     height, width = image.shape[-2:]
     if known.all():
         return image
@@ -66,12 +76,12 @@ def _fill(image: Tensor, known: Tensor, sweeps: int, bends: int = 0) -> Tensor:
     even = (0, width % 2, 0, height % 2)
     weight = F.avg_pool2d(F.pad(known, even), 2)
     coarse = F.avg_pool2d(F.pad(image * known, even), 2) / weight.clamp(min=1e-6)
-    coarse = _fill(coarse, (weight > 0).to(image.dtype), sweeps, bends)
+    coarse = _fill(coarse, (weight > 0).to(image.dtype), sweeps, biharmonic_sweeps)
     start = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
     filled, hole = torch.lerp(start, image, known), 1 - known
     for _ in range(sweeps):
         filled.addcmul_(hole, _laplacian(filled), value=1 / 4)
-    for _ in range(bends):
+    for _ in range(biharmonic_sweeps):
         filled.addcmul_(hole, _laplacian(_laplacian(filled)), value=-DAMPING / 20)
     return filled
 

@@ -1,16 +1,19 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.params import Generator
 from pipeline.priors import torch_fill
-from pipeline.priors.numpy_fill import fill
+from pipeline.priors.numpy_fill import SWEEPS, fill
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    name=st.sampled_from(["plate", "harmonic", "pushpull", "none"]),
+    name=st.sampled_from(list(SWEEPS)),
     height=st.integers(1, 70),
     width=st.integers(1, 70),
     seed=st.integers(0, 1000),
@@ -31,3 +34,15 @@ def test_a_large_hole_is_filled():
     hole[0] = False
     image[hole] = 1
     assert fill("plate", image, hole) == pytest.approx(0.25, abs=1e-3)
+
+
+def test_the_tables_name_the_priors_that_the_parameters_name():
+    assert list(torch_fill.PRIORS) == list(SWEEPS) == list(get_args(Generator.model_fields["prior"].annotation))
+
+
+def test_an_unknown_prior_is_no_other():
+    image, hole = np.zeros((8, 8, 3), np.float32), np.eye(8, dtype=bool)
+    with pytest.raises(KeyError):
+        fill("magic", image, hole)
+    with pytest.raises(KeyError):
+        torch_fill.fill("magic", torch.zeros(1, 3, 8, 8), torch.eye(8)[None, None])
