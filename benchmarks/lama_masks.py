@@ -25,9 +25,11 @@ import numpy as np
 from pipeline.datasets import pairs, photos
 from pipeline.datasets.pairs import Pair, Pairs
 from pipeline.datasets.splits import assign_splits
-from pipeline.evaluation import comparison
+from pipeline.evaluation import tables
+from pipeline.evaluation.comparison import Comparison
 from pipeline.images import crops
 from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.metrics.registry import METRICS
 from pipeline.networks import device, weights
 from pipeline.params import load
 from pipeline.runtime.errors import one_line_errors
@@ -70,11 +72,11 @@ def main(folder: Path) -> None:
 
     with tempfile.TemporaryDirectory() as temporary:
         pairs.write(Path(temporary), "test", made())
-        table = comparison.Comparison(Pairs(Path(temporary), "test"), gan, load().evaluate.radius).scores()
-    means = comparison.by_corruption(table)
+        table = Comparison(Pairs(Path(temporary), "test"), gan, load().evaluate.radius).scores()
+    means = tables.by_corruption(table)
     print(f"{means.pairs.max()} photos at {SIDE} px, {folder}; {PROTOCOL}")
-    for metric in comparison.METRICS:
-        print(f"\n{metric}\n{comparison.side_by_side(means, metric).loc[list(SETTINGS)].to_markdown(floatfmt='.4f')}")
+    for metric in METRICS:
+        print(f"\n{metric}\n{tables.side_by_side(means, metric).loc[list(SETTINGS)].to_markdown(floatfmt='.4f')}")
 
 
 def made() -> Iterator[Pair]:

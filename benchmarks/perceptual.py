@@ -25,9 +25,9 @@ import torch
 
 from benchmarks.showcase import FREE, credits_of
 from pipeline.datasets.pairs import Pairs
-from pipeline.evaluation.comparison import METRICS
 from pipeline.images import grid
 from pipeline.metrics.image_quality import scores
+from pipeline.metrics.registry import METRICS
 from pipeline.networks import device, weights
 from pipeline.runtime.errors import one_line_errors
 

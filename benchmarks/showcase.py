@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from pipeline.evaluate import contest
+from pipeline.evaluate import compare
 from pipeline.evaluation import figures
 from pipeline.images.grid import evenly_spaced
 from pipeline.params import load
@@ -44,7 +44,7 @@ def main(folder: Path, name: str) -> None:
     free = gan[gan.image_id.map(license_).isin(FREE)]
     groups = free.groupby("corruption")
     rows = [row for _, group in groups for row in evenly_spaced(list(group.index), ROWS // len(groups))]
-    figures.side_by_side(contest(load().evaluate), rows, scores).save(folder / f"{name}-grid.png")
+    figures.side_by_side(compare(load().evaluate), rows, scores).save(folder / f"{name}-grid.png")
     (folder / f"{name}-credits.md").write_text(credits_of(gan.image_id[rows], f"{name}-grid.png"))
 
 

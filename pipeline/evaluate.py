@@ -13,7 +13,8 @@ import pandas as pd
 
 from pipeline import lineage
 from pipeline.datasets.pairs import Pairs
-from pipeline.evaluation import comparison, figures, model_card
+from pipeline.evaluation import figures, model_card, tables
+from pipeline.evaluation.comparison import Comparison
 from pipeline.metrics.image_quality import PROTOCOL
 from pipeline.networks import device, weights
 from pipeline.params import Champion, Evaluate, load
@@ -23,6 +24,7 @@ from pipeline.tracking import client, experiment_run
 from pipeline.training import checkpoint
 
 OUTS = (
+    "metrics/headline.json",
     "metrics/evaluate.json",
     "metrics/by_corruption.csv",
     "metrics/by_area.csv",
@@ -37,13 +39,13 @@ def main() -> None:
     params = load()
     client.prepare(params.tracking.required)
     checkpoint.discard_ended(lineage.recorded_training())
-    methods = contest(params.evaluate)
+    comparison = compare(params.evaluate)
     manifest = pd.read_csv("data/coco/manifest.csv")
     config = weights.facts(Path("data/model"))
-    scores = methods.scores()
-    by_corruption = comparison.by_corruption(scores)
-    summary = comparison.summary(scores)
+    scores = comparison.scores()
+    by_corruption, summary = tables.by_corruption(scores), tables.summary(scores)
     with complete_outs(*OUTS) as (
+        headline_out,
         summary_out,
         by_corruption_out,
         by_area_out,
@@ -51,17 +53,18 @@ def main() -> None:
         figures_out,
         card_out,
     ):
+        headline_out.write_text(json.dumps(tables.headline(scores), indent=2) + "\n")
         summary_out.write_text(json.dumps(summary, indent=2) + "\n")
         by_corruption.to_csv(by_corruption_out, index=False)
-        comparison.by_area(scores).to_csv(by_area_out, index=False)
+        tables.by_area(scores).to_csv(by_area_out, index=False)
         scores.round(4).to_csv(scores_out, index=False)
         card_out.write_text(model_card.model_card(config, manifest, by_corruption, summary))
         figures_out.mkdir()
-        figures.grid(methods, scores, params.evaluate.rows).save(figures_out / "grid.png")
-        figures.cases(methods, scores, params.evaluate.rows).save(figures_out / "cases.png")
+        figures.grid(comparison, scores, params.evaluate.rows).save(figures_out / "grid.png")
+        figures.cases(comparison, scores, params.evaluate.rows).save(figures_out / "cases.png")
         figures.save(figures.bars(by_corruption), figures_out / "bars.png")
     print("PSNR in dB; " + PROTOCOL)
-    print(comparison.side_by_side(by_corruption, "psnr").round(2).to_string())
+    print(tables.side_by_side(by_corruption, "psnr").round(2).to_string())
     track(params.tracking.champion)
 
 
@@ -74,7 +77,7 @@ def track(champion: Champion) -> None:
         client.unavailable(error, required=False)
 
 
-def contest(params: Evaluate) -> comparison.Comparison:
+def compare(params: Evaluate) -> Comparison:
     """The trained generator against the classical methods, on the test pairs."""
     pairs = Pairs(Path("data/pairs"), "test")
     generator = weights.load(Path("data/model"), device.resolve_device())
@@ -82,7 +85,7 @@ def contest(params: Evaluate) -> comparison.Comparison:
     def gan(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return weights.restore(generator, image[None], mask[None])[0]
 
-    return comparison.Comparison(pairs, gan, params.radius)
+    return Comparison(pairs, gan, params.radius)
 
 
 if __name__ == "__main__":

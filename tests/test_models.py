@@ -10,8 +10,8 @@ import pytest
 import torch
 from skimage import data
 
-from pipeline.corruptions import draw
-from pipeline.evaluation.baselines import enlarged, prior, telea
+from pipeline.corruptions import draw, lowres
+from pipeline.evaluation.baselines import Damaged, prior, restore_all, telea
 from pipeline.metrics.image_quality import psnr
 from pipeline.networks import weights
 from pipeline.params import load
@@ -73,7 +73,8 @@ def test_other_photographs_are_enlarged_better_than_by_filters(factor):
     restore, gains = restorer("superres"), []
     for number in range(3):
         target = photo(number)
-        filtered = enlarged(target, factor)
-        restored = restore(filtered["bicubic"], np.ones(target.shape[:2], bool))
+        image, mask = lowres.corrupt(target, factor)
+        filtered = restore_all("superres", Damaged(image, mask, lowres.shrink(target, factor), radius=3))
+        restored = restore(image, mask)
         gains.append(score(restored, target) - max(score(picture, target) for picture in filtered.values()))
     assert np.mean(gains) > 0.3

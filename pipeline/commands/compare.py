@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import dvc.api
 import pandas as pd
+from dvc.repo import Repo
 
 from pipeline import lineage
 from pipeline.commands.dvc_errors import dvc_errors
-from pipeline.evaluation.comparison import METRICS
+from pipeline.metrics.registry import METRICS
 from pipeline.runtime.errors import UserError
 from pipeline.tracking.client import connect_existing
 from pipeline.tracking.faults import mlflow_errors
@@ -18,7 +19,9 @@ from pipeline.tracking.faults import mlflow_errors
 if TYPE_CHECKING:
     from pipeline.tracking.client import Run
 
-PREFIX = "evaluate/"  # of the scores in MLflow
+HEADLINE = ["psnr", "ssim", "gain"]  # what is looked at first
+FILES = ["metrics/headline.json", "metrics/evaluate.json"]
+PREFIX = "evaluate/"  # of its scores in MLflow
 
 
 def main() -> None:
@@ -27,23 +30,35 @@ def main() -> None:
     Raises:
         UserError: MLflow lacks an experiment, or has another value somewhere.
     """
-    with dvc_errors():
+    with dvc_errors(), Repo() as repo:
         table = pd.DataFrame(dvc.api.exp_show())
-    table = table[~table.State.isin(["Queued", "Running", "Failed"])]
+        table = table[~table.State.isin(["Queued", "Running", "Failed"])]
+        scores = scores_of(repo, list(table.rev))
     table.index = pd.Index(table.Experiment.fillna(table.rev), name="experiment")
     store = connect_existing()
     with mlflow_errors():
         runs = store.search(store.rows, complete="true") if store else []
     rows = {run.data.tags["result"]: run for run in runs}
-    views = pd.Series([view(row, stages_of(row.rev), rows) for _, row in table.iterrows()], table.index)
+    views = pd.Series([view(scores[rev], stages_of(rev), rows) for rev in table.rev], table.index)
     parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
-    print(
-        table.reindex(columns=[*METRICS, *parameters])
-        .assign(MLflow=views)
-        .to_markdown(tablefmt="simple", floatfmt=".4f")
-    )
+    columns = [*HEADLINE, *(name for name in METRICS if name not in HEADLINE)]
+    shown = pd.DataFrame([scores[rev] for rev in table.rev], table.index).reindex(columns=columns)
+    print(shown.join(table[parameters]).assign(MLflow=views).to_markdown(tablefmt="simple", floatfmt=".4f"))
     if not views.isin({"the same", ""}).all():
         raise UserError("MLflow differs from DVC; make sync-mlflow adds what it lacks")
+
+
+def scores_of(repo: Repo, revs: list[str]) -> dict[str, dict[str, float]]:
+    """The headline and all scores of the evaluation, by names such as `scratch.psnr_hole`, of each commit or workspace.
+
+    None where they are neither there nor in DVC's cache.
+    """
+    shown = repo.metrics.show(targets=FILES, revs=revs, hide_workspace=False)
+    read = {rev: [file.get("data", {}) for file in shown[rev].get("data", {}).values()] for rev in revs}
+    return {
+        rev: {name: score for file in files for name, score in lineage.flat(file, ".").items()}
+        for rev, files in read.items()
+    }
 
 
 def stages_of(rev: str) -> lineage.Stages:
@@ -52,19 +67,20 @@ def stages_of(rev: str) -> lineage.Stages:
     return stages if stages.keys() >= set(lineage.STAGES) else {}
 
 
-def view(row: pd.Series, stages: lineage.Stages, runs: dict[str, "Run"]) -> str:
-    """What MLflow says of a line of `dvc exp show` with this lock: the same, no row, or the first values that differ.
+def view(scores: dict[str, float], stages: lineage.Stages, runs: dict[str, "Run"]) -> str:
+    """What MLflow says of a result with these scores and this lock: the same, no row, or the first values that differ.
 
     The parameters are those that made the result, which in the workspace may have been edited since.
     """
-    if not stages or pd.isna(row.get("psnr")):
+    if not stages or "psnr" not in scores:
         return ""
     run = runs.get(lineage.result_key(stages))
     if run is None:
         return "no row"
     metrics = run.data.metrics
-    scores = {name.removeprefix(PREFIX).replace("/", "."): metrics[name] for name in metrics if name.startswith(PREFIX)}
-    differ = [name for name, value in scores.items() if not same(value, row.get(name))]
+    logged = {name.removeprefix(PREFIX).replace("/", "."): metrics[name] for name in metrics if name.startswith(PREFIX)}
+    logged |= {name: metrics[name] for name in HEADLINE if name in metrics}
+    differ = [name for name, value in logged.items() if not same(value, scores.get(name))]
     differ += [name for name, value in lineage.parameters(stages).items() if run.data.params.get(name) != value]
     return f"differs: {', '.join(differ[:3])}" if differ else "the same"
 

@@ -1,6 +1,7 @@
-"""Classical restorations, to stand beside the generator's. Each takes and gives uint8 RGB HWC; masks are bool HW."""
+"""Classical restorations, to stand beside the generator's. Pictures are uint8 RGB HWC; masks are bool HW."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,12 +12,37 @@ from pipeline.corruptions import lowres
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
 from pipeline.priors.torch_fill import fill
 
-Restoration = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+@dataclass(frozen=True)
+class Damaged:
+    """What a method is given.
+
+    Attributes:
+        image: the damaged picture, uint8 HWC.
+        mask: where to restore, bool HW.
+        small: the picture at the low resolution that it was brought to size from; `image` where it has a hole instead.
+        radius: of Telea and Navier-Stokes, in px.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    small: np.ndarray
+    radius: int
 
 
-def untouched(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The damaged picture as it is."""
-    return image
+@dataclass(frozen=True)
+class Baseline:
+    """A classical method.
+
+    Attributes:
+        restore: gives the restored picture, uint8 HWC.
+        label: for people.
+        task: the one of `pipeline.tasks` that it is for.
+    """
+
+    restore: Callable[[Damaged], np.ndarray]
+    label: str
+    task: str
 
 
 def mean_fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -48,24 +74,25 @@ def prior(name: str, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask[..., None], restored, image)
 
 
-def for_holes(radius: int) -> dict[str, Restoration]:
-    """The methods for pictures with a hole, by name."""
-    return {
-        "untouched": untouched,
-        "mean": mean_fill,
-        "telea": lambda image, mask: telea(image, mask, radius),
-        "navier_stokes": lambda image, mask: navier_stokes(image, mask, radius),
-        "biharmonic": biharmonic,
-        "harmonic": lambda image, mask: prior("harmonic", image, mask),
-        "plate": lambda image, mask: prior("plate", image, mask),
-    }
+BASELINES = {
+    "untouched": Baseline(lambda given: given.image, "untouched", "restore"),
+    "mean": Baseline(lambda given: mean_fill(given.image, given.mask), "mean fill", "restore"),
+    "telea": Baseline(lambda given: telea(given.image, given.mask, given.radius), "Telea", "restore"),
+    "navier_stokes": Baseline(
+        lambda given: navier_stokes(given.image, given.mask, given.radius), "Navier-Stokes", "restore"
+    ),
+    "biharmonic": Baseline(lambda given: biharmonic(given.image, given.mask), "biharmonic", "restore"),
+    "harmonic": Baseline(lambda given: prior("harmonic", given.image, given.mask), "harmonic prior", "restore"),
+    "plate": Baseline(lambda given: prior("plate", given.image, given.mask), "plate prior", "restore"),
+    "bicubic": Baseline(
+        lambda given: lowres.enlarge(given.small, given.image.shape, Image.Resampling.BICUBIC), "bicubic", "superres"
+    ),
+    "lanczos": Baseline(
+        lambda given: lowres.enlarge(given.small, given.image.shape, Image.Resampling.LANCZOS), "Lanczos", "superres"
+    ),
+}
 
 
-def enlarged(target: np.ndarray, factor: int) -> dict[str, np.ndarray]:
-    """A picture of low resolution brought back to size by the filters of every image program, by name.
-
-    Bicubic is what the pair store has as the damaged picture.
-    """
-    small = lowres.shrink(target, factor)
-    filters = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
-    return {name: lowres.enlarge(small, target.shape, resampling) for name, resampling in filters.items()}
+def restore_all(task: str, damaged: Damaged) -> dict[str, np.ndarray]:
+    """What each baseline of a task makes of a picture, by name: uint8 HWC."""
+    return {name: baseline.restore(damaged) for name, baseline in BASELINES.items() if baseline.task == task}

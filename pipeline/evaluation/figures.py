@@ -7,50 +7,43 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.evaluation import comparison
-from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation import tables
+from pipeline.evaluation.baselines import BASELINES
+from pipeline.evaluation.comparison import Comparison, task_of
 from pipeline.images.grid import evenly_spaced, image_grid
 from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.metrics.registry import METRICS
+from pipeline.tasks import TASKS
 
-COLUMNS = ["corrupted", "Telea / bicubic", "GAN", "original"]
-LABELS = {
-    "untouched": "untouched",
-    "mean": "mean fill",
-    "telea": "Telea",
-    "navier_stokes": "Navier-Stokes",
-    "biharmonic": "biharmonic",
-    "harmonic": "harmonic prior",
-    "plate": "plate prior",
-    "bicubic": "bicubic",
-    "lanczos": "Lanczos",
-    "gan": "GAN",
-}
+SHOWN = {task: each.baseline for task, each in TASKS.items()}  # beside the GAN, by task
+COLUMNS = ["corrupted", " / ".join(BASELINES[name].label for name in SHOWN.values()), "GAN", "original"]
+LABELS = {name: baseline.label for name, baseline in BASELINES.items()} | {"gan": "GAN"}
 
 
-def grid(contest: Comparison, table: pd.DataFrame, rows: int) -> Image.Image:
-    """Test pairs of each corruption: corrupted, Telea (bicubic for `lowres`), GAN, original."""
+def grid(comparison: Comparison, table: pd.DataFrame, rows: int) -> Image.Image:
+    """Test pairs of each corruption: corrupted, its task's baseline, GAN, original."""
     groups = _by_row(table, "gan").groupby("corruption").groups.values()
     each = max(1, rows // len(groups))
     chosen = [row for group in groups for row in evenly_spaced(list(group), each)]
-    return side_by_side(contest, chosen[:rows], table)
+    return side_by_side(comparison, chosen[:rows], table)
 
 
-def cases(contest: Comparison, table: pd.DataFrame, rows: int) -> Image.Image:
-    """The pairs where the GAN gains most over Telea (bicubic), then those where it loses most or gains least."""
+def cases(comparison: Comparison, table: pd.DataFrame, rows: int) -> Image.Image:
+    """The pairs where the GAN gains most over its task's baseline, then those where it loses most or gains least."""
     gain = _gain(table).sort_values(ascending=False, kind="stable")
     half = max(1, min(rows, len(gain)) // 2)
-    return side_by_side(contest, [*gain.index[:half], *gain.index[-half:]], table)
+    return side_by_side(comparison, [*gain.index[:half], *gain.index[-half:]], table)
 
 
 def bars(by_corruption: pd.DataFrame) -> plt.Figure:
     """PSNR and SSIM of every method, by corruption."""
     figure, axes = plt.subplots(2, 1, figsize=(10, 7), layout="constrained", sharex=True)
-    for axis, metric, unit in zip(axes, ("psnr", "ssim"), (" (dB)", ""), strict=True):
-        means = comparison.side_by_side(by_corruption, metric)
+    for axis, metric in zip(axes, ("psnr", "ssim"), strict=True):
+        means = tables.side_by_side(by_corruption, metric)
         means = means[[name for name in LABELS if name in means]].rename(columns=LABELS)
         means.plot.bar(ax=axis, rot=0, width=0.85, legend=False, xlabel="", colormap="viridis_r")
         lowest, highest = np.nanmin(means.to_numpy()), np.nanmax(means.to_numpy())
-        axis.set(ylabel=f"{metric.upper()}{unit}", ylim=(lowest - 0.15 * (highest - lowest), None))
+        axis.set(ylabel=METRICS[metric].title, ylim=(lowest - 0.15 * (highest - lowest), None))
         axis.grid(axis="y", alpha=0.3)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // 2))
@@ -58,15 +51,14 @@ def bars(by_corruption: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def side_by_side(contest: Comparison, rows: list[int], table: pd.DataFrame) -> Image.Image:
-    """These test pairs, labelled with the corruption and what the GAN gains over Telea (bicubic)."""
+def side_by_side(comparison: Comparison, rows: list[int], table: pd.DataFrame) -> Image.Image:
+    """These test pairs, labelled with the corruption and what the GAN gains over its task's baseline."""
     gain, gan = _gain(table), _by_row(table, "gan")
     pictures, labels = [], []
     for row in rows:
-        target, image, _ = contest.pairs.pictures(row)
-        restored = contest.restorations(row)
-        classical = restored["telea"] if "telea" in restored else restored["bicubic"]
-        pictures.append([image, classical, restored["gan"], target])
+        target, image, _ = comparison.pairs.pictures(row)
+        restored = comparison.restorations(row)
+        pictures.append([image, restored[SHOWN[task_of(gan.corruption[row])]], restored["gan"], target])
         labels.append(f"{gan.corruption[row]} {gain[row]:+.1f} dB")
     return image_grid(pictures, COLUMNS, labels)
 
@@ -77,7 +69,7 @@ def _by_row(table: pd.DataFrame, *methods: str) -> pd.DataFrame:
 
 
 def _gain(table: pd.DataFrame) -> pd.Series:
-    return _by_row(table, "gan").psnr - _by_row(table, "telea", "bicubic").psnr
+    return _by_row(table, "gan").psnr - _by_row(table, *SHOWN.values()).psnr
 
 
 def save(figure: plt.Figure, path: Path) -> None:

@@ -4,14 +4,12 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.evaluation.comparison import task_of
 from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.tasks import TASKS
 
-USE = """\
-To restore photographs: missing or covered parts, scratches, stains and objects to take out, each marked by a mask,
-and pictures of low resolution. What it paints is plausible, not what was there: it is no evidence of anything."""
+USE = "What it paints is plausible, not what was there: it is no evidence of anything."
 LIMITS = """\
-- It looks at what lies in the hole, for stains let some of the picture through. An object to be taken out must be
-  painted over first, in one colour.
 - It was trained on squares of {size} px; other sizes work, holes much larger than its own are blurred.
 - It knows the pictures of its training data. Faces, text and drawings are restored as badly as they are rare there.
 - The scores hold for the test pictures of the same source, which it has not seen; other pictures score differently.
@@ -30,13 +28,15 @@ def model_card(config: dict[str, Any], manifest: pd.DataFrame, scores: pd.DataFr
     licenses = manifest.groupby(["license", "license_url"], dropna=False).size().rename("photos").reset_index()
     own = scores[scores.method == "gan"].drop(columns="method")
     gains = pd.DataFrame({"method": summary["gain_psnr"].keys(), "gain in PSNR (dB)": summary["gain_psnr"].values()})
+    evaluated = set(scores.corruption.map(task_of))
+    tasks = [task for name, task in TASKS.items() if name in evaluated]
     digests = ", ".join(f"{path} {digest}" for path, digest in config["trained_on"].items())
     sections = {
-        "Intended use": USE,
-        "Limits": LIMITS.format(size=config["image_size"]),
+        "Intended use": "\n".join([*(f"- {task.use}" for task in tasks), "", USE]),
+        "Limits": "\n".join([*(f"- {task.limit}" for task in tasks), LIMITS.format(size=config["image_size"])]),
         "Metrics": f"On {summary['pairs']} test pairs. {PROTOCOL}.\n\n{own.to_markdown(index=False)}\n\n"
         f"Above other methods, on the pairs each of them was applied to:\n\n{gains.to_markdown(index=False)}",
-        "Data": f"{len(manifest)} photos, of which those of the train part were trained on ({digests}).\n\n"
+        "Data": f"{len(manifest)} photos, of which those of the train split were trained on ({digests}).\n\n"
         f"{licenses.to_markdown(index=False)}",
     }
     return "# Mendline generator\n" + "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items())

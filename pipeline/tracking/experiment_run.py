@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "data/model/generator.safetensors"
 FILES = [
+    "metrics/headline.json",
     "metrics/evaluate.json",
     "metrics/losses.csv",
     "metrics/validation.csv",
@@ -181,9 +182,10 @@ def curve(folder: Path, name: str, prefix: str) -> list[tuple[int, dict[str, flo
 
 
 def scores(folder: Path) -> dict[str, float]:
-    """Those of the evaluation, by names such as `evaluate/scratch/psnr_hole`."""
-    summary = YAML(typ="safe", pure=True).load(folder / "metrics/evaluate.json")
-    return lineage.flat({"evaluate": summary}, "/")
+    """Those of the evaluation, by names such as `evaluate/scratch/psnr_hole`, and the headline's, such as `psnr`."""
+    read = YAML(typ="safe", pure=True).load
+    summary, headline = (read(folder / f"metrics/{name}.json") for name in ("evaluate", "headline"))
+    return lineage.flat({"evaluate": summary}, "/") | headline
 
 
 def _as_yaml(stages: Stages) -> str:

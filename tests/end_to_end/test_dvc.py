@@ -105,8 +105,12 @@ def test_changed_code_with_the_same_outcome_ends_there(clone):
 
 def test_dvc_shows_metrics_parameters_and_pictures(clone):
     metrics = json.loads(clone.run("dvc", "metrics", "show", "--json"))[""]["data"]
-    assert 5 < metrics["metrics/evaluate.json"]["data"]["psnr"] < 60
-    assert 5 < metrics["metrics/train.json"]["data"]["val_psnr"] < 60
+    assert metrics.keys() == {"metrics/headline.json"}
+    assert metrics["metrics/headline.json"]["data"].keys() == {"psnr", "ssim", "gain"}
+    files = ["metrics/evaluate.json", "metrics/train.json"]
+    named = json.loads(clone.run("dvc", "metrics", "show", "--json", *files))[""]["data"]
+    assert named["metrics/evaluate.json"]["data"]["psnr"] == metrics["metrics/headline.json"]["data"]["psnr"]
+    assert 5 < named["metrics/train.json"]["data"]["val_psnr"] < 60
     (experiment,) = json.loads(clone.run("dvc", "exp", "show", "--json", "--rev", "HEAD", "--hide-queued"))[:1]
     assert experiment["data"]["params"]["params.yaml"]["data"]["train"]["steps"] == 40
     page = Path(clone.run("dvc", "plots", "show").strip().removeprefix("file://"))

@@ -48,6 +48,8 @@ def assert_complete(clone, run, name=None):
     assert {name.split(".")[0] for name in run.data.params} == set(lineage.STAGES)
     assert 5 < run.data.metrics["evaluate/psnr"] < 60
     assert "evaluate/scratch/psnr_hole" in run.data.metrics
+    assert run.data.metrics["psnr"] == run.data.metrics["evaluate/psnr"]
+    assert {"ssim", "gain"} <= run.data.metrics.keys()
     for metric, steps in {"train/l1": LOSSES, "val/psnr": SCORES, "evaluate/psnr": [0]}.items():
         assert sorted(point.step for point in client.get_metric_history(run_id, metric)) == steps, metric
     pictures = [file.path for file in client.list_artifacts(run_id, "images") if file.path.endswith(".png")]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.networks import weights
-from pipeline.networks.generator import make
+from pipeline.networks.registry import build_generator
 from pipeline.params import Champion
 from pipeline.tracking import experiment_run, model_registry
 from pipeline.tracking.client import connect, download
@@ -105,13 +105,14 @@ def result(tmp_path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     arguments = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2}
-    weights.save(folder / "data/model", make(**arguments), {"generator": arguments})
+    weights.save(folder / "data/model", build_generator(**arguments), {"generator": arguments})
     for name in ("restored", "figures"):
         (folder / "metrics" / name).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(folder / "metrics" / name / "step-0.png")
     for name in ("losses", "validation", "scores"):
         pd.DataFrame({"step": [0, 1], "l1": [0.5, 0.25]}).to_csv(folder / f"metrics/{name}.csv", index=False)
     (folder / "metrics/evaluate.json").write_text(json.dumps({"psnr": 30.0, "scratch": {"psnr": 31.0}}))
+    (folder / "metrics/headline.json").write_text(json.dumps({"psnr": 30.0, "gain": 0.5}))
     (folder / "metrics/model_card.md").write_text("# A model")
     return folder
 
@@ -128,9 +129,10 @@ def test_what_three_processes_add_at_once_is_there_once(store, result):
         process.join()
     assert [process.exitcode for process in processes] == [0] * 3
     (run,) = store.search(store.rows)
-    names = ["evaluate/psnr", "evaluate/scratch/psnr", "train/l1", "val/l1"]
+    names = ["psnr", "gain", "evaluate/psnr", "evaluate/scratch/psnr", "train/l1", "val/l1"]
     counts = Counter(point.key for name in names for point in store.client.get_metric_history(run.info.run_id, name))
-    assert counts == {"evaluate/psnr": 1, "evaluate/scratch/psnr": 1, "train/l1": 2, "val/l1": 2}
+    assert counts == dict.fromkeys(names[:4], 1) | {"train/l1": 2, "val/l1": 2}
+    assert run.data.metrics["gain"] == 0.5
     assert len(store.client.search_model_versions(f"name = '{NAME}'")) == 1
     assert len(store.client.search_logged_models([store.rows])) == 1
 

@@ -1,0 +1,68 @@
+"""Tables and means made from the scores that `Comparison.scores` gives."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from pipeline.evaluation.baselines import BASELINES
+from pipeline.evaluation.comparison import task_of
+from pipeline.metrics.registry import METRICS
+
+AREAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0]
+
+
+def by_corruption(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each metric by corruption and method, with the number of pairs."""
+    return _means(scores, ["corruption", "method"])
+
+
+def side_by_side(means: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One metric of `by_corruption`: a row a corruption, a column a method."""
+    return means.pivot(index="corruption", columns="method", values=metric)
+
+
+def by_area(scores: pd.DataFrame) -> pd.DataFrame:
+    """The same by share of the picture that is missing, of the pairs where some is."""
+    holes = scores[scores.corruption.map(task_of) == "restore"]
+    percent = [f"{100 * low:.0f}-{100 * high:.0f} %" for low, high in pairwise(AREAS)]
+    area = pd.cut(holes.hole_area, AREAS, labels=percent)
+    return _means(holes.assign(hole_area=area), ["hole_area", "method"])
+
+
+def summary(scores: pd.DataFrame) -> dict:
+    """The GAN's means, overall and by corruption, and by how many dB it is above each other method.
+
+    A gain is the mean over the pairs that the method was applied to of the GAN's PSNR minus the method's.
+    """
+    gan = scores[scores.method == "gan"]
+    return {
+        "pairs": len(gan),
+        **gan[[*METRICS]].mean().round(4).to_dict(),
+        "gain_psnr": _gains(scores).mean().round(4).to_dict(),
+        **gan.groupby("corruption")[[*METRICS]].mean().round(4).to_dict("index"),
+    }
+
+
+def headline(scores: pd.DataFrame) -> dict[str, float]:
+    """The three numbers to look at first: the GAN's mean `psnr` (dB) and `ssim`, and its `gain` (dB).
+
+    The gain is the mean over all pairs of the GAN's PSNR minus that of the strongest classical method: of a task's,
+    the one with the best mean PSNR on its pairs. It is chosen once a task, as without the original no one could choose
+    it for each picture.
+    """
+    gains = _gains(scores)
+    strongest = gains.mean().groupby([BASELINES[name].task for name in gains]).idxmin()
+    means = scores[scores.method == "gan"][["psnr", "ssim"]].mean()
+    return {**means.round(4).to_dict(), "gain": round(float(np.nanmean(gains[strongest])), 4)}
+
+
+def _gains(scores: pd.DataFrame) -> pd.DataFrame:
+    """The GAN's PSNR minus each other method's: a row a pair, a column a method, NaN where it was not applied."""
+    psnr = scores.pivot(index=["image_id", "variant"], columns="method", values="psnr")
+    return psnr.rsub(psnr.gan, axis=0).drop(columns="gan")
+
+
+def _means(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    groups = scores.groupby(keys, observed=True, sort=True)
+    return groups[[*METRICS]].mean().round(4).assign(pairs=groups.size()).reset_index()
