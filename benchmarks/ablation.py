@@ -30,7 +30,7 @@ TRIALS = {
     "prior-none": ["train.generator.prior=none"],
     "opaque": ["train.generator.see_through=false"],
     "whole-pictures": ["train.crop=0", "train.batch=8"],
-    "adam": ["train.muon=0", "train.lr=0.0003"],
+    "adam": ["train.muon_lr=0", "train.lr=0.0003"],
     "gated": ["train.generator.block=gated"],
     "dilated": ["train.generator.block=dilated"],
     "large": ["train.generator.block=large"],

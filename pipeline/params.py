@@ -204,7 +204,7 @@ class Train(Section):
     batch: int = Field(ge=1, le=4096)
     crop: int = Field(ge=0, le=1024)
     lr: float = Field(gt=0, le=0.1)
-    muon: float = Field(ge=0, le=1)
+    muon_lr: float = Field(ge=0, le=1)
     schedule: Literal["cosine", "constant"]
     clip: float = Field(ge=0, le=1_000_000)
     warmup: int = Field(ge=0, le=1_000_000)

@@ -46,7 +46,7 @@ def test_weights_that_are_no_numbers_are_not_kept_as_a_checkpoint(ten_pairs, tra
     trainer, curves = train.Trainer(train_params, torch.device("cpu")), Curves()
     curves.add({"l1": torch.tensor(0.1)})
     next(trainer.generator.parameters()).data[0] = torch.nan
-    with pytest.raises(UserError, match="step 1: generator/.* is not finite; set a smaller train.lr and train.muon"):
+    with pytest.raises(UserError, match="step 1: generator/.* is not finite; set a smaller train.lr and train.muon_lr"):
         train.save_checkpoint(trainer, curves, ten_pairs, tmp_path)
     assert checkpoint.list_checkpoints(tmp_path) == []
 

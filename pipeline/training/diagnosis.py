@@ -19,7 +19,7 @@ CAUSES = {  # in the order in which a step computes them: of two that are not fi
     "generator_gradient": "generator",
 }
 SLOWER = {
-    "generator": "set a smaller train.lr and train.muon, or train.clip to 1",
+    "generator": "set a smaller train.lr and train.muon_lr, or train.clip to 1",
     "discriminator": "set a smaller train.discriminator.lr or train.losses.penalty, or train.clip to 1",
 }
 WON_LOSS = 1e-3  # of the discriminator, in its own objective: its scores are saturated, or all beyond the margin
@@ -65,7 +65,7 @@ def collapse(curves: Curves) -> tuple[int, str] | None:
     if _lasted(curves, "contrast", CONSTANT_CONTRAST) >= CONSTANT_STEPS:
         return curves.losses[-1]["step"], (
             f"the generator restores everything to one colour: its contrast is below {CONSTANT_CONTRAST} since "
-            f"{CONSTANT_STEPS} steps; lower train.lr, train.muon or train.losses.adversarial"
+            f"{CONSTANT_STEPS} steps; lower train.lr, train.muon_lr or train.losses.adversarial"
         )
     return None
 

@@ -39,7 +39,7 @@ class Trainer:
         self.discriminator = self._placed(DISCRIMINATORS[own.design](own.channels, own.norm))
         self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
         hidden, rest = _sorted_out(self.generator, params)
-        self.generator_muon = Muon(hidden, params.muon)
+        self.generator_muon = Muon(hidden, params.muon_lr)
         self.generator_adam = torch.optim.Adam(rest, betas=(0.9, 0.99))
         self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), betas=(0.5, 0.99))
 
@@ -78,7 +78,7 @@ class Trainer:
         """Each network's as its own schedule has it: the discriminator's begins when it joins."""
         params = self.params
         joined, left = step - params.warmup, params.steps - params.warmup
-        for optimizer, peak in ((self.generator_muon, params.muon), (self.generator_adam, params.lr)):
+        for optimizer, peak in ((self.generator_muon, params.muon_lr), (self.generator_adam, params.lr)):
             for group in optimizer.param_groups:
                 group["lr"] = peak * schedule(params.schedule, step, params.steps)
         for group in self.discriminator_adam.param_groups:
@@ -196,7 +196,7 @@ def _sorted_out(generator: nn.Module, params: Train) -> tuple[list[nn.Parameter]
 
     The textbook design, which is there to be compared with, is all Adam's.
     """
-    with_muon = params.muon and params.generator.design == "residual"
+    with_muon = params.muon_lr and params.generator.design == "residual"
     ends = ("stem", "head")
     hidden = [
         parameter

@@ -174,7 +174,7 @@ def test_what_is_no_checkpoint_is_left_alone(name, tmp_path):
     "changes",
     [
         {},
-        {"muon": 0.0},
+        {"muon_lr": 0.0},
         {"generator": {"design": "textbook"}, "discriminator": {"norm": "batch"}},
         {"losses": {"adversarial": 0.0}},
     ],

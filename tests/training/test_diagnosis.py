@@ -27,11 +27,11 @@ def test_the_first_step_with_a_number_that_is_not_finite_is_named(name, value):
 @pytest.mark.parametrize(
     ("broken", "named", "remedy"),
     [
-        (["generator_gradient"], "generator_gradient", "set a smaller train.lr and train.muon, or train.clip to 1"),
-        (["adversarial", "generator_gradient"], "adversarial", "set a smaller train.lr and train.muon"),
+        (["generator_gradient"], "generator_gradient", "set a smaller train.lr and train.muon_lr, or train.clip to 1"),
+        (["adversarial", "generator_gradient"], "adversarial", "set a smaller train.lr and train.muon_lr"),
         (["adversarial", "score_real", "discriminator"], "score_real", "set a smaller train.discriminator.lr"),
         (["discriminator_gradient", "adversarial"], "discriminator_gradient", "set a smaller train.discriminator.lr"),
-        (["l1", "adversarial", "discriminator"], "l1", "set a smaller train.lr and train.muon"),
+        (["l1", "adversarial", "discriminator"], "l1", "set a smaller train.lr and train.muon_lr"),
     ],
 )
 def test_the_network_that_broke_first_is_the_one_to_slow_down(broken, named, remedy):

@@ -130,7 +130,7 @@ def test_muon_is_for_the_inner_layers_alone(train_params):
     chosen = set(map(id, trainer.generator_muon.param_groups[0]["params"]))
     inner = [name for name in weights if weights[name].dim() > 1 and not name.startswith(("stem", "head"))]
     assert chosen == {id(weights[name]) for name in inner}
-    assert not Trainer(train_params.model_copy(update={"muon": 0.0}), CPU).generator_muon.param_groups[0]["params"]
+    assert not Trainer(train_params.model_copy(update={"muon_lr": 0.0}), CPU).generator_muon.param_groups[0]["params"]
 
 
 def test_the_discriminators_schedule_begins_when_it_joins(train_params, ten_pairs):
