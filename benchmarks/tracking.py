@@ -21,11 +21,12 @@ import time
 import psutil
 import torch
 
-from pipeline import lineage, train
+from pipeline import lineage
 from pipeline.params import load
 from pipeline.runtime.errors import one_line_errors
 from pipeline.tracking import client, live_run
 from pipeline.training.curves import Curves
+from pipeline.training.run import name_for_mlflow
 from pipeline.training.trainer import Trainer
 
 STEPS = 200
@@ -55,8 +56,8 @@ def main() -> None:
             for step in range(STEPS):
                 curves.add(trainer.step(step, (target, target, mask)))
                 if curves.step % params.train.log_every == 0:
-                    curves.point()
-                    point = train.in_mlflow("train", curves.losses[-1])
+                    curves.add_point()
+                    point = name_for_mlflow("train", curves.losses[-1])
                     logging = time.perf_counter()
                     run.points([point])
                     own += time.perf_counter() - logging

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from pipeline.datasets.pairs import Pairs
-from pipeline.networks import device
+from pipeline.networks.device import resolve_device
 from pipeline.params import load
 from pipeline.runtime.errors import one_line_errors
 from pipeline.training.batches import Batch, training_batches
@@ -31,9 +31,9 @@ ROUNDS, STEPS = 5, 40
 
 def main() -> None:
     """Time a step on batches that lie in memory, and on batches that are drawn, in turns; print the medians."""
-    params, place = load().train, device.resolve_device()
+    params, device = load().train, resolve_device()
     pairs = Pairs(Path("data/pairs"), "train")
-    trainer = Trainer(params, place)
+    trainer = Trainer(params, device)
     steps = range((ROUNDS + 1) * STEPS)
     drawn = training_batches(pairs, params.batch, params.crop, params.seed, steps)
     held = list(islice(drawn, STEPS))
@@ -46,7 +46,8 @@ def main() -> None:
         ratios.append(real / pure)
     load1 = os.getloadavg()[0]
     print(
-        f"{platform.machine()}, {place}, {torch.get_num_threads()} threads, load {load1:.1f}, torch {torch.__version__}"
+        f"{platform.machine()}, {device}, {torch.get_num_threads()} threads, "
+        f"load {load1:.1f}, torch {torch.__version__}"
     )
     print(f"{params.batch} pairs a step: {1000 * sorted(compute)[ROUNDS // 2]:.0f} ms of compute")
     print(f"a step on drawn batches: {sorted(ratios)[ROUNDS // 2]:.3f} times that")

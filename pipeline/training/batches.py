@@ -12,13 +12,13 @@ from pipeline.images.tensors import mask_to_tensor, to_tensor
 from pipeline.runtime.parallel import in_threads, workers
 
 Batch = tuple[Tensor, Tensor, Tensor]
-Draws = list[tuple[int, int]]
+Samples = list[tuple[int, int]]
 
-AHEAD = 4  # batches that are ready before they are asked for
+PREFETCH = 4  # batches that are ready before they are asked for
 
 
 def training_batches(
-    pairs: Pairs, batch: int, crop: int, seed: int, steps: range, share: slice = slice(None)
+    pairs: Pairs, batch: int, crop: int, seed: int, steps: range, rank_slice: slice = slice(None)
 ) -> Iterator[Batch]:
     """One shuffled, augmented batch for each step, made beside the training.
 
@@ -28,40 +28,40 @@ def training_batches(
         crop: side of the square that is cut from each pair, in px; 0, or no less than the picture's, takes it whole.
         seed: of the order, the turns and the crops.
         steps: the steps to yield, counted from 0 at the beginning of the training.
-        share: the part of each batch to yield; the others are for other processes.
+        rank_slice: which pairs of each batch to yield; the others are for other processes.
 
     Yields:
         Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore).
     """
-    draws = (sample_indices(step, len(pairs), batch, seed)[share] for step in steps)
-    for targets, images, masks in in_threads(partial(load_batch, pairs, crop), draws, workers(), AHEAD):
+    samples = (sample_indices(step, len(pairs), batch, seed)[rank_slice] for step in steps)
+    for targets, images, masks in in_threads(partial(load_batch, pairs, crop), samples, workers(), PREFETCH):
         yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks)
 
 
-def sample_indices(step: int, count: int, batch: int, seed: int) -> Draws:
-    """The row, of `count`, and a number below 2**32, from which all other chance comes, of each pair of a step."""
-    chances = np.random.default_rng([seed, step]).integers(2**32, size=batch)
+def sample_indices(step: int, count: int, batch: int, seed: int) -> Samples:
+    """The row, of `count`, and the seed (below 2**32) of all other chance, of each pair of a step."""
+    seeds = np.random.default_rng([seed, step]).integers(2**32, size=batch)
     positions = range(step * batch, (step + 1) * batch)
     orders = {epoch: _order(epoch, count, seed) for epoch in {position // count for position in positions}}
     rows = [orders[position // count][position % count] for position in positions]
-    return list(zip(rows, chances.tolist(), strict=True))
+    return list(zip(rows, seeds.tolist(), strict=True))
 
 
 def _order(epoch: int, count: int, seed: int) -> list[int]:
     return np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
 
 
-def load_batch(pairs: Pairs, crop: int, draws: Draws) -> list[np.ndarray]:
-    """The pairs, each decoded, cut, and turned one of the square's eight ways: uint8 NHWC twice, and bool NHW.
+def load_batch(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]:
+    """The pairs, each decoded, cropped, and turned one of the square's eight ways: uint8 NHWC twice, and bool NHW.
 
     A thread that used torch, or OpenCV's own threads, would take the cores from the training.
     """
     cv2.setNumThreads(1)
-    drawn = [_cut_and_turned(*pairs.pictures(row), crop, np.random.default_rng(chance)) for row, chance in draws]
-    return [np.stack(pictures) for pictures in zip(*drawn, strict=True)]
+    loaded = [_crop_and_augment(*pairs.pictures(row), crop, np.random.default_rng(seed)) for row, seed in samples]
+    return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 
-def _cut_and_turned(
+def _crop_and_augment(
     target: np.ndarray, image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
     turn = int(rng.integers(8))

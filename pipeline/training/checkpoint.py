@@ -19,12 +19,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline import lineage
+from pipeline.params import Train
 from pipeline.runtime import files
 from pipeline.runtime.errors import excerpt, shortened
 from pipeline.runtime.outputs import WAIT
 
-FORMAT = "mendline checkpoint 2"
-KEPT = 3
+FORMAT = "mendline checkpoint 3"
+NEWEST = 3  # of a training's checkpoints stay
 LONGEST = 300  # characters of what is wrong with a checkpoint
 ENDED = "ended"  # the file that says what a training has made, once it has
 
@@ -41,8 +42,17 @@ def exclusive_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def trainings() -> Path:
-    """Where each training has its folder, for experiments in a temporary checkout too."""
+def training_folder(params: Train, environment: dict[str, str]) -> Path:
+    """The folder of the one training that has these parameters, the stage's code and data, and this environment.
+
+    It is the same for experiments in a temporary checkout. How often checkpoints are saved does not change what they
+    hold; under a constant schedule, neither does the length of the training.
+    """
+    free = {"checkpoint_every"} | ({"steps"} if params.schedule == "constant" else set())
+    return _root() / lineage.fingerprint("train", params.model_dump(exclude=free) | environment)
+
+
+def _root() -> Path:
     return lineage.root() / ".cache/checkpoints"
 
 
@@ -51,9 +61,9 @@ def _lock(folder: Path) -> Path:
 
 
 def save(folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-    """Write the checkpoint of a step and remove the oldest above `KEPT`.
+    """Write the checkpoint of a step and remove all but the `NEWEST`.
 
-    Where it cannot be written, for want of space for instance, a warning says so and the ones before are kept.
+    Where it cannot be written, for want of space for instance, a warning says so and the ones before stay.
     """
     path = folder / f"step-{step:08}.safetensors"
     content = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
@@ -64,7 +74,7 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], numbers: dict[str,
     except (OSError, SafetensorError) as error:
         print(f"warning: no checkpoint at step {step}: {error}; the training goes on", file=sys.stderr)
         return
-    for old in list_checkpoints(folder)[KEPT:]:
+    for old in list_checkpoints(folder)[NEWEST:]:
         old.unlink()
 
 
@@ -85,8 +95,8 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob(f"step-{'[0-9]' * 8}.safetensors") if path.is_file()), reverse=True)
 
 
-def keep_last(folder: Path, made: str) -> None:
-    """Keep the last checkpoint alone, until `discard_ended` is told that what was `made` is recorded."""
+def mark_ended(folder: Path, made: str) -> None:
+    """Delete all checkpoints but the last, which stays until `discard_ended` hears that what was `made` is recorded."""
     for old in list_checkpoints(folder)[1:]:
         old.unlink()
     with files.atomic_write(folder / ENDED) as partial:
@@ -95,7 +105,7 @@ def keep_last(folder: Path, made: str) -> None:
 
 def discard_ended(recorded: str) -> None:
     """Delete what is left of the trainings that have made what is `recorded`, unless they run."""
-    for note in trainings().glob(f"*/{ENDED}"):
+    for note in _root().glob(f"*/{ENDED}"):
         try:
             with FileLock(_lock(note.parent)).acquire(timeout=0):
                 if note.read_bytes() == recorded.encode():
@@ -104,7 +114,7 @@ def discard_ended(recorded: str) -> None:
             continue
 
 
-def newest(
+def read_newest(
     folder: Path, steps: int, check: Callable[[dict[str, Tensor], dict[str, Any]], None] = lambda *_: None
 ) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
     """The path, tensors (on the CPU) and numbers of the last good checkpoint, at step `steps` or before.

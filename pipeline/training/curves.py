@@ -13,13 +13,13 @@ from torch import Tensor
 from pipeline.runtime.errors import excerpt
 
 
-class Packed(BaseModel):
+class Saved(BaseModel):
     """What is read back: finite numbers of their own types, under known names."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Losses(Packed):
+class Losses(Saved):
     """A point; NaN where no step since the point before had that loss."""
 
     step: int
@@ -34,14 +34,14 @@ class Losses(Packed):
     discriminator_gradient: float = math.nan
 
 
-class Score(Packed):
+class Score(Saved):
     """A point."""
 
     step: int
     psnr: float
 
 
-class Numbers(Packed):
+class Numbers(Saved):
     """The numbers that `state_dict` gives."""
 
     step: int
@@ -61,7 +61,7 @@ class Curves:
         losses: a point each: its step, and the mean of each loss over the steps since the point before.
         scores: a point each: its step, and the PSNR on val in dB.
         pictures: the SHA-256 of the file with the val pictures of each of these points, by its name.
-        recent: what each step since the last point of `losses` gave, scalars on the training's device.
+        pending: what each step since the last point of `losses` gave, scalars on the training's device.
     """
 
     step: int = 0
@@ -75,8 +75,8 @@ class Curves:
         self.pending.append(values)
         self.step += 1
 
-    def point(self) -> dict[str, float]:
-        """End the point; return its means."""
+    def add_point(self) -> dict[str, float]:
+        """Add the point that ends here to the losses; return its means."""
         by_name = {name: [values[name] for values in self.pending if name in values] for name in LOSSES}
         means = {name: torch.stack(values).mean().item() for name, values in by_name.items() if values}
         self.losses.append({"step": self.step} | means)
@@ -93,33 +93,33 @@ class Curves:
             torch.stack([values.get(name, torch.full_like(values["l1"], torch.nan)) for name in LOSSES])
             for values in self.pending
         ]
-        recent = torch.stack(rows) if rows else torch.empty(0, len(LOSSES))
-        return {name: value for name, value in vars(self).items() if name != "recent"}, recent
+        pending = torch.stack(rows) if rows else torch.empty(0, len(LOSSES))
+        return {name: value for name, value in vars(self).items() if name != "pending"}, pending
 
     @classmethod
-    def from_state_dict(cls, numbers: dict[str, Any], recent: Tensor) -> "Curves":
-        """The curves that were packed, with `pending` where it lies now.
+    def from_state_dict(cls, numbers: dict[str, Any], pending: Tensor) -> "Curves":
+        """The curves that were saved, with `pending` on the device where it lies now.
 
         Raises:
             ValueError: they are not what `state_dict` gives.
         """
-        _check(numbers, recent)
-        rows = [{name: value for name, value in zip(LOSSES, row, strict=True) if not value.isnan()} for row in recent]
+        _check(numbers, pending)
+        rows = [{name: value for name, value in zip(LOSSES, row, strict=True) if not value.isnan()} for row in pending]
         return cls(**numbers, pending=rows)
 
 
-def _check(numbers: dict[str, Any], recent: Tensor) -> None:
+def _check(numbers: dict[str, Any], pending: Tensor) -> None:
     try:
-        packed = Numbers.model_validate(numbers)
+        saved = Numbers.model_validate(numbers)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ValueError(f"{excerpt('.'.join(map(str, first['loc'])))}: {first['msg']}") from None
-    losses = [0, *(point.step for point in packed.losses)]
-    scores = [-1, *(point.step for point in packed.scores)]
+    losses = [0, *(point.step for point in saved.losses)]
+    scores = [-1, *(point.step for point in saved.scores)]
     for steps in (losses, scores):
-        if steps[-1] > packed.step or any(one >= next_one for one, next_one in pairwise(steps)):
+        if steps[-1] > saved.step or any(one >= next_one for one, next_one in pairwise(steps)):
             raise ValueError("its points are not in order")
-    if recent.dtype != torch.float32 or recent.shape != (packed.step - losses[-1], len(LOSSES)):
+    if pending.dtype != torch.float32 or pending.shape != (saved.step - losses[-1], len(LOSSES)):
         raise ValueError("its losses since the last point are not those of its steps")
-    if not recent[:, LOSSES.index("l1")].isfinite().all() or recent.isinf().any():
+    if not pending[:, LOSSES.index("l1")].isfinite().all() or pending.isinf().any():
         raise ValueError("its losses since the last point are not finite")

@@ -28,7 +28,7 @@ CONSTANT_CONTRAST = 0.05
 CONSTANT_STEPS = 100
 
 
-def not_finite(curves: Curves) -> tuple[int, str] | None:
+def find_not_finite(curves: Curves) -> tuple[int, str] | None:
     """The first step since the last point (from 1) with a loss or gradient that is not finite, and which it is.
 
     While all is well, only one value is copied from the device.
@@ -44,12 +44,12 @@ def not_finite(curves: Curves) -> tuple[int, str] | None:
     )
 
 
-def broken(tensors: dict[str, Tensor]) -> str | None:
+def find_broken_tensor(tensors: dict[str, Tensor]) -> str | None:
     """The name of the first tensor with a value that is not finite."""
     return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
 
 
-def collapse(curves: Curves) -> tuple[int, str] | None:
+def find_collapse(curves: Curves) -> tuple[int, str] | None:
     """The step of the last point, and what the points of the losses show to have collapsed by then.
 
     The discriminator has won when every point of the last `WON_STEPS` steps has its loss below `WON_LOSS`. In the

@@ -1,4 +1,4 @@
-"""One training in several processes: each restores its share of every batch, and all take the same step.
+"""One training in several processes: each restores its slice of every batch, and all take the same step.
 
 `MENDLINE_PROCESSES` starts them on this machine; `torchrun` does on several. Rank 0 alone measures, saves and speaks.
 """
@@ -20,10 +20,10 @@ from pipeline.runtime.errors import UserError, one_line_errors
 from pipeline.runtime.parallel import number_in
 
 HOST = "127.0.0.1"
-PATIENCE = timedelta(hours=1)  # rank 0 validates meanwhile
-LOOK = 0.5  # seconds between two looks at the processes
+TIMEOUT = timedelta(hours=1)  # rank 0 validates meanwhile
+POLL = 0.5  # seconds between two looks at the processes
 KILLED = "where memory ran out, set a smaller train.batch or MENDLINE_PROCESSES; run again to go on"
-LAST_WORDS = 60.0  # seconds that they have to keep a checkpoint
+GRACE = 60.0  # seconds that they have to save a checkpoint
 
 
 def processes() -> int:
@@ -36,20 +36,25 @@ def processes() -> int:
     return 1 if "RANK" in os.environ else asked
 
 
-def start_processes(count: int, work: Callable[[], None]) -> None:
-    """Run `work` in so many processes at once; end when all have ended.
+def launch(work: Callable[[], None]) -> None:
+    """Run `work` in as many processes as `processes` says, at once; end when all have ended.
 
     Raises:
+        UserError: as `processes` does.
         SystemExit: a process failed, or was told to stop; it has said why.
     """
+    count = processes()
+    if count == 1:
+        work()
+        return
     from torch import multiprocessing
 
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-    context = multiprocessing.start_processes(_rank, (count, port, work), count, join=False, start_method="spawn")
+    context = multiprocessing.start_processes(_run_rank, (count, port, work), count, join=False, start_method="spawn")
     with stop.at_safe_points():
         try:
-            while not context.join(LOOK):
+            while not context.join(POLL):
                 if stop.asked():
                     sys.exit(1)
         except multiprocessing.ProcessExitedException as error:
@@ -57,19 +62,19 @@ def start_processes(count: int, work: Callable[[], None]) -> None:
                 print(f"error: a process of the training ended by {error.signal_name}; {KILLED}", file=sys.stderr)
             sys.exit(1)
         finally:
-            _end(context.processes)
+            _end_processes(context.processes)
 
 
-def _end(processes: list[Any]) -> None:
+def _end_processes(processes: list[Any]) -> None:
     """Tell them to stop, and do not wait for ever."""
     for process in processes:
         process.terminate()
     for process in processes:
-        process.join(LAST_WORDS)
+        process.join(GRACE)
         process.kill()
 
 
-def _rank(rank: int, count: int, port: int, work: Callable[[], None]) -> None:
+def _run_rank(rank: int, count: int, port: int, work: Callable[[], None]) -> None:
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
     os.environ |= {name: str(number) for name, number in numbers.items()} | {"MASTER_ADDR": HOST}
     if "OMP_NUM_THREADS" not in os.environ:
@@ -89,9 +94,9 @@ def process_group(device: torch.device) -> Iterator[None]:
     if "RANK" not in os.environ:
         yield
         return
-    with _together():
+    with _peer_errors():
         try:
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
         except ValueError as error:
             raise UserError(f"RANK is set, but {error}; unset RANK, or start with torchrun") from None
     try:
@@ -101,7 +106,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _together() -> Iterator[None]:
+def _peer_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
@@ -139,7 +144,7 @@ def all_reduce_mean(tensors: list[Tensor]) -> None:
     """
     if world_size() == 1:
         return
-    with _together():
+    with _peer_errors():
         for sent in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
             sent.wait()
     for tensor in tensors:
@@ -155,7 +160,7 @@ def broadcast_object(value: Any) -> Any:
     if world_size() == 1:
         return value
     held = [value]
-    with _together():
+    with _peer_errors():
         dist.broadcast_object_list(held, 0)
     return held[0]
 
@@ -164,7 +169,7 @@ def check_stop(device: torch.device) -> None:
     """To be called by all between two steps: when one of them was told to stop, all do, at the same step.
 
     Raises:
-        Stopped: in rank 0, which keeps a checkpoint and says so.
+        Stopped: in rank 0, which saves a checkpoint and says so.
         SystemExit: in the others, without a word.
     """
     if world_size() == 1:

@@ -16,7 +16,7 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         parameters: what to optimize.
-        lr: step size, the spectral norm of an update of a square matrix.
+        lr: learning rate, the spectral norm of an update of a square matrix.
     """
 
     def __init__(self, parameters: list[torch.nn.Parameter], lr: float) -> None:
@@ -32,11 +32,11 @@ class Muon(torch.optim.Optimizer):
                 nesterov = parameter.grad.lerp(momentum, MOMENTUM)
                 matrix = nesterov.flatten(1)
                 rows, columns = matrix.shape
-                update = orthogonal(matrix) * max(1.0, rows / columns) ** 0.5
+                update = orthogonalize(matrix) * max(1.0, rows / columns) ** 0.5
                 parameter.sub_(update.view_as(nesterov), alpha=group["lr"])
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
+def orthogonalize(matrix: Tensor) -> Tensor:
     """The matrix (float RC) with its singular values brought near to 1, into about 0.7 to 1.2 (Newton-Schulz).
 
     The iteration is x <- (a + b g + c g g) x with g = x x', where a prime transposes. All its factors are polynomials

@@ -7,45 +7,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from pipeline.networks.registry import DISCRIMINATORS, build_generator
+from pipeline.networks.registry import DISCRIMINATORS, GENERATORS, build_generator
 from pipeline.params import Train
 from pipeline.training import distributed
 from pipeline.training.batches import Batch
 from pipeline.training.muon import Muon
-from pipeline.training.objectives import discriminator_loss, generator_loss, gradient_penalty
+from pipeline.training.objectives import OBJECTIVES, r1_penalty
 
-RAMP = 0.05  # share of the steps in which the step size rises to its peak, under the cosine schedule
+RAMP = 0.05  # share of the steps in which the learning rate rises to its peak, under the cosine schedule
 CONSTANT_RAMP = 100  # the steps it takes under the constant schedule, whatever the length of the training
 PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
 FAINT = 1 / 255  # added to both contrasts, so that flat pictures count as restored well
-NETWORKS = ("generator", "discriminator", "average")
+NETWORKS = ("generator", "discriminator", "ema")
 OPTIMIZERS = ("generator_muon", "generator_adam", "discriminator_adam")
 
 
 class Trainer:
-    """The networks, their averages and their optimizers.
+    """The two networks, the average of the generator, and the optimizers.
 
     Attributes:
         generator: what is trained.
-        average: its exponential moving average, which is the model.
+        ema: the exponential moving average of its weights, which is the model.
     """
 
     def __init__(self, params: Train, device: torch.device) -> None:
         """Networks and optimizers as `params` has them; the initial weights depend on `params.seed` alone."""
-        self.params, self.device = params, device
+        self.params, self.device, self.objective = params, device, OBJECTIVES[params.objective]
         torch.manual_seed(params.seed)
         self.generator = self._placed(build_generator(**params.generator.model_dump()))
         own = params.discriminator
         self.discriminator = self._placed(DISCRIMINATORS[own.design](own.channels, own.norm))
-        self.average = copy.deepcopy(self.generator).requires_grad_(False).eval()
-        hidden, rest = _sorted_out(self.generator, params)
-        self.generator_muon = Muon(hidden, params.muon_lr)
-        self.generator_adam = torch.optim.Adam(rest, betas=(0.9, 0.99))
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        for_muon, for_adam = muon_and_adam_params(self.generator, params)
+        self.generator_muon = Muon(for_muon, params.muon_lr)
+        self.generator_adam = torch.optim.Adam(for_adam, betas=(0.9, 0.99))
         self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), betas=(0.5, 0.99))
 
     def start_from(self, generator: nn.Module) -> None:
         """Take the weights of a generator of the same shape."""
-        for network in (self.generator, self.average):
+        for network in (self.generator, self.ema):
             network.load_state_dict(generator.state_dict())
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
@@ -56,77 +56,57 @@ class Trainer:
             norm, before clipping), and once the discriminator has joined `adversarial`, `discriminator`, `score_real`
             and `score_restored` (mean logits), `discriminator_gradient`, and `penalty` in the steps that have it.
         """
+        weights = self.params.losses
         target, image, mask = (x.to(self.device, non_blocking=True) for x in batch)
-        self._set_step_sizes(step)
-        with self._precision():
+        self.set_learning_rates(step)
+        with self._autocast():
             restored = self.generator(image, mask).float()
         l1 = l1_in_hole(restored, target, mask)
         losses = {"l1": l1, "contrast": contrast(restored.detach(), target, mask)}
-        if step < self.params.warmup or not self.params.losses.adversarial:
-            losses["generator_gradient"] = self._descend(self.params.losses.l1 * l1, *self._of_generator)
-        else:
-            losses |= self._adversarial_step(step, target, restored, mask, l1)
-        self._follow(1 - min(self.params.ema, (1 + step) / (10 + step)))
+        g_loss = weights.l1 * l1
+        if weights.adversarial and step >= self.params.warmup:
+            losses |= self.update_discriminator(step, target, restored.detach(), mask)
+            losses["adversarial"] = self.generator_loss(target, restored, mask)
+            g_loss = g_loss + weights.adversarial * losses["adversarial"]
+        losses["generator_gradient"] = self.optimizer_step(g_loss, self.generator_muon, self.generator_adam)
+        self.update_ema(step)
         detached = {name: loss.detach() for name, loss in losses.items()}
         distributed.all_reduce_mean(list(detached.values()))
         return detached
 
-    def _placed(self, network: nn.Module) -> nn.Module:
-        return network.to(self.device).to(memory_format=torch.channels_last)
+    def update_discriminator(self, step: int, target: Tensor, restored: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Let the discriminator learn to tell the batch's real pictures from the restored ones.
 
-    def _set_step_sizes(self, step: int) -> None:
-        """Each network's as its own schedule has it: the discriminator's begins when it joins."""
-        params = self.params
-        joined, left = step - params.warmup, params.steps - params.warmup
-        for optimizer, peak in ((self.generator_muon, params.muon_lr), (self.generator_adam, params.lr)):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * schedule(params.schedule, step, params.steps)
-        for group in self.discriminator_adam.param_groups:
-            group["lr"] = params.discriminator.lr * schedule(params.schedule, max(0, joined), left)
+        Returns:
+            What `step` does of the discriminator.
+        """
+        score_real, score_restored = self.discriminate(target, mask), self.discriminate(restored, mask)
+        d_loss = self.objective.discriminator_loss(score_real, score_restored)
+        losses = {"discriminator": d_loss, "score_real": score_real.mean(), "score_restored": score_restored.mean()}
+        gamma = self.params.losses.penalty
+        if gamma and step % PENALTY_EVERY == 0:
+            penalized = [target, restored] if self.objective.penalize_restored else [target]
+            penalties = [r1_penalty(lambda x: self.discriminate(x, mask), pictures) for pictures in penalized]
+            losses["penalty"] = torch.stack(penalties).sum()
+            d_loss = d_loss + PENALTY_EVERY * gamma * losses["penalty"]
+        losses["discriminator_gradient"] = self.optimizer_step(d_loss, self.discriminator_adam)
+        return losses
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16")
+    def generator_loss(self, target: Tensor, restored: Tensor, mask: Tensor) -> Tensor:
+        """What the generator minimizes beside L1; the discriminator's weights get no gradient of it."""
+        self.discriminator.requires_grad_(False)
+        score_real = self.discriminate(target, mask) if self.objective.uses_real else torch.empty(0)
+        score_restored = self.discriminate(restored, mask)
+        self.discriminator.requires_grad_(True)
+        return self.objective.generator_loss(score_real, score_restored)
 
-    def _judge(self, image: Tensor, mask: Tensor) -> Tensor:
-        with self._precision():
+    def discriminate(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The discriminator's scores, float N, of pictures (float N3HW in [0, 1]) with their masks (float N1HW)."""
+        with self._autocast():
             return self.discriminator(image, mask).float()
 
-    @torch.no_grad()
-    def _follow(self, weight: float) -> None:
-        """Move the average towards the generator."""
-        for average, parameter in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            average.lerp_(parameter, weight)
-        for held, buffer in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            held.copy_(buffer)
-
-    def _adversarial_step(
-        self, step: int, target: Tensor, restored: Tensor, mask: Tensor, l1: Tensor
-    ) -> dict[str, Tensor]:
-        objective, weights = self.params.objective, self.params.losses
-
-        score_real = self._judge(target, mask)
-        score_restored = self._judge(restored.detach(), mask)
-        judging = discriminator_loss(objective, score_real, score_restored)
-        losses = {"discriminator": judging, "score_real": score_real.mean(), "score_restored": score_restored.mean()}
-        if weights.penalty and step % PENALTY_EVERY == 0:
-            penalized = [target, restored] if objective == "relativistic" else [target]
-            penalty = torch.stack([gradient_penalty(lambda x: self._judge(x, mask), x) for x in penalized]).sum()
-            losses["penalty"] = penalty
-            judging = judging + PENALTY_EVERY * weights.penalty * penalty
-        losses["discriminator_gradient"] = self._descend(judging, self.discriminator_adam)
-
-        self.discriminator.requires_grad_(False)
-        score_real_now = self._judge(target, mask) if objective == "relativistic" else score_real
-        adversarial = generator_loss(objective, score_real_now.detach(), self._judge(restored, mask))
-        norm = self._descend(weights.l1 * l1 + weights.adversarial * adversarial, *self._of_generator)
-        self.discriminator.requires_grad_(True)
-        return losses | {"adversarial": adversarial, "generator_gradient": norm}
-
-    @property
-    def _of_generator(self) -> tuple[torch.optim.Optimizer, ...]:
-        return self.generator_muon, self.generator_adam
-
-    def _descend(self, loss: Tensor, *optimizers: torch.optim.Optimizer) -> Tensor:
+    def optimizer_step(self, loss: Tensor, *optimizers: torch.optim.Optimizer) -> Tensor:
+        """Update the optimizers' parameters; return the norm of their gradient, before clipping."""
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -140,7 +120,35 @@ class Trainer:
             optimizer.step()
         return norm
 
-    def state(self) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def update_ema(self, step: int) -> None:
+        """Move the average towards the generator: fast in the first steps, as TensorFlow's ExponentialMovingAverage."""
+        decay = min(self.params.ema, (1 + step) / (10 + step))
+        for average, parameter in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
+            average.lerp_(parameter, 1 - decay)
+        for held, buffer in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
+            held.copy_(buffer)
+
+    def set_learning_rates(self, step: int) -> None:
+        """Each network's as its own schedule has it: the discriminator's begins when it joins."""
+        params = self.params
+        joined, left = step - params.warmup, params.steps - params.warmup
+        generator_scale = schedule(params.schedule, step, params.steps)
+        discriminator_scale = schedule(params.schedule, max(0, joined), left)
+        for optimizer, rate in (
+            (self.generator_muon, params.muon_lr * generator_scale),
+            (self.generator_adam, params.lr * generator_scale),
+            (self.discriminator_adam, params.discriminator.lr * discriminator_scale),
+        ):
+            optimizer.param_groups[0]["lr"] = rate
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.params.precision == "bfloat16")
+
+    def state_dict(self) -> dict[str, Tensor]:
         """Everything that the steps change, by name, and the state of torch's random numbers."""
         state = {"rng": torch.get_rng_state()}
         if self.device.type == "cuda":
@@ -153,11 +161,11 @@ class Trainer:
         return state
 
     def layout(self, steps: int) -> dict[str, tuple[torch.Size, torch.dtype]]:
-        """What `state` has after so many steps: the name, shape and type of each tensor."""
-        state = self.state().items()
+        """What `state_dict` has after so many steps: the name, shape and type of each tensor."""
+        state = self.state_dict().items()
         layout = {name: (tensor.shape, tensor.dtype) for name, tensor in state if not name.startswith(OPTIMIZERS)}
-        judged = steps > self.params.warmup and self.params.losses.adversarial
-        for name in OPTIMIZERS if judged else OPTIMIZERS[:2] if steps else ():
+        joined = steps > self.params.warmup and self.params.losses.adversarial
+        for name in OPTIMIZERS if joined else OPTIMIZERS[:2] if steps else ():
             moments = ["momentum"] if name == "generator_muon" else ["step", "exp_avg", "exp_avg_sq"]
             for index, parameter in enumerate(getattr(self, name).param_groups[0]["params"]):
                 layout |= {
@@ -167,7 +175,7 @@ class Trainer:
         return layout
 
     def check_rng(self, state: dict[str, Tensor]) -> None:
-        """Refuse random numbers in a `state` that torch cannot go back to.
+        """Refuse random numbers in a `state_dict` that torch cannot go back to.
 
         Raises:
             RuntimeError: torch's.
@@ -176,8 +184,8 @@ class Trainer:
         if self.device.type == "cuda":
             torch.Generator(self.device).set_state(state["rng_cuda"])
 
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go back to a `state` of a trainer with the same parameters, bit for bit and in the same memory format."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go back to a `state_dict` of the same parameters, bit for bit and in the same memory format."""
         torch.set_rng_state(state["rng"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["rng_cuda"], self.device)
@@ -191,12 +199,12 @@ class Trainer:
                     optimizer.state[parameter][key] = like.copy_(value)
 
 
-def _sorted_out(generator: nn.Module, params: Train) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def muon_and_adam_params(generator: nn.Module, params: Train) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The weights of the layers between the first and the last, for Muon, and what is left, for Adam.
 
-    The textbook design, which is there to be compared with, is all Adam's.
+    A design that takes no Muon is all Adam's.
     """
-    with_muon = params.muon_lr and params.generator.design == "residual"
+    with_muon = params.muon_lr and GENERATORS[params.generator.design].takes_muon
     ends = ("stem", "head")
     hidden = [
         parameter
@@ -232,7 +240,7 @@ def _deviation(picture: Tensor, mask: Tensor) -> Tensor:
 
 
 def schedule(kind: str, step: int, steps: int) -> float:
-    """Share of the peak step size at `step`: a linear rise, then it stays, or falls to zero as half a cosine.
+    """Share of the peak learning rate at `step`: a linear rise, then it stays, or falls to zero as half a cosine.
 
     Under `constant` it does not depend on `steps`, so a longer training begins as a shorter one did.
     """

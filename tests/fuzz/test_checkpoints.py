@@ -17,7 +17,7 @@ TENSORS = {
     "generator/weight": torch.arange(600.0).reshape(20, 30),
     "generator/0/step": torch.tensor(10.0),
     "rng": torch.arange(50, dtype=torch.uint8),
-    "recent": torch.ones(2, 9),
+    "pending": torch.ones(2, 9),
 }
 NUMBERS = {"step": 10, "scores": [{"step": 0, "psnr": 20.0}]}
 
@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 def right_or_passed_over(folder, capsys):
     """The last checkpoint is read as it was saved, or it is named in one line and the one before is read."""
-    path, tensors, numbers = checkpoint.newest(folder, 10)
+    path, tensors, numbers = checkpoint.read_newest(folder, 10)
     lines = capsys.readouterr().err.splitlines()
     if numbers == {"step": 5}:
         assert path.name == "step-00000005.safetensors"
@@ -91,7 +91,7 @@ def test_checkpoints_with_other_tensors_are_passed_over_in_one_line(count, folde
             case "add":
                 tensors |= {name: tensor, f"more{number}": tensor.clone()}
         save_file(tensors, path, header)
-        _, _, numbers = checkpoint.newest(folder, 10)
+        _, _, numbers = checkpoint.read_newest(folder, 10)
         assert numbers == {"step": 5}
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"warning: {path} is passed over: its sha256 is ")
@@ -132,24 +132,24 @@ def test_curves_that_were_edited_are_refused_in_one_line_or_go_on(count):
     for step in range(5):
         curves.add({"l1": torch.tensor(0.5), "contrast": torch.tensor(1.0)})
         if step in {1, 3}:
-            curves.point()
+            curves.add_point()
     curves.scores = [{"step": 0, "psnr": 20.0}, {"step": 4, "psnr": 21.0}]
     curves.pictures = {"step-0000000.png": "c0ffee", "step-0000004.png": "facade"}
-    numbers, recent = curves.pack()
+    numbers, pending = curves.state_dict()
 
     @inputs(count)
     @given(edited(numbers))
     def check(changed):
         try:
-            unpacked = Curves.from_state_dict(changed, recent)
+            read = Curves.from_state_dict(changed, pending)
         except ValueError as error:
             assert "\n" not in str(error) and len(str(error)) < 300
             return
-        unpacked.add({"l1": torch.tensor(0.5)})
-        assert unpacked.point()["l1"] == 0.5
-        steps = [point["step"] for point in unpacked.losses]
+        read.add({"l1": torch.tensor(0.5)})
+        assert read.add_point()["l1"] == 0.5
+        steps = [point["step"] for point in read.losses]
         assert steps[-1] == 6 and steps == sorted(set(steps))
-        losses, scores = unpacked.tables()
+        losses, scores = read.tables()
         assert all(isinstance(step, int) for step in [*losses.step.tolist(), *scores.step.tolist()])
         assert all(math.isfinite(value) for value in losses.l1) and all(math.isfinite(value) for value in scores.psnr)
 

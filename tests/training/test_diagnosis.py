@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pipeline.training.curves import LOSSES, Curves
-from pipeline.training.diagnosis import CAUSES, CONSTANT_STEPS, WON_STEPS, collapse, not_finite
+from pipeline.training.diagnosis import CAUSES, CONSTANT_STEPS, WON_STEPS, find_collapse, find_not_finite
 from pipeline.training.trainer import contrast
 
 WELL = {"l1": 0.1, "contrast": 0.8, "discriminator": 0.7}
@@ -19,7 +19,7 @@ def test_the_first_step_with_a_number_that_is_not_finite_is_named(name, value):
     for step in range(21, 31):
         broken = {name: torch.tensor(value)} if step >= 24 else {}
         curves.add({"l1": torch.tensor(0.1), "generator_gradient": torch.tensor(1.0)} | broken)
-    step, reason = not_finite(curves)
+    step, reason = find_not_finite(curves)
     assert step == 24
     assert reason.startswith(f"{name} is {value}")
 
@@ -37,7 +37,7 @@ def test_the_first_step_with_a_number_that_is_not_finite_is_named(name, value):
 def test_the_network_that_broke_first_is_the_one_to_slow_down(broken, named, remedy):
     curves = Curves()
     curves.add(dict.fromkeys(LOSSES, torch.tensor(1.0)) | dict.fromkeys(broken, torch.tensor(float("nan"))))
-    _, reason = not_finite(curves)
+    _, reason = find_not_finite(curves)
     assert reason.startswith(f"{named} is nan; {remedy}")
 
 
@@ -47,30 +47,30 @@ def test_every_loss_has_a_cause():
 
 def test_finite_numbers_are_well():
     curves = Curves()
-    assert not_finite(curves) is None
+    assert find_not_finite(curves) is None
     curves.add({"l1": torch.tensor(0.1)})
-    assert not_finite(curves) is None
+    assert find_not_finite(curves) is None
 
 
 def test_a_discriminator_whose_loss_stays_at_nothing_has_won():
     won = WELL | {"discriminator": 1e-5}
     start = (100, WELL)
-    assert collapse(curves_of(start, (600, won), (99 + WON_STEPS, won))) is None
-    step, reason = collapse(curves_of(start, (600, won), (100 + WON_STEPS, won)))
+    assert find_collapse(curves_of(start, (600, won), (99 + WON_STEPS, won))) is None
+    step, reason = find_collapse(curves_of(start, (600, won), (100 + WON_STEPS, won)))
     assert step == 100 + WON_STEPS
     assert reason.startswith("the discriminator has won")
     assert reason.endswith("; raise train.losses.penalty or lower train.discriminator.lr")
-    assert collapse(curves_of(start, (600, won), (700, WELL), (100 + WON_STEPS, won))) is None
+    assert find_collapse(curves_of(start, (600, won), (700, WELL), (100 + WON_STEPS, won))) is None
 
 
 def test_before_the_discriminator_joins_it_cannot_win():
-    assert collapse(curves_of((WON_STEPS, {"l1": 0.1, "contrast": 0.8}))) is None
+    assert find_collapse(curves_of((WON_STEPS, {"l1": 0.1, "contrast": 0.8}))) is None
 
 
 def test_a_generator_that_restores_to_one_colour_is_noticed():
     flat = WELL | {"contrast": 0.02}
-    assert collapse(curves_of((CONSTANT_STEPS - 1, flat))) is None
-    _, reason = collapse(curves_of((CONSTANT_STEPS, flat)))
+    assert find_collapse(curves_of((CONSTANT_STEPS - 1, flat))) is None
+    _, reason = find_collapse(curves_of((CONSTANT_STEPS, flat)))
     assert reason.startswith("the generator restores everything to one colour")
 
 

@@ -1,0 +1,49 @@
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.training.batches import crop_at_mask_edge, training_batches
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(24, 60),
+    width=st.integers(24, 60),
+    side=st.integers(3, 24),
+    share=st.sampled_from([0.002, 0.1, 0.9, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_crop_lies_in_the_picture_with_known_and_unknown_pixels(height, width, side, share, seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((height, width)) < share
+    mask[rng.integers(height), rng.integers(width)] = True
+    cropped = mask[crop_at_mask_edge(mask, side, rng)]
+    assert cropped.shape == (side, side)
+    assert cropped.any()
+    assert cropped.all() == mask.all()
+
+
+def test_only_the_crop_is_trained_on(ten_pairs):
+    (batch,) = training_batches(ten_pairs, 4, 16, 0, range(1))
+    assert [tuple(x.shape) for x in batch] == [(4, 3, 16, 16), (4, 3, 16, 16), (4, 1, 16, 16)]
+
+
+def test_the_slices_of_several_processes_make_the_batch(ten_pairs):
+    (whole,) = training_batches(ten_pairs, 4, 16, 3, range(1))
+    slices = [next(training_batches(ten_pairs, 4, 16, 3, range(1), slice(rank, None, 2))) for rank in range(2)]
+    for together, *apart in zip(whole, *slices, strict=True):
+        assert torch.equal(together, torch.stack(apart, 1).flatten(0, 1))
+
+
+def test_every_pair_is_drawn_once_an_epoch(ten_pairs):
+    batches = list(training_batches(ten_pairs, 5, 0, 0, range(2)))
+    targets = torch.cat([target for target, _, _ in batches])
+    assert len({tuple(sorted(picture.flatten().tolist())) for picture in targets}) == 10
+
+
+def test_a_batch_depends_on_its_step_alone(ten_pairs):
+    whole = list(training_batches(ten_pairs, 4, 16, 7, range(6)))
+    resumed = list(training_batches(ten_pairs, 4, 16, 7, range(3, 6)))
+    for expected, batch in zip(whole[3:], resumed, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(expected, batch, strict=True))
