@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pipeline.training.batches import training_batches
-from pipeline.training.objectives import OBJECTIVES
+from pipeline.training.objectives import OBJECTIVES, r1_penalty
 from pipeline.training.trainer import Trainer, schedule
 
 CPU = torch.device("cpu")
@@ -28,6 +28,51 @@ def test_every_objective_updates_both_networks(objective, train_params, ten_pair
     joined = {"adversarial", "discriminator", "score_real", "score_restored", "discriminator_gradient"}
     assert warming_up | joined <= set(losses[2])
     assert all(value.isfinite() for point in losses for value in point.values())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_penalty_is_r1_with_r2_where_the_objective_asks_for_it_every_eighth_step(
+    objective, train_params, ten_pairs
+):
+    params = train_params.model_copy(update={"objective": objective, "warmup": 0, "steps": 9})
+    batch = target, image, mask = next(training_batches(ten_pairs, params.batch, params.crop, 0, range(1)))
+    start = Trainer(params, CPU)
+    penalized = [target, start.generator(image, mask)] if OBJECTIVES[objective].penalize_restored else [target]
+    expected = sum(r1_penalty(lambda x: start.discriminate(x, mask), pictures) for pictures in penalized)
+    trainer = Trainer(params, CPU)
+    losses = [trainer.step(step, batch) for step in range(9)]
+    assert [step for step in range(9) if "penalty" in losses[step]] == [0, 8]
+    assert losses[0]["penalty"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_penalty_holds_the_discriminator_back(train_params, ten_pairs):
+    batch = next(training_batches(ten_pairs, train_params.batch, train_params.crop, 0, range(1)))
+    norms = []
+    for penalty in (0.0, 1e6):
+        losses = train_params.losses.model_copy(update={"penalty": penalty})
+        trainer = Trainer(train_params.model_copy(update={"losses": losses, "warmup": 0}), CPU)
+        norms.append(trainer.step(0, batch)["discriminator_gradient"])
+    assert norms[1] > 100 * norms[0]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_generators_loss_leaves_the_discriminator_without_gradient(objective, train_params, ten_pairs):
+    trainer = Trainer(train_params.model_copy(update={"objective": objective}), CPU)
+    target, image, mask = next(training_batches(ten_pairs, 4, 16, 0, range(1)))
+    trainer.generator_loss(target, trainer.generator(image, mask), mask).backward()
+    assert all(parameter.grad is None for parameter in trainer.discriminator.parameters())
+    assert all(parameter.requires_grad for parameter in trainer.discriminator.parameters())
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in trainer.generator.parameters())
+
+
+def test_the_average_takes_nine_tenths_of_the_generator_at_the_first_step(train_params):
+    trainer = Trainer(train_params, CPU)
+    for parameter in trainer.ema.parameters():
+        parameter.data.fill_(0.0)
+    for parameter in trainer.generator.parameters():
+        parameter.data.fill_(1.0)
+    trainer.update_ema(0)
+    assert all(torch.allclose(parameter, torch.tensor(0.9)) for parameter in trainer.ema.parameters())
 
 
 def test_training_lowers_the_error_below_the_priors(train_params, ten_pairs):
