@@ -17,7 +17,7 @@ import time
 from functools import partial
 
 from pipeline import corrupt
-from pipeline.corruptions import draw
+from pipeline.corruptions import object as cutout
 from pipeline.datasets import photos
 from pipeline.datasets.splits import assign_splits
 from pipeline.params import load
@@ -27,10 +27,10 @@ from pipeline.runtime.errors import one_line_errors
 
 def main() -> None:
     """Print a line for each number of workers."""
-    params = draw.cap_object_area(load().corrupt)
-    parts = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
-    candidates = corrupt.fitting_silhouettes(parts, params)
-    jobs = [job for part in parts for job in corrupt.plan(part, parts[part], candidates[part], params)]
+    params = cutout.cap_area(load().corrupt)
+    splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
+    candidates = corrupt.list_fitting_silhouettes(splits, params)
+    jobs = [job for split in splits for job in corrupt.plan(split, splits[split], candidates[split], params)]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {params.image_size} px")
     alone = 0.0
     for workers in range(1, (os.cpu_count() or 1) + 1):

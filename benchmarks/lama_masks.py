@@ -86,7 +86,7 @@ def made() -> Iterator[Pair]:
         picture = photos.read(PHOTOS, photo)
         for number, (name, setting) in enumerate(SETTINGS.items()):
             rng = np.random.default_rng([params.seed, photo.image_id, number])
-            target = crops.square(picture, rng, 1.0, SIDE)
+            target = crops.crop_square(picture, rng, 1.0, SIDE)
             mask = draw(setting, rng)
             corrupted = np.where(mask[..., None], np.uint8(GREY), target)
             encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))

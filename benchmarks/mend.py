@@ -51,7 +51,7 @@ def picture(megapixels: float) -> tuple[np.ndarray, np.ndarray]:
     """A damaged picture of that size, 3 by 2, and its mask."""
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
     image = cv2.resize(data.coffee(), (round(1.5 * height), height), interpolation=cv2.INTER_CUBIC)
-    return draw.damage("mixed", image, np.random.default_rng(3), load().corrupt, None)
+    return draw.corrupt("mixed", image, np.random.default_rng(3), load().corrupt, None)
 
 
 def measure(name: str, megapixels: str) -> None:

@@ -60,7 +60,7 @@ def large_pictures(network: pyramid.Network, prior: str, targets: dict[int, np.n
     for image_id, target in targets.items():
         for number, kind in enumerate(KINDS):
             rng = np.random.default_rng([params.seed, image_id, number])
-            image, hole = draw.damage(kind, target, rng, params, None)
+            image, hole = draw.corrupt(kind, target, rng, params, None)
             filled = fill(prior, pyramid.as_float(image), hole)
             methods = {
                 "Telea": telea(image, hole, 3),
@@ -105,7 +105,7 @@ def wider_masks(network: pyramid.Network, prior: str, targets: dict[int, np.ndar
 
 def of_training(kind: str) -> Damage:
     """A kind that generators are trained on."""
-    return lambda image, rng, params: draw.damage(kind, image, rng, params, None)
+    return lambda image, rng, params: draw.corrupt(kind, image, rng, params, None)
 
 
 def occluded(fill: str) -> Damage:

@@ -38,10 +38,10 @@ EXAMPLES = 4  # of each corruption on the contact sheet
 
 @dataclass(frozen=True)
 class Job:
-    """A photo, and a silhouette for each of its variants, None where its part has none."""
+    """A photo, and a silhouette for each of its variants, None where its split has none."""
 
     photo: Photo
-    part: str
+    split: str
     silhouettes: list[Silhouette | None]
 
 
@@ -50,93 +50,94 @@ def main() -> None:
     params = load()
     client.prepare(params.tracking.required)
     counts = make(params.corrupt).groupby("split").pairs.sum()
-    numbers = ", ".join(f"{counts[part]} {part}" for part in SPLITS)
+    numbers = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
     print(f"{counts.sum()} pairs in data/pairs: {numbers}")
-    metrics = {f"corrupt/pairs/{part}": float(counts[part]) for part in SPLITS}
+    metrics = {f"corrupt/pairs/{split}": float(counts[split]) for split in SPLITS}
     data_run.log("corrupt", metrics, [Path("metrics/pairs.png")])
 
 
 def make(params: Corrupt) -> pd.DataFrame:
-    """Write the outs; return `summary`."""
-    params = draw.cap_object_area(params)
-    parts = assign_splits(photos.index(PHOTOS), params.val, params.test)
-    fitting = fitting_silhouettes(parts, params)
-    jobs = [job for part in SPLITS for job in plan(part, parts[part], fitting[part], params)]
+    """Write the outs; return `count_pairs`."""
+    params = cutout.cap_area(params)
+    splits = assign_splits(photos.index(PHOTOS), params.val, params.test)
+    fitting = list_fitting_silhouettes(splits, params)
+    jobs = [job for split in SPLITS for job in plan(split, splits[split], fitting[split], params)]
     with outputs.complete_outs(*OUTS) as (pairs_out, summary_out, sheet_out):
         done = parallel.in_processes(partial(make_pairs, params=params), jobs)
-        for part, made in groupby(iter_pairs(jobs, done, params.variants), itemgetter(0)):
-            pairs.write(pairs_out, part, (pair for _, pair in made))
-        table = summary(pairs_out)
+        for split, made in groupby(iter_pairs(jobs, done, params.variants), itemgetter(0)):
+            pairs.write(pairs_out, split, (pair for _, pair in made))
+        table = count_pairs(pairs_out)
         table.to_csv(summary_out, index=False)
-        contact_sheet(Pairs(pairs_out, "train")).save(sheet_out)
+        draw_contact_sheet(Pairs(pairs_out, "train")).save(sheet_out)
     return table
 
 
-def fitting_silhouettes(parts: dict[str, list[Photo]], params: Corrupt) -> dict[str, list[Silhouette]]:
-    """The silhouettes in the photos of each part that can be placed.
+def list_fitting_silhouettes(splits: dict[str, list[Photo]], params: Corrupt) -> dict[str, list[Silhouette]]:
+    """The silhouettes in the photos of each split that can be placed.
 
-    A part without any borrows those of train: they are shapes, not pictures. Where train has none either, stderr
+    A split without any borrows those of train: they are shapes, not pictures. Where train has none either, stderr
     says so.
 
     Raises:
-        UserError: a part has none, and no weight is left without `object`.
+        UserError: a split has none, and no weight is left without `object`.
     """
     by_photo = silhouettes.read(PHOTOS)
     fits = partial(cutout.fits, params=params.object, height=params.image_size, width=params.image_size)
     fitting = {
-        part: [shape for photo in members for shape in filter(fits, by_photo.get(photo.image_id, []))]
-        for part, members in parts.items()
+        split: [shape for photo in members for shape in filter(fits, by_photo.get(photo.image_id, []))]
+        for split, members in splits.items()
     }
-    fitting = {part: own or fitting["train"] for part, own in fitting.items()}
-    bare = ", ".join(part for part in SPLITS if not fitting[part])
-    if bare and draw.weights(params, True) != draw.weights(params, False):
-        if not draw.weights(params, False):
+    fitting = {split: own or fitting["train"] for split, own in fitting.items()}
+    bare = ", ".join(split for split in SPLITS if not fitting[split])
+    if bare and draw.weigh_labels(params, True) != draw.weigh_labels(params, False):
+        if not draw.weigh_labels(params, False):
             raise UserError(f"{PHOTOS}: no fitting silhouettes in {bare}; give another of corrupt.weights than object")
         print(f"{PHOTOS}: no fitting silhouettes in {bare}; made there without object", file=sys.stderr)
     return fitting
 
 
-def plan(part: str, members: list[Photo], candidates: list[Silhouette], params: Corrupt) -> Iterator[Job]:
+def plan(split: str, members: list[Photo], candidates: list[Silhouette], params: Corrupt) -> Iterator[Job]:
     """The work, with the silhouettes chosen."""
     for photo in members:
         chosen: list[Silhouette | None] = [None] * params.variants
         for variant in range(params.variants if candidates else 0):
             rng = np.random.default_rng([params.seed, photo.image_id, variant, 1])
             chosen[variant] = candidates[rng.integers(len(candidates))]
-        yield Job(photo, part, chosen)
+        yield Job(photo, split, chosen)
 
 
 def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
     """All pairs of a photo; runs in a worker."""
     cv2.setNumThreads(1)  # a worker has one core
     photo = photos.read(PHOTOS, job.photo)
-    least_crop = 0.6 if job.part == "train" else 1.0
+    least_crop = 0.6 if job.split == "train" else 1.0
     made = []
     for variant, silhouette in enumerate(job.silhouettes):
         sequence = np.random.SeedSequence([params.seed, job.photo.image_id, variant])
         seed = sequence.generate_state(1, np.uint64).item()
         rng = np.random.default_rng(seed)
-        target = crops.square(photo, rng, least_crop, params.image_size)
-        kind = draw.kind(rng, params, silhouette is not None)
-        corrupted, mask = draw.damage(kind, target, rng, params, silhouette)
+        target = crops.crop_square(photo, rng, least_crop, params.image_size)
+        label = draw.draw_label(rng, params, silhouette is not None)
+        corrupted, mask = draw.corrupt(label, target, rng, params, silhouette)
         encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))
-        made.append(Pair(job.photo.image_id, variant, kind, seed, float(mask.mean()), *encoded))
+        made.append(Pair(job.photo.image_id, variant, label, seed, float(mask.mean()), *encoded))
     return made
 
 
 def iter_pairs(jobs: list[Job], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
-    """The pairs one by one, with their part, under a progress bar."""
+    """The pairs one by one, with their split, under a progress bar."""
     with progress.bar(None, "corrupt", len(jobs) * variants, "pair") as bar:
         for job, made in zip(jobs, done, strict=True):
-            yield from ((job.part, pair) for pair in made)
+            yield from ((job.split, pair) for pair in made)
             bar.update(variants)
 
 
-def summary(folder: Path) -> pd.DataFrame:
+def count_pairs(folder: Path) -> pd.DataFrame:
     """A line for each split, corruption and tenth of hole area that has pairs: their number and mean area."""
     columns = ("corruption", "hole_area")
     tables = [
-        pd.DataFrame({name: Pairs(folder, part).column(name) for name in columns}).assign(split=part) for part in SPLITS
+        pd.DataFrame({name: Pairs(folder, split).column(name) for name in columns}).assign(split=split)
+        for split in SPLITS
     ]
     table = pd.concat(tables)
     tenths = [f"{low}-{low + 10} %" for low in range(0, 100, 10)]
@@ -146,15 +147,15 @@ def summary(folder: Path) -> pd.DataFrame:
     return groups.agg(pairs="size", mean_hole_area="mean").round(4).reset_index()
 
 
-def contact_sheet(store: Pairs) -> Image.Image:
+def draw_contact_sheet(store: Pairs) -> Image.Image:
     """Some pairs of each corruption: target, corrupted and mask."""
-    kinds = pd.Series(store.column("corruption"))
-    chosen = [row for _, rows in kinds.groupby(kinds) for row in grid.evenly_spaced(list(rows.index), EXAMPLES)]
+    labels = pd.Series(store.column("corruption"))
+    chosen = [row for _, rows in labels.groupby(labels) for row in grid.evenly_spaced(list(rows.index), EXAMPLES)]
     pictures = []
     for row in chosen:
         target, corrupted, mask = store.pictures(row)
         pictures.append([target, corrupted, mask.astype(np.uint8) * 255])
-    return grid.image_grid(pictures, ["target", "corrupted", "mask"], [kinds[row] for row in chosen])
+    return grid.image_grid(pictures, ["target", "corrupted", "mask"], [labels[row] for row in chosen])
 
 
 if __name__ == "__main__":

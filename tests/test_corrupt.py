@@ -13,11 +13,12 @@ from ruamel.yaml import YAML
 from pipeline import corrupt
 from pipeline.datasets import photos
 from pipeline.datasets.pairs import Pairs
+from pipeline.datasets.splits import SPLITS, assign_splits
 from pipeline.params import Weights, load
 from pipeline.runtime.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-SPLIT = "val2017"
+NAME = "val2017"
 PHOTOS = 36
 EVERY_KIND = {"occlusion", "scratch", "stain", "freeform", "object", "lowres_x2", "lowres_x4", "mixed"}
 
@@ -48,7 +49,7 @@ def make_store(contents: list[bytes], annotated: bool = True) -> None:
     ]
     licenses = [{"id": 1, "name": "some", "url": "http://127.0.0.1"}]
     dataset = {"images": images, "annotations": annotations if annotated else [], "licenses": licenses}
-    photos.write(corrupt.PHOTOS, SPLIT, dataset, contents).to_csv(corrupt.PHOTOS / "manifest.csv", index=False)
+    photos.write(corrupt.PHOTOS, NAME, dataset, contents).to_csv(corrupt.PHOTOS / "manifest.csv", index=False)
 
 
 def set_params(**values: object) -> None:
@@ -96,15 +97,15 @@ def make() -> None:
 
 def test_the_last_line_says_what_was_made(finished):
     folder, printed = finished
-    sizes = {part: len(Pairs(folder / "data/pairs", part)) for part in ("train", "val", "test")}
+    sizes = {split: len(Pairs(folder / "data/pairs", split)) for split in SPLITS}
     assert sum(sizes.values()) == 2 * PHOTOS
-    numbers = ", ".join(f"{size} {part}" for part, size in sizes.items())
+    numbers = ", ".join(f"{size} {split}" for split, size in sizes.items())
     assert printed.splitlines()[-1] == f"{2 * PHOTOS} pairs in data/pairs: {numbers}"
 
 
 def test_every_pair_differs_from_its_target_in_the_hole_alone(finished):
-    for part in ("train", "val", "test"):
-        store = Pairs(finished[0] / "data/pairs", part)
+    for split in SPLITS:
+        store = Pairs(finished[0] / "data/pairs", split)
         for row, (area, kind) in enumerate(zip(store.column("hole_area"), store.column("corruption"), strict=True)):
             target, corrupted, mask = store.pictures(row)
             assert target.shape == corrupted.shape == (32, 32, 3)
@@ -113,13 +114,13 @@ def test_every_pair_differs_from_its_target_in_the_hole_alone(finished):
             assert area == 1 if kind.startswith("lowres") else 0 < area <= 0.6
 
 
-def test_rows_are_in_order_and_no_photo_is_in_two_parts(finished):
+def test_rows_are_in_order_and_no_photo_is_in_two_splits(finished):
     seen = {}
-    for part in ("train", "val", "test"):
-        store = Pairs(finished[0] / "data/pairs", part)
+    for split in SPLITS:
+        store = Pairs(finished[0] / "data/pairs", split)
         keys = list(zip(store.column("image_id"), store.column("variant"), strict=True))
         assert keys == sorted(set(keys))
-        seen[part] = set(store.column("image_id"))
+        seen[split] = set(store.column("image_id"))
     assert sum(map(len, seen.values())) == len(set.union(*seen.values())) == PHOTOS
 
 
@@ -127,8 +128,8 @@ def test_the_table_counts_the_pairs_of_each_kind(finished):
     table = pd.read_csv(finished[0] / "metrics/pairs.csv")
     assert table.columns.tolist() == ["split", "corruption", "area", "pairs", "mean_hole_area"]
     assert set(table.corruption) == EVERY_KIND
-    for part, group in table.groupby("split"):
-        kinds = pd.Series(Pairs(finished[0] / "data/pairs", part).column("corruption"))
+    for split, group in table.groupby("split"):
+        kinds = pd.Series(Pairs(finished[0] / "data/pairs", split).column("corruption"))
         assert group.groupby("corruption").pairs.sum().to_dict() == kinds.value_counts().to_dict()
     bounds = table.area.str.extract(r"(\d+)-(\d+) %").astype(int) / 100
     assert table.mean_hole_area.between(bounds[0], bounds[1]).all()
@@ -145,7 +146,7 @@ def test_one_worker_writes_the_same_bytes_as_two(finished):
     assert files(Path()) == files(finished[0])
 
 
-def test_another_seed_gives_other_damage_to_the_same_parts(finished):
+def test_another_seed_gives_other_damage_to_the_same_splits(finished):
     make_store([jpeg(number) for number in range(PHOTOS)])
     set_params(seed=1)
     make()
@@ -170,19 +171,19 @@ def test_object_alone_without_annotations_is_one_line():
         make()
 
 
-def test_a_part_without_photos_is_one_line():
+def test_a_split_without_photos_is_one_line():
     make_store([jpeg(number) for number in range(2)])
     with pytest.raises(UserError, match=r"^none of the 2 photos falls to \w+; get more photos"):
         make()
 
 
-def test_silhouettes_come_from_photos_of_the_same_part():
+def test_silhouettes_come_from_photos_of_the_same_split():
     make_store([jpeg(number) for number in range(20)])
     params = load().corrupt
-    parts = corrupt.split(photos.index(corrupt.PHOTOS), params.val, params.test)
-    for part, found in corrupt.fitting_silhouettes(parts, params).items():
+    splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
+    for split, found in corrupt.list_fitting_silhouettes(splits, params).items():
         widths = [silhouette.box[1] for silhouette in found]
-        assert widths == [outline(photo.image_id)[6] - 10 for photo in parts[part]]
+        assert widths == [outline(photo.image_id)[6] - 10 for photo in splits[split]]
 
 
 def test_an_unreadable_photo_ends_in_one_line_and_leaves_no_out():
@@ -200,7 +201,7 @@ def test_an_unreadable_photo_ends_in_one_line_and_leaves_no_out():
 
 def test_a_damaged_archive_is_one_line():
     make_store([jpeg(number) for number in range(20)])
-    archive = corrupt.PHOTOS / f"{SPLIT}-00000.zip"
+    archive = corrupt.PHOTOS / f"{NAME}-00000.zip"
     content = bytearray(archive.read_bytes())
     content[500] ^= 255
     archive.write_bytes(content)

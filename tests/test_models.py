@@ -62,7 +62,7 @@ def test_damage_on_other_photographs_is_restored_better_than_by_classical_method
     gains = []
     for number in range(12):
         target = photo(number)
-        image, mask = draw.damage(kind, target, np.random.default_rng(number), params, None)
+        image, mask = draw.corrupt(kind, target, np.random.default_rng(number), params, None)
         best = max(score(telea(image, mask, 3), target), score(prior("harmonic", image, mask), target))
         gains.append(score(restore(image, mask), target) - best)
     assert np.mean(gains) > 0.3

@@ -1,47 +1,44 @@
-"""A kind of damage by chance, as often as its weight says, with a hole no larger than allowed."""
-
-from functools import partial
-from typing import cast
+"""A corruption by chance, as often as its weight says, with a hole no larger than allowed."""
 
 import numpy as np
 
-from pipeline.corruptions import holes, lowres, mixed
+from pipeline.corruptions.registry import CORRUPTIONS, factor_of, kind_of, labels_of
 from pipeline.datasets.silhouettes import Silhouette
-from pipeline.params import Corrupt, HoleCorruption
+from pipeline.params import Corrupt
 from pipeline.runtime.errors import UserError
 
 TRIES = 1000
 
 
-def weights(params: Corrupt, with_object: bool) -> dict[str, float]:
-    """The weight of each kind that can be drawn, with or without silhouettes. Empty where there is none.
+def weigh_labels(params: Corrupt, with_silhouettes: bool) -> dict[str, float]:
+    """The weight of each label that can be drawn, with or without silhouettes. Empty where there is none.
 
-    `lowres` is a kind for each of its factors, such as `lowres_x4`, which share its weight.
+    The labels of a kind share its weight.
     """
-    impossible = set()
-    if not with_object:
-        impossible.add("object")
-    if len(mixed.kinds(params, with_object)) < 2:
-        impossible.add("mixed")
-    possible = {kind: weight for kind, weight in params.weights if weight and kind not in impossible}
-    factors = params.lowres.factors
-    share = possible.pop("lowres", 0) / len(factors)
-    return possible | ({f"{lowres.NAME}{factor}": share for factor in factors} if share else {})
+    weights: dict[str, float] = {}
+    for kind, corruption in CORRUPTIONS.items():
+        too_few = corruption.combines and len(_list_combined(kind, params, with_silhouettes)) < 2
+        possible = with_silhouettes or not corruption.needs_silhouette
+        weight = getattr(params.weights, kind)
+        if weight and possible and not too_few:
+            labels = labels_of(kind, params)
+            weights |= dict.fromkeys(labels, weight / len(labels))
+    return weights
 
 
-def kind(rng: np.random.Generator, params: Corrupt, with_object: bool) -> str:
-    """One of `weights`, which must not be empty."""
-    names, values = zip(*weights(params, with_object).items(), strict=True)
-    return str(rng.choice(names, p=np.divide(values, sum(values))))
+def draw_label(rng: np.random.Generator, params: Corrupt, with_silhouettes: bool) -> str:
+    """One of `weigh_labels`, which must not be empty."""
+    labels, weights = zip(*weigh_labels(params, with_silhouettes).items(), strict=True)
+    return str(rng.choice(labels, p=np.divide(weights, sum(weights))))
 
 
-def damage(
-    kind: str, image: np.ndarray, rng: np.random.Generator, params: Corrupt, silhouette: Silhouette | None
+def corrupt(
+    label: str, image: np.ndarray, rng: np.random.Generator, params: Corrupt, silhouette: Silhouette | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Damage a picture, drawing again while the hole is larger than `max_hole`; `lowres` has no hole.
+    """Corrupt a picture, drawing again while the hole is larger than `max_hole`; `lowres` has no hole.
 
     Args:
-        kind: a key of `weights`.
+        label: a key of `weigh_labels`.
         image: uint8 RGB HWC.
         rng: the draw.
         params: of all kinds.
@@ -51,24 +48,38 @@ def damage(
         uint8 RGB HWC, and bool HW, true where to restore.
 
     Raises:
-        UserError: no hole was small enough.
+        UserError: a label of no kind, or no hole was small enough.
     """
-    if kind.startswith(lowres.NAME):
-        return lowres.corrupt(image, lowres.factor_of(kind))
-    corrupt = mixed.corrupt if kind == "mixed" else partial(holes.corrupt, cast(HoleCorruption, kind))
+    kind = kind_of(label)
+    corruption = CORRUPTIONS[kind]
+    if corruption.task == "superres":
+        return corruption.corrupt(image, factor_of(label))
     for _ in range(TRIES):
-        corrupted, mask = corrupt(image, rng, params, silhouette)
+        corrupted, mask = _corrupt_once(kind, image, rng, params, silhouette)
         if mask.mean() <= params.max_hole:
             return corrupted, mask
-    sections = params.mixed.kinds if kind == "mixed" else [kind]
+    sections = getattr(params, kind).kinds if corruption.combines else [kind]
     raise UserError(
         f"corrupt.max_hole is {params.max_hole}, and {TRIES} holes of {kind} in a row were larger; set it larger, or "
         f"what is in {', '.join(f'corrupt.{section}' for section in sections)} smaller"
     )
 
 
-def cap_object_area(params: Corrupt) -> Corrupt:
-    """`params` with `object.area` below `max_hole`, so that no silhouette is chosen that could never fit."""
-    least, most = params.object.area
-    area = [least, min(most, 0.9 * params.max_hole)]  # the tenth is for the rounding to whole pixels
-    return params.model_copy(update={"object": params.object.model_copy(update={"area": area})})
+def _corrupt_once(
+    kind: str, image: np.ndarray, rng: np.random.Generator, params: Corrupt, silhouette: Silhouette | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corrupt a picture by one kind, with its own section of `params`."""
+    corruption = CORRUPTIONS[kind]
+    if corruption.combines:
+        kinds = _list_combined(kind, params, silhouette is not None)
+        return corruption.corrupt(
+            image, rng, kinds, lambda each, picture: _corrupt_once(each, picture, rng, params, silhouette)
+        )
+    given = [silhouette] if corruption.needs_silhouette else []
+    return corruption.corrupt(image, rng, getattr(params, kind), *given)
+
+
+def _list_combined(kind: str, params: Corrupt, with_silhouettes: bool) -> list[str]:
+    """The kinds that `kind` can combine."""
+    kinds = getattr(params, kind).kinds
+    return [each for each in kinds if with_silhouettes or not CORRUPTIONS[each].needs_silhouette]

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.corruptions.uniform import amount, count
+from pipeline.corruptions.uniform import draw_amount, draw_count
 from pipeline.params import Freeform
 
 ANGLE, SPREAD = 2 * np.pi / 5, 2 * np.pi / 15
@@ -26,9 +26,9 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Freeform) -> tu
         uint8 RGB HWC, and bool HW, true under a stroke.
     """
     painted = np.zeros(image.shape[:2], np.uint8)
-    for _ in range(count(rng, params.count)):
-        width = max(1, round(min(image.shape[:2]) * amount(rng, params.width)))
-        path = _path(image.shape[:2], rng, params)
+    for _ in range(draw_count(rng, params.count)):
+        width = max(1, round(min(image.shape[:2]) * draw_amount(rng, params.width)))
+        path = _draw_path(image.shape[:2], rng, params)
         cv2.polylines(painted, [path], isClosed=False, color=1, thickness=width)
     mirrored = painted[:: rng.choice([1, -1]), :: rng.choice([1, -1])]
     mask = mirrored.astype(bool)
@@ -37,9 +37,9 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Freeform) -> tu
     return corrupted, mask
 
 
-def _path(size: tuple[int, int], rng: np.random.Generator, params: Freeform) -> np.ndarray:
+def _draw_path(size: tuple[int, int], rng: np.random.Generator, params: Freeform) -> np.ndarray:
     """The turns of a stroke, int32 (x, y), all inside the picture."""
-    turns = count(rng, params.vertices)
+    turns = draw_count(rng, params.vertices)
     low, high = ANGLE - rng.uniform(0, SPREAD), ANGLE + rng.uniform(0, SPREAD)
     angle = rng.uniform(low, high, turns) * np.where(np.arange(turns) % 2, 1, -1)
     mean = np.hypot(*size) / 8

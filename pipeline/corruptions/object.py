@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from pipeline.datasets.silhouettes import Silhouette
-from pipeline.params import Object
+from pipeline.params import Corrupt, Object
 
 DIGITS = 9  # of a pixel's cover: the same on all processors, where exactly a half is common
 
@@ -25,7 +25,7 @@ def corrupt(
         uint8 RGB HWC, and bool HW, true where the object was.
     """
     height, width = image.shape[:2]
-    zoom = rng.uniform(*_zooms(silhouette, params, height, width))
+    zoom = rng.uniform(*_zoom_range(silhouette, params, height, width))
     box_height, box_width = (max(1, int(side * zoom)) for side in silhouette.box)
     shape = silhouette.shape().astype(float)
     cover = cv2.resize(shape, (box_width, box_height), interpolation=cv2.INTER_AREA).round(DIGITS)
@@ -39,11 +39,18 @@ def corrupt(
 
 def fits(silhouette: Silhouette, params: Object, height: int, width: int) -> bool:
     """Whether some scale of `params` gives an area of `params`, whole inside a picture of this size in px."""
-    least, most = _zooms(silhouette, params, height, width)
+    least, most = _zoom_range(silhouette, params, height, width)
     return least <= most
 
 
-def _zooms(silhouette: Silhouette, params: Object, height: int, width: int) -> tuple[float, float]:
+def cap_area(params: Corrupt) -> Corrupt:
+    """`params` with `object.area` below `max_hole`, so that no silhouette is chosen that could never fit."""
+    least, most = params.object.area
+    area = [least, min(most, 0.9 * params.max_hole)]  # the tenth is for the rounding to whole pixels
+    return params.model_copy(update={"object": params.object.model_copy(update={"area": area})})
+
+
+def _zoom_range(silhouette: Silhouette, params: Object, height: int, width: int) -> tuple[float, float]:
     """The least and the most that the silhouette's pixels may be zoomed by; the least first only where it fits."""
     own = min(height, width) / silhouette.side
     least, most = (np.sqrt(share * height * width / silhouette.area) for share in params.area)

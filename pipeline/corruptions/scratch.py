@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.corruptions.uniform import amount, count
+from pipeline.corruptions.uniform import draw_amount, draw_count
 from pipeline.params import Scratch
 
 FINE = 4  # the lines are drawn at this many times the size, so that widths and places are not whole pixels
@@ -27,20 +27,20 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Scratch) -> tup
     """
     corrupted = image.astype(float)  # float32 would round to other pixels on other processors
     mask = np.zeros(image.shape[:2], bool)
-    for _ in range(count(rng, params.count)):
-        cover = _cover(image.shape[:2], rng, params)
+    for _ in range(draw_count(rng, params.count)):
+        cover = _draw_cover(image.shape[:2], rng, params)
         opacity = cover[..., None] * rng.uniform(0.8, 1)
-        corrupted += (_tone(rng) - corrupted) * opacity
+        corrupted += (_draw_tone(rng) - corrupted) * opacity
         mask |= cover > 0
     return corrupted.round().astype(np.uint8), mask
 
 
-def _cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> np.ndarray:
+def _draw_cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> np.ndarray:
     """How much of each pixel the scratch covers, float HW, 0 to 1."""
     side = min(size)
-    path = _path(side * amount(rng, params.length), rng)
+    path = _draw_path(side * draw_amount(rng, params.length), rng)
     path += rng.uniform(0, size[::-1]) - path[rng.integers(len(path))]
-    width = max(1, side * amount(rng, params.width)) * _wavering(rng)
+    width = max(1, side * draw_amount(rng, params.width)) * _draw_width(rng)
     fine = np.zeros((size[0] * FINE, size[1] * FINE), np.uint8)
     points = np.floor(path * FINE).astype(int)
     for start, end, thickness in zip(points[:-1], points[1:], np.maximum(1, width * FINE).round(), strict=True):
@@ -48,7 +48,7 @@ def _cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> 
     return cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA) / 255
 
 
-def _path(length: float, rng: np.random.Generator) -> np.ndarray:
+def _draw_path(length: float, rng: np.random.Generator) -> np.ndarray:
     """Points (x, y) of an arc of up to a sixth of a circle, or of a polyline of a kink or two."""
     turns = np.full(STEPS, rng.uniform(-1, 1) / STEPS)
     if rng.random() < 0.5:
@@ -58,14 +58,14 @@ def _path(length: float, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
-def _wavering(rng: np.random.Generator) -> np.ndarray:
+def _draw_width(rng: np.random.Generator) -> np.ndarray:
     """Width along the way, relative to the widest: a slow wave, and thinner towards the ends."""
     at = np.linspace(0, 1, STEPS)
     wave = 0.8 + 0.2 * np.sin(2 * np.pi * (rng.uniform(0.5, 3) * at + rng.random()))
     return wave * np.minimum(1, 0.3 + 4 * np.minimum(at, 1 - at))
 
 
-def _tone(rng: np.random.Generator) -> np.ndarray:
+def _draw_tone(rng: np.random.Generator) -> np.ndarray:
     """A light or a dark grey with a slight cast, float, 0 to 255."""
     grey = rng.uniform(195, 255) if rng.random() < 0.6 else rng.uniform(0, 60)
     return np.clip(grey + rng.normal(0, 6, 3), 0, 255)

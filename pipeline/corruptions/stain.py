@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.corruptions.uniform import amount, count
+from pipeline.corruptions.uniform import draw_amount, draw_count
 from pipeline.params import Stain
 
 TINTS = np.array(
@@ -40,29 +40,29 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Stain) -> tuple
     """
     corrupted = image.astype(float)  # float32 would round to other pixels on other processors
     mask = np.zeros(image.shape[:2], bool)
-    for _ in range(count(rng, params.count)):
-        opacity = _opacity(image.shape[:2], rng, params)
+    for _ in range(draw_count(rng, params.count)):
+        opacity = _draw_opacity(image.shape[:2], rng, params)
         tint = np.clip(rng.choice(TINTS) + rng.normal(0, 10, 3), 0, 255)
         corrupted += (tint - corrupted) * opacity[..., None]
         mask |= opacity > 0
     return corrupted.round().astype(np.uint8), mask
 
 
-def _opacity(size: tuple[int, int], rng: np.random.Generator, params: Stain) -> np.ndarray:
+def _draw_opacity(size: tuple[int, int], rng: np.random.Generator, params: Stain) -> np.ndarray:
     """Of one blotch, HW, 0 to 1."""
     height, width = size
-    radius = max(1, min(size) * amount(rng, params.radius))
+    radius = max(1, min(size) * draw_amount(rng, params.radius))
     row, column = rng.integers(height), rng.integers(width)
     y, x = np.ogrid[:height, :width]
-    outline = radius * _waves(np.arctan2(y - row, x - column), rng)
+    outline = radius * _draw_outline(np.arctan2(y - row, x - column), rng)
     depth = 1 - np.hypot(y - row, x - column) / outline  # 1 at the heart, 0 at the outline
     rim = np.exp(-(((depth - 0.15) / 0.08) ** 2))
     body = np.clip(depth / rng.uniform(0.1, 0.35), 0, 1)
-    opacity = amount(rng, params.opacity) * body * (_clouds(size, radius, rng) + 0.25 * rim)
+    opacity = draw_amount(rng, params.opacity) * body * (_draw_clouds(size, radius, rng) + 0.25 * rim)
     return np.where(opacity < FAINTEST, 0, np.minimum(opacity, 1))
 
 
-def _waves(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_outline(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The radius at each angle, relative to its mean: waves, the quicker the smaller."""
     order = np.arange(1, WAVES + 1)
     size, phase = rng.normal(0, 0.22 / order**0.8), rng.uniform(0, 2 * np.pi, WAVES)
@@ -71,7 +71,7 @@ def _waves(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.interp(angle, grid, series)
 
 
-def _clouds(size: tuple[int, int], radius: float, rng: np.random.Generator) -> np.ndarray:
+def _draw_clouds(size: tuple[int, int], radius: float, rng: np.random.Generator) -> np.ndarray:
     """Soft noise between 0.55 and 1 whose grain is half the blotch's radius."""
     cells = [max(2, round(2 * side / radius)) for side in size]
     coarse = rng.uniform(0.55, 1, cells)

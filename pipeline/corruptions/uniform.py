@@ -3,11 +3,11 @@
 import numpy as np
 
 
-def count(rng: np.random.Generator, bounds: list[int]) -> int:
+def draw_count(rng: np.random.Generator, bounds: list[int]) -> int:
     """A whole number."""
     return int(rng.integers(bounds[0], bounds[1], endpoint=True))
 
 
-def amount(rng: np.random.Generator, bounds: list[float]) -> float:
+def draw_amount(rng: np.random.Generator, bounds: list[float]) -> float:
     """A real number."""
     return rng.uniform(bounds[0], bounds[1])

@@ -1,4 +1,4 @@
-"""COCO instances dictionaries: what `instances_<split>.json` holds, read and checked.
+"""COCO instances dictionaries: what `instances_val2017.json` and its like hold, read and checked.
 
 One rule for all of them: what such a file may hold is used. What cannot be used is passed over, and said in one line.
 """
@@ -7,7 +7,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from unicodedata import category, normalize
 
@@ -16,6 +16,8 @@ from pipeline.runtime.errors import UserError, excerpt
 
 Entry = dict[str, Any]
 
+# Of an image: its split, train, val or test. On disk it stays "part": another name would change the bytes of stores.
+SPLIT_KEY = "part"
 LONGEST_NAME = 255  # bytes of a file's or a folder's name (NAME_MAX of Linux)
 
 
@@ -24,6 +26,11 @@ class Passed(NamedTuple):
 
     total: int
     reasons: list[str]
+
+
+def list_files(folder: Path) -> list[Path]:
+    """The instances files of a photo store, by name."""
+    return sorted((folder / "annotations").glob("instances_*.json"))
 
 
 def load(content: bytes, where: str) -> Entry:
@@ -72,25 +79,25 @@ def load(content: bytes, where: str) -> Entry:
 
 def check_image(image: Entry) -> None:
     """Bring an entry of `images` into the form that the photo store needs; raise `ValueError` where that cannot be."""
-    image["id"] = _whole(image, "id")
+    image["id"] = _read_whole(image, "id")
     if not 0 <= image["id"] < 2**53:
         raise ValueError(f"its id is {excerpt(image['id'])}; expected 0 to 2^53 - 1")
-    image["file_name"] = _inside(image.get("file_name"))
+    image["file_name"] = _check_path(image.get("file_name"))
     for name in ("width", "height"):
-        given = side(image, name)
+        given = read_side(image, name)
         if given is None:
             image.pop(name, None)
         else:
             image[name] = given
-    image["coco_url"] = _text(image.get("coco_url"))
-    image.pop("part", None)  # ours alone: the hash of the id decides
+    image["coco_url"] = _clean_text(image.get("coco_url"))
+    image.pop(SPLIT_KEY, None)  # ours alone: the hash of the id decides
 
 
-def side(image: Entry, name: str) -> int | None:
+def read_side(image: Entry, name: str) -> int | None:
     """The `width` or `height` of an entry in px, None where it is not given; raise `ValueError` where it is none."""
     if image.get(name) is None:
         return None
-    px = _whole(image, name)
+    px = _read_whole(image, name)
     if px < 1:
         raise ValueError(f"its {name} is {px}; expected px, 1 or more")
     return px
@@ -118,21 +125,21 @@ def parse(
     dataset = load(content, where)
     passed: dict[str, Passed] = {}
     for key, check in (CHECKS | {"images": check_image}).items():
-        dataset[key], passed[key] = _usable(dataset.get(key), key, check)
-    dataset["images"], repeated = _distinct_images(dataset["images"])
+        dataset[key], passed[key] = _select_usable(dataset.get(key), key, check)
+    dataset["images"], repeated = _select_distinct(dataset["images"])
     passed["images"].reasons.extend(repeated)
-    refuse_nothing(dataset, passed, where)
-    dataset["annotations"], without_image = _of_images(dataset)
+    refuse_empty(dataset, passed, where)
+    dataset["annotations"], without_image = _select_annotations(dataset)
     passed["annotations"].reasons.extend(without_image)
     passed["licenses of images"] = Passed(len(dataset["images"]), _fill_in_licenses(dataset))
     return dataset, passed
 
 
-def refuse_nothing(dataset: Entry, passed: dict[str, Passed], where: str) -> None:
+def refuse_empty(dataset: Entry, passed: dict[str, Passed], where: str) -> None:
     """Raise `UserError` where no image is left."""
     if not dataset["images"]:
         reasons = passed["images"].reasons
-        why = f"none of its images can be used: {_first(reasons)}" if reasons else "lists no images"
+        why = f"none of its images can be used: {_quote_first(reasons)}" if reasons else "lists no images"
         raise UserError(f"{where}: {why}; expected a COCO instances file of these pictures, mend it or name another")
 
 
@@ -140,23 +147,25 @@ def report(passed: dict[str, Passed], where: str) -> None:
     """Say on stderr, in a line for each list, how many entries are passed over and why the first is."""
     for key, (total, reasons) in passed.items():
         if reasons:
-            print(f"note: {where}: passed over {len(reasons)} of {total} {key}: {_first(reasons)}", file=sys.stderr)
+            print(
+                f"note: {where}: passed over {len(reasons)} of {total} {key}: {_quote_first(reasons)}", file=sys.stderr
+            )
 
 
-def keep_outlines(dataset: Entry) -> tuple[Entry, list[str]]:
+def select_outlines(dataset: Entry) -> tuple[Entry, list[str]]:
     """The dictionary with those annotations alone that outline something in one of its images.
 
     Returns:
         The dictionary, and why each of the other annotations is passed over.
     """
     sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
-    annotations, reasons = _of_images(dataset)
+    annotations, reasons = _select_annotations(dataset)
     kept, seen = [], set()
     for annotation in annotations:
         if annotation["id"] in seen:
             reason = "an annotation before it has the same id"
         else:
-            reason = segmentation.fault(annotation.get("segmentation"), *sizes[annotation["image_id"]])
+            reason = segmentation.find_fault(annotation.get("segmentation"), *sizes[annotation["image_id"]])
         if reason:
             reasons.append(f"annotation {excerpt(annotation['id'])}: {reason}")
         else:
@@ -165,7 +174,7 @@ def keep_outlines(dataset: Entry) -> tuple[Entry, list[str]]:
     return dataset | {"annotations": kept}, reasons
 
 
-def keep(dataset: Entry, image_ids: Collection[int]) -> Entry:
+def select_images(dataset: Entry, image_ids: Collection[int]) -> Entry:
     """The dictionary with these images alone, by id, and their annotations; all else is kept."""
     images = sorted((image for image in dataset["images"] if image["id"] in image_ids), key=lambda image: image["id"])
     annotations = [annotation for annotation in dataset["annotations"] if annotation["image_id"] in image_ids]
@@ -182,7 +191,7 @@ def check_size(image: Entry, sides: tuple[int, int], where: str) -> None:
         )
 
 
-def _usable(entries: Any, key: str, check: Callable[[Entry], None]) -> tuple[list[Entry], Passed]:
+def _select_usable(entries: Any, key: str, check: Callable[[Entry], None]) -> tuple[list[Entry], Passed]:
     """The entries that pass, and why each of the others does not."""
     if entries is None:
         return [], Passed(0, [])
@@ -203,21 +212,22 @@ def _usable(entries: Any, key: str, check: Callable[[Entry], None]) -> tuple[lis
 
 
 def _check_annotation(annotation: Entry) -> None:
-    annotation["id"], annotation["image_id"] = _whole(annotation, "id"), _whole(annotation, "image_id")
-    annotation["category_id"] = None if annotation.get("category_id") is None else _whole(annotation, "category_id")
+    annotation["id"], annotation["image_id"] = _read_whole(annotation, "id"), _read_whole(annotation, "image_id")
+    category_id = annotation.get("category_id")
+    annotation["category_id"] = None if category_id is None else _read_whole(annotation, "category_id")
     if annotation.get("iscrowd") not in (None, 0, 1):
         raise ValueError(f"its iscrowd is {excerpt(annotation['iscrowd'])}; expected 0 or 1")
 
 
 def _check_category(entry: Entry) -> None:
-    entry["id"] = _whole(entry, "id")
+    entry["id"] = _read_whole(entry, "id")
     if not isinstance(entry.get("name"), str):
         raise ValueError(f"its name is {excerpt(entry.get('name'))}; expected a text")
 
 
 def _check_license(entry: Entry) -> None:
-    entry["id"] = _whole(entry, "id")
-    entry["name"], entry["url"] = _text(entry.get("name")), _text(entry.get("url"))
+    entry["id"] = _read_whole(entry, "id")
+    entry["name"], entry["url"] = _clean_text(entry.get("name")), _clean_text(entry.get("url"))
 
 
 CHECKS: dict[str, Callable[[Entry], None]] = {
@@ -229,7 +239,7 @@ CHECKS: dict[str, Callable[[Entry], None]] = {
 SINGULAR = {"licenses": "license", "categories": "category", "images": "image", "annotations": "annotation"}
 
 
-def _whole(entry: Entry, name: str) -> int:
+def _read_whole(entry: Entry, name: str) -> int:
     value = entry.get(name)
     if type(value) is float and value.is_integer():
         value = int(value)
@@ -238,12 +248,12 @@ def _whole(entry: Entry, name: str) -> int:
     raise ValueError(f"its {name} is {excerpt(value)}; expected a whole number below 2^63")
 
 
-def _text(value: Any) -> str:
+def _clean_text(value: Any) -> str:
     """A text that can be written as UTF-8, empty where there is none."""
     return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
-def _inside(name: Any) -> str:
+def _check_path(name: Any) -> str:
     """A plain relative path, with `/`."""
     if not isinstance(name, str) or not name:
         raise ValueError(f"its file_name is {excerpt(name)}; expected a name")
@@ -257,7 +267,7 @@ def _inside(name: Any) -> str:
     return str(path)
 
 
-def _distinct_images(images: list[Entry]) -> tuple[list[Entry], list[str]]:
+def _select_distinct(images: list[Entry]) -> tuple[list[Entry], list[str]]:
     """Those with an id and a file of their own; of the same entry twice the first."""
     names = defaultdict(set)
     for image in images:
@@ -279,7 +289,7 @@ def _distinct_images(images: list[Entry]) -> tuple[list[Entry], list[str]]:
     return kept, reasons
 
 
-def _of_images(dataset: Entry) -> tuple[list[Entry], list[str]]:
+def _select_annotations(dataset: Entry) -> tuple[list[Entry], list[str]]:
     """The annotations of images that are in use, and why each of the others is passed over."""
     ids = {image["id"] for image in dataset["images"]}
     kept: list[Entry] = []
@@ -310,5 +320,5 @@ def _fill_in_licenses(dataset: Entry) -> list[str]:
     return reasons
 
 
-def _first(reasons: list[str]) -> str:
+def _quote_first(reasons: list[str]) -> str:
     return reasons[0] if len(reasons) == 1 else f"the first, {reasons[0]}"

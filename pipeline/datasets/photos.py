@@ -1,7 +1,9 @@
 """The photo store `data/coco`: what download writes and corrupt reads.
 
-`<split>-NNNNN.zip` are stored zips of at most 1 GiB with members `<split>/<file name>`, the photos' own bytes;
-`annotations/instances_<split>.json` is what pycocotools reads; `manifest.csv` has one line a photo.
+`<name>-NNNNN.zip` are stored zips of at most 1 GiB with members `<name>/<file name>`, the photos' own bytes;
+`annotations/instances_<name>.json` is what pycocotools reads; `manifest.csv` has one line a photo. The name is COCO's,
+such as `val2017`, or that of the source. The manifest calls it `split`, as COCO does; but which photos are for
+training, validation or test is another matter, and decided by `splits`.
 """
 
 import hashlib
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.datasets import instances
 from pipeline.images.decode import decode
 from pipeline.runtime.errors import UserError
 from pipeline.runtime.parallel import in_threads, workers
@@ -29,28 +32,28 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever they are written
 class Photo:
     """A photo in the store.
 
-    `part` is train, val or test where the source fixes it (the embedded sample does), else None: then the hash of
+    `split` is train, val or test where the source fixes it (the embedded sample does), else None: then the hash of
     the image id decides.
     """
 
     image_id: int
     archive: str
     member: str
-    part: str | None
+    split: str | None
 
 
-def write(folder: Path, split: str, dataset: dict[str, Any], photos: Iterable[bytes]) -> pd.DataFrame:
-    """Write one split: its archives and its annotations.
+def write(folder: Path, name: str, dataset: dict[str, Any], photos: Iterable[bytes]) -> pd.DataFrame:
+    """Write the photos of one name: their archives and their annotations.
 
     Args:
         folder: the store.
-        split: name of the archives' only folder, such as `val2017`.
+        name: of the archives and of their only folder, such as `val2017`.
         dataset: a COCO instances dictionary. Each of its `images` has `id`, `file_name`, `license`, `width`,
-            `height` and `coco_url`; `part` is optional (see `Photo`).
+            `height` and `coco_url`; `instances.SPLIT_KEY` is optional.
         photos: the files' bytes, in the order of `dataset["images"]`.
 
     Returns:
-        The split's lines of the manifest: image_id, split, file_name, archive, width, height, license (its name),
+        Their lines of the manifest: image_id, split, file_name, archive, width, height, license (its name),
         license_url, source_url, bytes, sha256.
     """
     licenses = {entry["id"]: entry for entry in dataset["licenses"]}
@@ -59,19 +62,19 @@ def write(folder: Path, split: str, dataset: dict[str, Any], photos: Iterable[by
     filled = 0
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as last:
-        hashed = in_threads(_hashed, photos, workers())
+        hashed = in_threads(_hash, photos, workers())
         for image, (content, digest) in zip(dataset["images"], hashed, strict=True):
             if archive is None or filled + len(content) > SHARD_BYTES:
                 last.close()
                 number = len({line["archive"] for line in lines})
-                archive, filled = last.enter_context(zipfile.ZipFile(folder / f"{split}-{number:05}.zip", "w")), 0
-            archive.writestr(zipfile.ZipInfo(f"{split}/{image['file_name']}", ZIP_EPOCH), content)
+                archive, filled = last.enter_context(zipfile.ZipFile(folder / f"{name}-{number:05}.zip", "w")), 0
+            archive.writestr(zipfile.ZipInfo(f"{name}/{image['file_name']}", ZIP_EPOCH), content)
             filled += len(content)
             license_ = licenses[image["license"]]
             lines.append(
                 {
                     "image_id": image["id"],
-                    "split": split,
+                    "split": name,
                     "file_name": image["file_name"],
                     "archive": Path(str(archive.filename)).name,
                     "width": image["width"],
@@ -83,13 +86,13 @@ def write(folder: Path, split: str, dataset: dict[str, Any], photos: Iterable[by
                     "sha256": digest,
                 }
             )
-    annotations = folder / "annotations" / f"instances_{split}.json"
+    annotations = folder / "annotations" / f"instances_{name}.json"
     annotations.parent.mkdir(exist_ok=True)
     annotations.write_text(json.dumps(dataset))
     return pd.DataFrame(lines)
 
 
-def _hashed(content: bytes) -> tuple[bytes, str]:
+def _hash(content: bytes) -> tuple[bytes, str]:
     return content, hashlib.sha256(content).hexdigest()
 
 
@@ -104,20 +107,15 @@ def index(folder: Path) -> list[Photo]:
         manifest = pd.read_csv(folder / "manifest.csv", dtype=texts, keep_default_na=False)
     except FileNotFoundError:
         raise UserError(f"{folder}: no photos; run the download stage first (dvc repro download)") from None
-    parts = {
-        image["id"]: image.get("part")
-        for path in annotation_files(folder)
+    splits = {
+        image["id"]: image.get(instances.SPLIT_KEY)
+        for path in instances.list_files(folder)
         for image in json.loads(path.read_text())["images"]
     }
     return [
-        Photo(row.image_id, row.archive, f"{row.split}/{row.file_name}", parts[row.image_id])
+        Photo(row.image_id, row.archive, f"{row.split}/{row.file_name}", splits[row.image_id])
         for row in manifest.sort_values("image_id").itertuples()
     ]
-
-
-def annotation_files(folder: Path) -> list[Path]:
-    """The instances files of the store, by name."""
-    return sorted((folder / "annotations").glob("instances_*.json"))
 
 
 def read(folder: Path, photo: Photo) -> np.ndarray:

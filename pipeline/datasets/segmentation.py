@@ -17,7 +17,7 @@ LONGEST = 1_000_000  # px: all outlines of an instance; pycocotools takes about 
 SHORTEST = 6  # numbers: three points
 
 
-def fault(segmentation: Any, height: int, width: int) -> str:
+def find_fault(segmentation: Any, height: int, width: int) -> str:
     """Why a segmentation is no outline in a photo of this height and width in px; empty where it is one.
 
     Tools draw a little beyond the edge: a coordinate may be -s to 2 s, where s is the photo's longer side.
@@ -42,9 +42,9 @@ def run_lengths(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """The mask of a segmentation, as pycocotools' compressed run lengths.
 
     Raises:
-        ValueError: `fault`.
+        ValueError: what `find_fault` says.
     """
-    if reason := fault(segmentation, height, width):
+    if reason := find_fault(segmentation, height, width):
         raise ValueError(reason)
     if isinstance(segmentation, list):
         return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
@@ -69,11 +69,11 @@ def _check_polygons(polygons: list, height: int, width: int) -> None:
             raise ValueError(f"a coordinate is {excerpt(odd)}, far outside a photo of {width} x {height} px")
     # what the outlines can be at most spares most of them the measuring
     most = 3 * far * sum(map(len, polygons))
-    if most > LONGEST and (length := sum(map(_length, polygons))) > LONGEST:
+    if most > LONGEST and (length := sum(map(_measure, polygons))) > LONGEST:
         raise ValueError(f"its outlines are {length:.0f} px long; the limit is {LONGEST} px")
 
 
-def _length(polygon: list[float]) -> float:
+def _measure(polygon: list[float]) -> float:
     """The longer of the steps in x and y, summed over the edges: pycocotools takes memory by it."""
     steps = (
         [abs(after - before) for before, after in zip(numbers, numbers[1:] + numbers[:1], strict=True)]
@@ -86,7 +86,7 @@ def _check_runs(rle: dict[str, Any], height: int, width: int) -> None:
     size, counts, pixels = rle.get("size"), rle.get("counts"), height * width
     if size != [height, width]:
         raise ValueError(f"its run lengths have the size {excerpt(size)}; expected [{height}, {width}], as its photo")
-    runs = _decompressed(counts) if isinstance(counts, str) else counts
+    runs = _decompress(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list):
         raise ValueError(f"its counts are {excerpt(counts)}; expected a list or a text")
     for run in runs:
@@ -96,7 +96,7 @@ def _check_runs(rle: dict[str, Any], height: int, width: int) -> None:
         raise ValueError(f"its run lengths sum to {sum(runs)}; expected {pixels}, the pixels of its photo")
 
 
-def _decompressed(counts: str) -> list[int]:
+def _decompress(counts: str) -> list[int]:
     """The run lengths in a text: five bits a character, from the third on less the run before last.
 
     After `rleFrString` of https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from pipeline.datasets import segmentation
-from pipeline.datasets.photos import annotation_files
+from pipeline.datasets import instances, segmentation
 from pipeline.runtime.errors import UserError
 
 SMALLEST = 32**2  # px; below is COCO's "small" (Lin et al., 2014), whose outlines are crude
@@ -43,7 +42,7 @@ def read(folder: Path) -> dict[int, list[Silhouette]]:
     """
     silhouettes: dict[int, list[Silhouette]] = {}
     crowds = small = 0
-    for path in annotation_files(folder):
+    for path in instances.list_files(folder):
         dataset = json.loads(path.read_text())
         sizes = {image["id"]: (image["height"], image["width"]) for image in dataset["images"]}
         for annotation in dataset["annotations"]:

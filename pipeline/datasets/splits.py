@@ -1,4 +1,4 @@
-"""Which part of the data a photo belongs to: train, val or test."""
+"""Which split a photo belongs to: train, val or test."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ SALT = b"mendline"
 
 
 def assign_splits(photos: list[Photo], val: float, test: float) -> dict[str, list[Photo]]:
-    """The photos of each part, in the order given.
+    """The photos of each split, in the order given.
 
     Args:
         photos: the photos.
@@ -18,26 +18,26 @@ def assign_splits(photos: list[Photo], val: float, test: float) -> dict[str, lis
         test: share of them that are only ever evaluated on.
 
     Raises:
-        UserError: a part has no photo.
+        UserError: a split has no photo.
     """
-    parts: dict[str, list[Photo]] = {name: [] for name in SPLITS}
+    splits: dict[str, list[Photo]] = {name: [] for name in SPLITS}
     for photo in photos:
-        parts[split_of(photo, val, test)].append(photo)
-    for name, members in parts.items():
+        splits[find_split(photo, val, test)].append(photo)
+    for name, members in splits.items():
         if not members:
             larger = "smaller corrupt.val and corrupt.test" if name == "train" else f"a larger corrupt.{name}"
             raise UserError(f"none of the {len(photos)} photos falls to {name}; get more photos, or set {larger}")
-    return parts
+    return splits
 
 
-def split_of(photo: Photo, val: float, test: float) -> str:
-    """The part the source fixed, else by a hash of the image id: no photo moves when others come or go."""
-    if photo.part:
-        return photo.part
-    share = _uniform(photo.image_id)
+def find_split(photo: Photo, val: float, test: float) -> str:
+    """The split that the source fixed, else by a hash of the image id: no photo moves when others come or go."""
+    if photo.split:
+        return photo.split
+    share = _hash_id(photo.image_id)
     return "test" if share < test else "val" if share < test + val else "train"
 
 
-def _uniform(image_id: int) -> float:
+def _hash_id(image_id: int) -> float:
     digest = hashlib.blake2b(str(image_id).encode(), digest_size=8, key=SALT).digest()
     return int.from_bytes(digest) / 2**64

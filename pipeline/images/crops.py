@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 
-def square(photo: np.ndarray, rng: np.random.Generator, least: float, size: int) -> np.ndarray:
+def crop_square(photo: np.ndarray, rng: np.random.Generator, least: float, size: int) -> np.ndarray:
     """Cut a random square and resize it, bicubic, with antialiasing where it gets smaller.
 
     Args:

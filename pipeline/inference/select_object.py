@@ -146,7 +146,7 @@ def _sides(image: dict[str, Any], before: Picture, source: Path, where: str) -> 
     from pipeline.datasets import instances
 
     try:
-        given = instances.side(image, "width"), instances.side(image, "height")
+        given = instances.read_side(image, "width"), instances.read_side(image, "height")
     except ValueError as error:
         raise UserError(f"{where}: in its image's entry, {error}; mend it") from None
     fitting = [

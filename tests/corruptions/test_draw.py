@@ -15,28 +15,28 @@ def weighted(**weights):
     return PARAMS.model_copy(update={"weights": Weights(**zero | weights)})
 
 
-def test_kinds_come_as_often_as_they_weigh():
+def test_labels_come_as_often_as_they_weigh():
     params = weighted(scratch=1.0, lowres=3.0)
     assert params.lowres.factors == [2, 4]
     rng = np.random.default_rng(0)
-    counts = Counter(draw.kind(rng, params, with_object=True) for _ in range(2000))
+    counts = Counter(draw.draw_label(rng, params, with_silhouettes=True) for _ in range(2000))
     assert set(counts) == {"scratch", "lowres_x2", "lowres_x4"}
-    for kind in ("lowres_x2", "lowres_x4"):
-        assert counts[kind] / counts["scratch"] == pytest.approx(1.5, rel=0.2)
+    for label in ("lowres_x2", "lowres_x4"):
+        assert counts[label] / counts["scratch"] == pytest.approx(1.5, rel=0.2)
 
 
 def test_without_silhouettes_there_is_no_object():
-    assert set(draw.weights(PARAMS, True)) - set(draw.weights(PARAMS, False)) == {"object"}
+    assert set(draw.weigh_labels(PARAMS, True)) - set(draw.weigh_labels(PARAMS, False)) == {"object"}
     mixed = PARAMS.mixed.model_copy(update={"kinds": ["stain", "object"]})
     params = weighted(object=1.0, mixed=1.0, stain=1.0).model_copy(update={"mixed": mixed})
-    assert set(draw.weights(params, False)) == {"stain"}
+    assert set(draw.weigh_labels(params, False)) == {"stain"}
 
 
 @pytest.mark.parametrize("kind", ["occlusion", "freeform", "mixed"])
 def test_holes_stay_below_the_largest(kind):
     params = PARAMS.model_copy(update={"max_hole": 0.15})
     for seed in range(20):
-        _, mask = draw.damage(kind, picture(48, 48), np.random.default_rng(seed), params, None)
+        _, mask = draw.corrupt(kind, picture(48, 48), np.random.default_rng(seed), params, None)
         assert mask.mean() <= 0.15
 
 
@@ -44,7 +44,7 @@ def test_a_hole_that_cannot_be_small_enough_is_one_line():
     occlusion = PARAMS.occlusion.model_copy(update={"side": [0.9, 1.0]})
     params = PARAMS.model_copy(update={"max_hole": 0.1, "occlusion": occlusion})
     with pytest.raises(UserError, match=r"^corrupt\.max_hole is 0\.1.*corrupt\.occlusion.*$"):
-        draw.damage("occlusion", picture(32, 32), np.random.default_rng(0), params, None)
+        draw.corrupt("occlusion", picture(32, 32), np.random.default_rng(0), params, None)
 
 
 def test_of_two_corruptions_on_one_picture_both_are_named():
@@ -52,10 +52,16 @@ def test_of_two_corruptions_on_one_picture_both_are_named():
     occlusion = PARAMS.occlusion.model_copy(update={"side": [0.9, 1.0]})
     params = PARAMS.model_copy(update={"max_hole": 0.1, "occlusion": occlusion, "mixed": kinds})
     with pytest.raises(UserError, match=r"^corrupt\.max_hole is 0\.1.*corrupt\.occlusion, corrupt\.freeform smaller$"):
-        draw.damage("mixed", picture(32, 32), np.random.default_rng(0), params, None)
+        draw.corrupt("mixed", picture(32, 32), np.random.default_rng(0), params, None)
 
 
-def test_objects_are_capped_by_the_largest_hole():
-    params = draw.cap_object_area(PARAMS.model_copy(update={"max_hole": 0.1}))
-    assert params.object.area[1] < 0.1
-    assert draw.cap_object_area(PARAMS).object.area == PARAMS.object.area
+def test_mixed_without_a_silhouette_has_no_object():
+    mixed = PARAMS.mixed.model_copy(update={"kinds": ["scratch", "stain", "object"]})
+    params = PARAMS.model_copy(update={"mixed": mixed})
+    for seed in range(20):  # an object without a silhouette would fail
+        draw.corrupt("mixed", picture(32, 32), np.random.default_rng(seed), params, None)
+
+
+def test_a_label_of_no_kind_is_one_line():
+    with pytest.raises(UserError, match=r"^'moth' is no corruption; expected one of occlusion, .*lowres$"):
+        draw.corrupt("moth", picture(32, 32), np.random.default_rng(0), PARAMS, None)

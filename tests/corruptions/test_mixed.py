@@ -2,21 +2,22 @@ import numpy as np
 
 from pipeline.corruptions import mixed
 
-from .made import PARAMS, picture
+from .made import picture
 
 
-def test_mixed_holds_two_kinds():
-    params = PARAMS.model_copy(update={"mixed": PARAMS.mixed.model_copy(update={"kinds": ["scratch", "freeform"]})})
-    image = np.full((96, 96, 3), (200, 30, 30), np.uint8)
-    corrupted, mask = mixed.corrupt(image, np.random.default_rng(3), params, None)
-    painted = np.isin(corrupted, (128, 255)).all(axis=2)
-    assert painted.any() and (mask & ~painted).any()
+def cover(kind: str, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A stripe in black for each kind."""
+    mask = np.zeros(image.shape[:2], bool)
+    mask[:, 10 * int(kind) : 10 * int(kind) + 5] = True
+    return np.where(mask[..., None], np.uint8(0), image), mask
 
 
-def test_mixed_without_a_silhouette_has_no_object():
-    params = PARAMS.model_copy(
-        update={"mixed": PARAMS.mixed.model_copy(update={"kinds": ["scratch", "stain", "object"]})}
-    )
-    assert set(mixed.kinds(params, with_object=False)) == {"scratch", "stain"}
-    for seed in range(10):
-        mixed.corrupt(picture(32, 32), np.random.default_rng(seed), params, None)
+def test_one_of_two_different_kinds_is_laid_over_the_other():
+    drawn = set()
+    for seed in range(30):
+        corrupted, mask = mixed.corrupt(picture(32, 32) | 1, np.random.default_rng(seed), ["0", "1", "2"], cover)
+        stripes = mask[0, [0, 10, 20]]
+        assert stripes.sum() == 2
+        assert np.array_equal(mask, (corrupted == 0).all(axis=2))
+        drawn.add(tuple(stripes))
+    assert len(drawn) == 3

@@ -46,3 +46,9 @@ def test_silhouettes_too_small_or_too_large_do_not_fit():
     assert not cutout.fits(disc(5), PARAMS.object, 128, 128)
     large = PARAMS.object.model_copy(update={"scale": [1.5, 1.5]})
     assert not cutout.fits(disc(90), large, 128, 128)
+
+
+def test_its_area_is_capped_by_the_largest_hole():
+    params = cutout.cap_area(PARAMS.model_copy(update={"max_hole": 0.1}))
+    assert params.object.area[1] < 0.1
+    assert cutout.cap_area(PARAMS).object.area == PARAMS.object.area

@@ -1,27 +1,44 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from pipeline.corruptions import draw
 from pipeline.corruptions import object as cutout
+from pipeline.corruptions.registry import CORRUPTIONS, factor_of, kind_of, labels_of
+from pipeline.params import Corrupt, HoleCorruption, Weights
 
 from .made import PARAMS, disc, picture, pictures, seeds
 
-KINDS = ["occlusion", "scratch", "stain", "freeform", "object", "mixed"]
+LABELS = [label for kind in CORRUPTIONS for label in labels_of(kind, PARAMS)]
+HOLES = [kind for kind, corruption in CORRUPTIONS.items() if corruption.task == "restore"]
 
 
-def damaged(kind, image, seed):
-    return draw.damage(kind, image, np.random.default_rng(seed), PARAMS, disc())
+def corrupt(label, image, seed):
+    return draw.corrupt(label, image, np.random.default_rng(seed), PARAMS, disc())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_the_parameters_know_the_same_corruptions():
+    assert set(CORRUPTIONS) == set(Weights.model_fields)
+    assert set(CORRUPTIONS) <= set(Corrupt.model_fields)  # a section each
+    assert {kind for kind in HOLES if not CORRUPTIONS[kind].combines} == set(get_args(HoleCorruption))
+
+
+def test_a_label_names_its_kind_and_factor():
+    kinds = {"stain": "stain", "mixed": "mixed", "lowres_x2": "lowres", "lowres_x8": "lowres"}
+    assert {label: kind_of(label) for label in kinds} == kinds
+    assert [factor_of(label) for label in labels_of("lowres", PARAMS)] == PARAMS.lowres.factors == [2, 4]
+
+
+@pytest.mark.parametrize("kind", HOLES)
 @settings(max_examples=40, deadline=None)
 @given(image=pictures, seed=seeds)
 def test_only_the_hole_changes(kind, image, seed):
     if kind in ("object", "mixed") and not cutout.fits(disc(), PARAMS.object, *image.shape[:2]):
         return
     before = image.copy()
-    corrupted, mask = damaged(kind, image, seed)
+    corrupted, mask = corrupt(kind, image, seed)
     assert corrupted.dtype == np.uint8 and corrupted.shape == image.shape
     assert mask.dtype == bool and mask.shape == image.shape[:2]
     assert 0 < mask.mean() <= PARAMS.max_hole
@@ -29,9 +46,15 @@ def test_only_the_hole_changes(kind, image, seed):
     assert np.array_equal(image, before)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "lowres_x4"])
-def test_same_seed_same_damage(kind):
+@pytest.mark.parametrize("label", LABELS)
+def test_same_seed_same_damage(label):
     image = picture(64, 64)
-    once, again, other = (damaged(kind, image, seed) for seed in (1, 1, 2))
+    once, again, other = (corrupt(label, image, seed) for seed in (1, 1, 2))
     assert np.array_equal(once[0], again[0]) and np.array_equal(once[1], again[1])
-    assert kind == "lowres_x4" or not np.array_equal(once[1], other[1])
+    assert label not in HOLES or not np.array_equal(once[1], other[1])
+
+
+@pytest.mark.parametrize("label", [label for label in LABELS if label not in HOLES])
+def test_all_of_a_picture_is_to_be_sharpened_whatever_the_largest_hole(label):
+    corrupted, mask = corrupt(label, picture(64, 64), 0)
+    assert mask.all() and corrupted.std() < picture(64, 64).std()

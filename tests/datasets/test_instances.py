@@ -15,7 +15,7 @@ def parse(content) -> tuple[dict, dict[str, list[str]]]:
 
 def test_a_complete_file_is_read_as_it_is():
     assert parse(dataset(range(5))) == (dataset(range(5)), {})
-    assert instances.keep_outlines(dataset(range(5))) == (dataset(range(5)), [])
+    assert instances.select_outlines(dataset(range(5))) == (dataset(range(5)), [])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -201,9 +201,9 @@ def test_of_images_that_share_a_file_the_first_is_used(name):
     assert passed["images"][0].startswith("image 2: an image before it has the file_name")
 
 
-def test_only_the_id_decides_which_part_an_image_belongs_to():
+def test_only_the_id_decides_which_split_an_image_belongs_to():
     content = dataset(range(3))
-    content["images"][1]["part"] = "test"
+    content["images"][1][instances.SPLIT_KEY] = "test"
     assert parse(content)[0]["images"] == dataset(range(3))["images"]
 
 
@@ -229,7 +229,7 @@ def test_annotations_without_an_outline_in_an_image_that_is_used_are_passed_over
     others[0]["segmentation"] = [[1, 2, 3]]
     del others[1]["segmentation"]
     others[2]["image_id"] = 99
-    read, reasons = instances.keep_outlines(content)
+    read, reasons = instances.select_outlines(content)
     assert read["annotations"] == [first, second, *others[3:]]
     assert reasons == [
         f"annotation {others[2]['id']}: none of the images in use has the id 99",

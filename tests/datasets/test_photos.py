@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from pipeline.datasets import photos
+from pipeline.datasets import instances, photos
 from pipeline.images.decode import decode
 from pipeline.runtime.errors import UserError
 from tests.sources.coco.host import dataset, jpeg
@@ -31,7 +31,7 @@ def test_any_archive_tool_and_pycocotools_read_the_store(store, capsys):
         assert archive.namelist() == [f"val2017/{image['file_name']}" for image in DATASET["images"]]
         assert archive.read("val2017/000000000003.jpg") == CONTENTS[2]
         assert archive.testzip() is None
-    annotations = COCO(photos.annotation_files(store)[0])
+    annotations = COCO(instances.list_files(store)[0])
     assert annotations.getImgIds() == list(range(1, 8))
     assert len(annotations.loadAnns(annotations.getAnnIds(imgIds=[4]))) == 2
 
@@ -67,11 +67,11 @@ def test_a_file_name_is_a_text_whatever_it_looks_like(tmp_path, names):
     assert [photo.member for photo in photos.index(tmp_path)] == [f"val2017/{name}" for name in names]
 
 
-def test_parts_that_the_source_fixes_are_kept(tmp_path):
-    images = [image | {"part": "test"} for image in DATASET["images"][:1]] + DATASET["images"][1:]
+def test_splits_that_the_source_fixes_stay(tmp_path):
+    images = [image | {instances.SPLIT_KEY: "test"} for image in DATASET["images"][:1]] + DATASET["images"][1:]
     manifest = photos.write(tmp_path, "sample", DATASET | {"images": images}, iter(CONTENTS))
     manifest.to_csv(tmp_path / "manifest.csv", index=False)
-    assert [photo.part for photo in photos.index(tmp_path)] == ["test"] + [None] * 6
+    assert [photo.split for photo in photos.index(tmp_path)] == ["test"] + [None] * 6
 
 
 def test_no_store_is_refused(tmp_path):

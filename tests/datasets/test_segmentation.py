@@ -21,7 +21,7 @@ def runs(mask: np.ndarray) -> list[int]:
 
 
 def fault(given) -> str:
-    return segmentation.fault(given, HEIGHT, WIDTH)
+    return segmentation.find_fault(given, HEIGHT, WIDTH)
 
 
 def sized(counts, size=(HEIGHT, WIDTH)) -> dict:
@@ -114,4 +114,4 @@ def test_what_is_no_outline_is_told_in_a_short_line_and_never_reaches_pycocotool
 
 
 def test_a_photo_beyond_what_can_be_read_has_no_outline():
-    assert "the limit is" in segmentation.fault(sized([10**12], (10**6, 10**6)), 10**6, 10**6)
+    assert "the limit is" in segmentation.find_fault(sized([10**12], (10**6, 10**6)), 10**6, 10**6)

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.datasets.photos import Photo
-from pipeline.datasets.splits import assign_splits, split_of
+from pipeline.datasets.splits import assign_splits, find_split
 from pipeline.runtime.errors import UserError
 
 
@@ -29,13 +29,13 @@ def test_the_shares_are_about_as_asked():
     assert sizes == pytest.approx({"train": 0.6, "val": 0.1, "test": 0.3}, abs=0.03)
 
 
-def test_every_photo_is_in_one_part():
-    parts = assign_splits(MANY, 0.1, 0.1)
-    assert sorted(photo.image_id for members in parts.values() for photo in members) == list(range(4000))
+def test_every_photo_is_in_one_split():
+    splits = assign_splits(MANY, 0.1, 0.1)
+    assert sorted(photo.image_id for members in splits.values() for photo in members) == list(range(4000))
 
 
-def test_the_source_may_fix_the_part():
-    assert {split_of(photo(image_id, "test"), 0.1, 0.1) for image_id in range(50)} == {"test"}
+def test_the_source_may_fix_the_split():
+    assert {find_split(photo(image_id, "test"), 0.1, 0.1) for image_id in range(50)} == {"test"}
 
 
 def test_a_larger_val_takes_from_train_alone():
@@ -44,6 +44,6 @@ def test_a_larger_val_takes_from_train_alone():
     assert set(small["val"]) < set(large["val"])
 
 
-def test_a_part_without_photos_is_one_line():
+def test_a_split_without_photos_is_one_line():
     with pytest.raises(UserError, match=r"^none of the 1 photos falls to \w+; get more photos, or .*corrupt\.\w+$"):
         assign_splits(MANY[:1], 0.1, 0.1)

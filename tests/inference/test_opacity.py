@@ -25,7 +25,7 @@ def damage(kind: str, image: np.ndarray, wider: int, seed: int = 1) -> tuple[np.
     """A damaged picture and its mask, so many px wider than the damage."""
     rng = np.random.default_rng(seed)
     damaged, hole = (
-        getattr(damages, kind)(image, rng) if kind in OPAQUE else draw.damage(kind, image, rng, PARAMS, None)
+        getattr(damages, kind)(image, rng) if kind in OPAQUE else draw.corrupt(kind, image, rng, PARAMS, None)
     )
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * wider + 1,) * 2)
     return damaged, cv2.dilate(hole.astype(np.uint8), disc) > 0

@@ -1,0 +1,71 @@
+"""The corruptions by name.
+
+A name is a *kind*. Pairs carry a *label*: the kind, and where the picture was shrunk the factor too, as in `lowres_x4`,
+so that the tables have a row for each factor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.corruptions import freeform, lowres, mixed, occlusion, scratch, stain
+from pipeline.corruptions import object as cutout
+from pipeline.params import Corrupt
+from pipeline.runtime.errors import UserError, excerpt
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A kind of damage.
+
+    Attributes:
+        corrupt: makes it, `corrupt(image, rng, section) -> (corrupted, mask)` as the package says, where `section` are
+            the parameters under the kind's name. Silhouettes and kinds to combine come besides, and for `superres` it
+            is `corrupt(image, factor)`, with the factor out of the section's `factors`.
+        task: what a generator learns from its pairs: `restore` to fill a hole, `superres` to sharpen all of a picture.
+        needs_silhouette: whether `corrupt` takes a `Silhouette` too.
+        combines: whether it is made of others, those of the section's `kinds`; see `mixed.corrupt`.
+    """
+
+    corrupt: Callable[..., tuple[np.ndarray, np.ndarray]]
+    task: Literal["restore", "superres"] = "restore"
+    needs_silhouette: bool = False
+    combines: bool = False
+
+
+# The order decides which draw means which kind: another one gives other pairs for the same seed. So new ones go last.
+CORRUPTIONS: dict[str, Corruption] = {
+    "occlusion": Corruption(occlusion.corrupt),
+    "scratch": Corruption(scratch.corrupt),
+    "stain": Corruption(stain.corrupt),
+    "freeform": Corruption(freeform.corrupt),
+    "object": Corruption(cutout.corrupt, needs_silhouette=True),
+    "mixed": Corruption(mixed.corrupt, combines=True),
+    "lowres": Corruption(lowres.corrupt, task="superres"),
+}
+
+
+def labels_of(kind: str, params: Corrupt) -> list[str]:
+    """What the pairs of a kind are called: `lowres_x2` and `lowres_x4`, or the kind itself."""
+    if CORRUPTIONS[kind].task == "superres":
+        return [f"{kind}_x{factor}" for factor in getattr(params, kind).factors]
+    return [kind]
+
+
+def kind_of(label: str) -> str:
+    """`lowres` for `lowres_x4`, `stain` for `stain`.
+
+    Raises:
+        UserError: a label of no kind.
+    """
+    kind = label if label in CORRUPTIONS else label.rpartition("_x")[0]
+    if kind not in CORRUPTIONS:
+        raise UserError(f"{excerpt(label)} is no corruption; expected one of {', '.join(CORRUPTIONS)}")
+    return kind
+
+
+def factor_of(label: str) -> int:
+    """How many times smaller the picture was made: 4 for `lowres_x4`."""
+    return int(label.rpartition("_x")[2])
