@@ -6,7 +6,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from PIL import Image
 
-from pipeline.datasets import photos
+from pipeline.datasets import instances, photos
 
 
 def picture(path: Path) -> None:
@@ -43,7 +43,7 @@ def test_coco_comes_as_one_store_of_both_splits(stage, tmp_path, coco_host):
     assert done.stdout.splitlines()[-1] == "21 photos (0 MB) in data/coco, 12 train2017, 9 val2017"
     store = tmp_path / "data/coco"
     assert [photo.image_id for photo in photos.index(store)] == [*range(1, 13), *range(100, 109)]
-    assert [path.name for path in photos.annotation_files(store)] == [
+    assert [path.name for path in instances.list_files(store)] == [
         "instances_train2017.json",
         "instances_val2017.json",
     ]

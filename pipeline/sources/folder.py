@@ -21,10 +21,10 @@ NAMED = 5  # of many files, those that a message names
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
-def read(folder: Folder) -> tuple[str, Entry, Iterator[bytes]]:
-    """The split `folder`: its name, its COCO instances dictionary, and its pictures in that order.
+def read(folder: Folder) -> Iterator[tuple[str, Entry, Iterator[bytes]]]:
+    """The name `folder`, the COCO instances dictionary, and the pictures in that order; once.
 
-    Every picture has been decoded once when this returns. stderr says what is passed over: entries of the annotations
+    Every picture has been decoded once before. stderr says what is passed over: entries of the annotations
     that cannot be used, pictures that they do not list, and files with other suffixes.
 
     Raises:
@@ -39,7 +39,7 @@ def read(folder: Folder) -> tuple[str, Entry, Iterator[bytes]]:
     dataset = _annotated(root, files, annotations) if annotations else _listed(root)
     listed = {image["file_name"] for image in dataset["images"]}
     _report_files(root, files, listed, annotations)
-    return "folder", dataset, ((root / image["file_name"]).read_bytes() for image in dataset["images"])
+    yield "folder", dataset, ((root / image["file_name"]).read_bytes() for image in dataset["images"])
 
 
 def _files(root: Path) -> list[str]:
@@ -63,8 +63,8 @@ def _annotated(root: Path, files: list[str], annotations: Path) -> Entry:
         image["file_name"] = there.get(name) or there.get(normalize("NFC", name), name)
     dataset["images"], reasons = _looked_at(root, dataset["images"])
     passed["images"].reasons.extend(reasons)
-    instances.refuse_nothing(dataset, passed, str(annotations))
-    dataset, reasons = instances.keep_outlines(dataset)
+    instances.refuse_empty(dataset, passed, str(annotations))
+    dataset, reasons = instances.select_outlines(dataset)
     passed["annotations"].reasons.extend(reasons)
     instances.report(passed, str(annotations))
     return dataset

@@ -17,12 +17,12 @@ from pathlib import Path
 from pipeline import corrupt
 from pipeline.datasets import photos
 from pipeline.params import load
-from pipeline.sources.sample import source
+from pipeline.sources.sample import source as sample
 from tests.conftest import hashes
 
 if __name__ == "__main__":
     params = load()
-    photos.write(corrupt.PHOTOS, *source.read(params.download.sample)).to_csv(corrupt.PHOTOS / "manifest.csv")
+    photos.write(corrupt.PHOTOS, *next(sample.read(params.download.sample))).to_csv(corrupt.PHOTOS / "manifest.csv")
     corrupt.make(params.corrupt.model_copy(update={"image_size": 64, "variants": 6}))
     print(json.dumps(hashes(Path("data"))))
 """

@@ -169,11 +169,11 @@ def downloaded(path: Path, good: dict[int, np.ndarray]) -> None:
     said = io.StringIO()
     with TemporaryDirectory() as store, redirect_stderr(said):
         try:
-            split, dataset, contents = folder.read(Folder(path=str(path.parent), annotations=path.name))
+            ((name, dataset, contents),) = folder.read(Folder(path=str(path.parent), annotations=path.name))
         except UserError as error:
             assert "\n" not in str(error)
             return
-        photos.write(Path(store), split, dataset, contents).to_csv(Path(store, "manifest.csv"), index=False)
+        photos.write(Path(store), name, dataset, contents).to_csv(Path(store, "manifest.csv"), index=False)
         assert len(photos.index(Path(store))) == len(dataset["images"]) > 0
         found = silhouettes.read(Path(store))
     assert {annotation["id"] for annotation in dataset["annotations"]} >= set(good)

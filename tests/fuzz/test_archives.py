@@ -76,8 +76,8 @@ def test_archives_are_read_right_or_refused_in_one_line(path, count):
             wish = {"limit": 0, "categories": [], "licenses": [], "min_size": 0, "split": "val2017"}
             coco = Coco(base_url=(folder / "share").as_uri(), **wish)
             try:
-                ((split, made, photos),) = source.read(coco, folder / "cache")
-                assert (split, made) == ("val2017", VAL)
+                ((name, made, photos),) = source.read(coco, folder / "cache")
+                assert (name, made) == ("val2017", VAL)
                 assert list(photos) == list(PHOTOS.values())
             except UserError as error:
                 assert "\n" not in str(error)

@@ -19,8 +19,8 @@ def picture(path: Path, width: int = 12, height: int = 8) -> bytes:
 
 
 def read(path: Path, annotations: str = "") -> tuple[str, dict, list[bytes]]:
-    split, dataset, contents = folder.read(Folder(path=str(path), annotations=annotations))
-    return split, dataset, list(contents)
+    ((name, dataset, contents),) = folder.read(Folder(path=str(path), annotations=annotations))
+    return name, dataset, list(contents)
 
 
 def ids(path: Path) -> dict[str, int]:
@@ -30,8 +30,8 @@ def ids(path: Path) -> dict[str, int]:
 def test_all_pictures_in_it_and_below_it_are_taken_unchanged(tmp_path):
     names = ["a.JPG", "b.jpeg", "c/d.png", "c/e/f.webp", "g.bmp", "h.tif", "i.TIFF", "j k,\u00e9.png"]
     contents = [picture(tmp_path / name) for name in names]
-    split, dataset, taken = read(tmp_path)
-    assert split == "folder"
+    name, dataset, taken = read(tmp_path)
+    assert name == "folder"
     assert [image["file_name"] for image in dataset["images"]] == names
     assert {(image["width"], image["height"]) for image in dataset["images"]} == {(12, 8)}
     assert taken == contents

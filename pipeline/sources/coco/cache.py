@@ -24,7 +24,7 @@ CRC_BYTES = 4
 
 
 class CorruptEntry(UserError):
-    """A member of the pool that is not what it must be; who meets it removes it, when nobody reads any more."""
+    """A member of the cache that is not what it must be; who meets it removes it, when nobody reads any more."""
 
     def __init__(self, name: str, fault: str) -> None:
         super().__init__(f"{fault}; it was removed, run again to fetch it anew")
@@ -71,7 +71,7 @@ class Cache:
         """The content of a whole member.
 
         Raises:
-            Spoilt: it is not what was written.
+            CorruptEntry: it is not what was written.
         """
         place = self._places[name]
         extent = self._bytes(place)
@@ -126,7 +126,7 @@ class Cache:
     def run(self, version: File, members: list[Member]) -> Iterator[Callable[[bytes | bytearray], None]]:
         """Write members that lie side by side: yields what to call with their bytes, in order.
 
-        One that is begun comes alone, and what is there of it does not come again.
+        One of which some bytes are there comes alone, and they do not come again.
 
         Raises:
             UserError: the disk is full, or cannot be written.
@@ -190,7 +190,7 @@ class Cache:
         try:
             entry = json.loads(line)
             self._place(path, File(**entry["version"]), [Member(*m) for m in entry["members"]], len(line), there)
-        except (ValueError, KeyError, TypeError):  # killed, or the disk was full, when it was begun
+        except (ValueError, KeyError, TypeError):  # killed, or the disk was full, in its first line
             there = 0
         if not there:
             path.unlink()

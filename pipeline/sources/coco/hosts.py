@@ -39,7 +39,7 @@ class File:
         path: below the host's base URL.
         size: bytes.
         tag: differs from version to version: the strong ETag, else the time of the last change; may be empty.
-        ranges: whether parts of it can be asked for, and a change be noticed.
+        ranges: whether url of it can be asked for, and a change be noticed.
     """
 
     path: str
@@ -73,7 +73,7 @@ class Http:
             Unavailable: no answer, or an error.
         """
         with self._ask("HEAD", path, {}) as answer:
-            return None if answer.status_code in ABSENT else self._described(path, self._checked(answer))
+            return None if answer.status_code in ABSENT else self._describe(path, self._check(answer))
 
     @contextmanager
     def get(self, path: str, version: File | None, start: int, end: int | None) -> Iterator[tuple[File, Pieces]]:
@@ -91,7 +91,7 @@ class Http:
         with self._ask("GET", path, headers) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 raise Changed(f"{self.url(path)}: changed on the host")
-            now = self._described(path, self._checked(answer))
+            now = self._describe(path, self._check(answer))
             if version and (now.size != version.size or now.tag not in ("", version.tag)):
                 raise Changed(f"{self.url(path)}: changed on the host")
             partial = answer.status_code == requests.codes.partial_content
@@ -100,7 +100,7 @@ class Http:
                 raise Damaged(f"{self.url(path)}: the host ignores byte ranges")
             if partial and not answer.headers["Content-Range"].startswith(f"bytes {start}-"):
                 raise Unavailable(f"{self.url(path)}: answers with another range; check download.coco.base_url")
-            yield version or now, _pieces(answer, 0 if partial else start)
+            yield version or now, _iter_pieces(answer, 0 if partial else start)
 
     @contextmanager
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> Iterator[requests.Response]:
@@ -117,7 +117,7 @@ class Http:
         with answer:
             yield answer
 
-    def _described(self, path: str, answer: requests.Response) -> File:
+    def _describe(self, path: str, answer: requests.Response) -> File:
         """What the headers of a good answer tell about the file."""
         etag = answer.headers.get("ETag", "")
         tag = answer.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
@@ -128,7 +128,7 @@ class Http:
         ranges = partial or answer.headers.get("Accept-Ranges") == "bytes"
         return File(path, int(total), tag, ranges and bool(tag) and self.ranges)
 
-    def _checked(self, answer: requests.Response) -> requests.Response:
+    def _check(self, answer: requests.Response) -> requests.Response:
         if not answer.ok:
             raise Unavailable(f"{answer.url}: HTTP {answer.status_code}; check download.coco.base_url")
         return answer
@@ -137,14 +137,15 @@ class Http:
 class LocalHost:
     """A folder that is laid out like the host: `file:///mnt/coco`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, copy_of: str = "") -> None:
+        """In this folder; messages name the URL that it has a copy of instead, where one is given."""
+        self.folder, self.copy_of = folder, copy_of
         self.patience = Patience(str(folder), math.inf)
         self.retry = RETRY.of(self.patience)
 
     def url(self, path: str) -> str:
-        """Where a file is."""
-        return str(self.folder / path)
+        """Where a file is, or is from."""
+        return self.copy_of or str(self.folder / path)
 
     def stat(self, path: str) -> File | None:
         """The file as it is now, None where there is none.
@@ -184,21 +185,21 @@ class LocalHost:
 Host = Http | LocalHost
 
 
-def host_at(base_url: str, limit: float = math.inf) -> Host:
+def open_host(base_url: str, limit: float = math.inf) -> Host:
     """The host at a URL; `limit` is that of its `Patience`.
 
     Raises:
         UserError: neither http, https nor file.
     """
     try:
-        parts = urlsplit(base_url)
+        url = urlsplit(base_url)
     except ValueError:
-        parts = SplitResult("", "", "", "", "")
-    match parts.scheme, parts.netloc:
+        url = SplitResult("", "", "", "", "")
+    match url.scheme, url.netloc:
         case "http" | "https", str(name) if name:
             return Http(base_url, limit)
         case "file", "" | "localhost":
-            return LocalHost(Path(url2pathname(parts.path)))
+            return LocalHost(Path(url2pathname(url.path)))
     raise UserError(
         f"download.coco.base_url: {excerpt(base_url)} is no URL; expected http://host, https://host or file:///path"
     )
@@ -225,10 +226,10 @@ def stream(
             with host.get(path, version, start, end) as (found, pieces):
                 version, end = found, found.size if end is None else end
                 for piece in pieces:
-                    wanted = piece[: end - start]
-                    start += len(wanted)
+                    asked = piece[: end - start]
+                    start += len(asked)
                     host.patience.arrived(len(piece), start == end)
-                    yield found, wanted
+                    yield found, asked
                     retry = host.retry
                     if start == end:
                         break
@@ -246,7 +247,7 @@ def stream(
             retry.sleep()
 
 
-def _pieces(answer: requests.Response, skipped: int) -> Pieces:
+def _iter_pieces(answer: requests.Response, skipped: int) -> Pieces:
     """The body as it arrives, without its first `skipped` bytes."""
     while piece := answer.raw.read1(PIECE):
         if len(piece) > skipped:

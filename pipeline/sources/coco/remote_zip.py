@@ -20,8 +20,8 @@ class Refused(UserError):
     """A zip that would do harm when it is unpacked."""
 
 
-def members(host: Host, file: File, pool: Cache) -> dict[str, Member]:
-    """The directory of a zip, by name. What is read of it is kept in the pool.
+def read_directory(host: Host, file: File, cache: Cache) -> dict[str, Member]:
+    """The directory of a zip, by name. What is read of it is kept in the cache.
 
     Raises:
         Refused: a member would leave the folder it is unpacked into, or is a zip bomb.
@@ -30,22 +30,25 @@ def members(host: Host, file: File, pool: Cache) -> dict[str, Member]:
         Damaged: it does not read as a zip.
     """
     try:
-        with zipfile.ZipFile(cast(IO[bytes], _Ranges(host, file, pool))) as archive:
+        with zipfile.ZipFile(cast(IO[bytes], _Ranges(host, file, cache))) as archive:
             infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
             ends = [*(info.header_offset for info in infos), archive.start_dir][1:]
-        return {info.filename: _harmless(info, end, host.url(file.path)) for info, end in zip(infos, ends, strict=True)}
+        return {
+            info.filename: _check_harmless(info, end, host.url(file.path))
+            for info, end in zip(infos, ends, strict=True)
+        }
     except (zipfile.BadZipFile, struct.error, UnicodeDecodeError, NotImplementedError) as error:
-        pool.clear()
+        cache.clear()
         raise Damaged(f"{host.url(file.path)}: not a readable zip ({error})") from None
     except CorruptEntry as error:
-        pool.clear()
+        cache.clear()
         raise Damaged(str(error)) from None
     except Refused:
-        pool.clear()  # a directory has no checksum: a damaged one may look hostile
+        cache.clear()  # a directory has no checksum: a damaged one may look hostile
         raise
 
 
-def _harmless(info: zipfile.ZipInfo, end: int, url: str) -> Member:
+def _check_harmless(info: zipfile.ZipInfo, end: int, url: str) -> Member:
     path = PurePosixPath(info.filename)
     if path.is_absolute() or ".." in path.parts or "\\" in info.filename:
         raise Refused(f"{url}: refused, its member {excerpt(info.filename)} does not stay inside its folder")
@@ -61,10 +64,10 @@ def _harmless(info: zipfile.ZipInfo, end: int, url: str) -> Member:
 
 
 class _Ranges:
-    """A host's file for `zipfile`: each read is a request, unless the pool has these bytes."""
+    """A host's file for `zipfile`: each read is a request, unless the cache has these bytes."""
 
-    def __init__(self, host: Host, file: File, pool: Cache) -> None:
-        self.host, self.file, self.pool, self.position = host, file, pool, 0
+    def __init__(self, host: Host, file: File, cache: Cache) -> None:
+        self.host, self.file, self.cache, self.position = host, file, cache, 0
 
     def seekable(self) -> bool:
         return True
@@ -85,9 +88,9 @@ class _Ranges:
             raise zipfile.BadZipFile(f"a directory of {end - start} bytes")
         self.position = max(start, end)
         name = f"{start}-{end} of {self.file.tag}"
-        if start < end and name not in self.pool:
-            _, begun = self.pool.partial(name)
-            with self.pool.run(self.file, [Member(name, start, end)]) as write:
-                for _, piece in stream(self.host, self.file.path, self.file, start + len(begun), end):
+        if start < end and name not in self.cache:
+            _, partial = self.cache.partial(name)
+            with self.cache.run(self.file, [Member(name, start, end)]) as write:
+                for _, piece in stream(self.host, self.file.path, self.file, start + len(partial), end):
                     write(piece)
-        return self.pool.read(name) if start < end else b""
+        return self.cache.read(name) if start < end else b""

@@ -2,15 +2,15 @@
 
 import hashlib
 from difflib import get_close_matches
-from typing import Any
 
 from pipeline.datasets import instances
+from pipeline.datasets.instances import Entry
 from pipeline.params import Coco
 from pipeline.runtime.errors import UserError, excerpt
 
 
-def choose(coco: Coco, datasets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Cut COCO instances dictionaries, by split, to the photos that the parameters ask for.
+def choose(coco: Coco, datasets: dict[str, Entry]) -> dict[str, Entry]:
+    """Cut COCO instances dictionaries, by COCO's own split, to the photos that the parameters ask for.
 
     A photo is taken when it shows any of the categories, has any of the licenses, and its shorter side has `min_size`
     pixels. Of more than `limit`, those with the lowest hash of their id are: a larger limit adds to a smaller one's
@@ -21,7 +21,7 @@ def choose(coco: Coco, datasets: dict[str, dict[str, Any]]) -> dict[str, dict[st
     """
     images = [image for dataset in datasets.values() for image in dataset["images"]]
     if coco.categories:
-        showing = set().union(*(_showing(category, datasets) for category in coco.categories))
+        showing = set().union(*(_find_showing(category, datasets) for category in coco.categories))
         images = [image for image in images if image["id"] in showing]
     if coco.licenses:
         images = [image for image in images if image["license"] in coco.licenses]
@@ -30,13 +30,13 @@ def choose(coco: Coco, datasets: dict[str, dict[str, Any]]) -> dict[str, dict[st
         asked = {"categories": coco.categories, "licenses": coco.licenses, "min_size": coco.min_size}
         choice = ", ".join(f"{name} {value}" for name, value in asked.items() if value)
         raise UserError(f"download.coco: no photo of {coco.split} has all of: {choice}; ask for less")
-    ids = sorted((image["id"] for image in images), key=_rank)
+    ids = sorted((image["id"] for image in images), key=_hash)
     chosen = set(ids[: coco.limit or None])
-    cut = {split: instances.keep(dataset, chosen) for split, dataset in datasets.items()}
-    return {split: dataset for split, dataset in cut.items() if dataset["images"]}
+    cut = {name: instances.select_images(dataset, chosen) for name, dataset in datasets.items()}
+    return {name: dataset for name, dataset in cut.items() if dataset["images"]}
 
 
-def _showing(category: str, datasets: dict[str, dict[str, Any]]) -> set[int]:
+def _find_showing(category: str, datasets: dict[str, Entry]) -> set[int]:
     """Ids of the images with an annotation of this category."""
     known = {entry["name"] for dataset in datasets.values() for entry in dataset["categories"]}
     if category not in known:
@@ -54,5 +54,5 @@ def _showing(category: str, datasets: dict[str, dict[str, Any]]) -> set[int]:
     return images
 
 
-def _rank(image_id: int) -> bytes:
+def _hash(image_id: int) -> bytes:
     return hashlib.sha256(f"limit {image_id}".encode()).digest()

@@ -26,17 +26,17 @@ PALETTE_SIDE = 64  # px, each way, that a photograph is shrunk to for its colour
 
 @dataclass(frozen=True)
 class Photograph:
-    """Where a package has it, the part of the pairs it may serve (train, val or test), its license and its origin."""
+    """Where a package has it, the split it may serve (train, val or test), its license and its origin."""
 
     path: str
-    part: str
+    split: str
     license: int
     url: str
 
 
 # Licenses and origins are those that skimage/data/_fetchers.py and sklearn/datasets/images/README.txt state; where the
 # first names a photographer but no page, it is the page that names the photographer.
-# A photograph's place in the list is part of its crops' ids: new ones go to the end.
+# A photograph's place in the list decides its crops' ids: new ones go to the end.
 _DOCS = "https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data."
 _COMMONS = "https://commons.wikimedia.org/wiki/File:"
 _HUBBLE = "http://hubblesite.org/newscenter/archive/releases/2012/37/image/a/"
@@ -99,9 +99,9 @@ def palette(rng: np.random.Generator) -> np.ndarray:
     The photographs are few, and mostly warm: so red and blue change places in half of the palettes, and the colours
     are mixed with their grey, to a share that is drawn.
     """
-    train = [photograph for photograph in PHOTOGRAPHS if photograph.part == "train"]
+    train = [photograph for photograph in PHOTOGRAPHS if photograph.split == "train"]
     vivid = [photograph for photograph in train if np.ptp(_colours(photograph), axis=1).mean() > 10]
-    colours = np.concatenate([_colours(pool[rng.integers(len(pool))]) for pool in (vivid, train)])
+    colours = np.concatenate([_colours(group[rng.integers(len(group))]) for group in (vivid, train)])
     grey = colours.mean(axis=1, keepdims=True)
     mixed = grey + (colours - grey) * rng.uniform(0.3, 1)
     return mixed.round().astype(np.uint8)[:, :: rng.choice([1, -1])]

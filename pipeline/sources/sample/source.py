@@ -3,11 +3,11 @@
 import io
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pipeline.datasets.instances import SPLIT_KEY, Entry
 from pipeline.params import Sample
 from pipeline.runtime import progress
 from pipeline.runtime.parallel import in_processes
@@ -25,15 +25,15 @@ DEAD_LEAVES = "https://doi.org/10.1023/A:1011109015675"  # the paper that `leave
 QUALITY = 95  # of the JPEG files, on Pillow's scale
 
 
-def read(sample: Sample) -> tuple[str, dict[str, Any], Iterator[bytes]]:
-    """The split `sample`: its name, its COCO instances dictionary, and its photos in that order.
+def read(sample: Sample) -> Iterator[tuple[str, Entry, Iterator[bytes]]]:
+    """The name `sample`, the COCO instances dictionary, and the photos in that order; once.
 
     The annotations join the dictionary as the photos are drawn: it is complete once the last photo is taken.
     """
-    images = [_leaves_entry(number, sample) for number in range(sample.leaves)]
+    images = [_describe_leaves(number, sample) for number in range(sample.leaves)]
     for place, photograph in enumerate(photographs.PHOTOGRAPHS):
-        images += [_crop_entry(place, photograph, index, sample) for index in range(sample.crops)]
-    dataset: dict[str, Any] = {
+        images += [_describe_crop(place, photograph, index, sample) for index in range(sample.crops)]
+    dataset: Entry = {
         "info": {"description": "Dead leaves and crops of freely licensed photographs", "year": 2026},
         "licenses": LICENSES,
         "images": images,
@@ -42,28 +42,28 @@ def read(sample: Sample) -> tuple[str, dict[str, Any], Iterator[bytes]]:
             {"id": number, "name": shape, "supercategory": "leaf"} for number, shape in enumerate(dead_leaves.SHAPES, 1)
         ],
     }
-    return "sample", dataset, _photos(sample, dataset)
+    yield "sample", dataset, _draw_photos(sample, dataset)
 
 
-def _photos(sample: Sample, dataset: dict[str, Any]) -> Iterator[bytes]:
+def _draw_photos(sample: Sample, dataset: Entry) -> Iterator[bytes]:
     ids = [image["id"] for image in dataset["images"]]
-    pictures = in_processes(partial(_picture, sample), ids)
+    pictures = in_processes(partial(_draw_picture, sample), ids)
     for content, annotations in progress.bar(pictures, "drawing", len(ids), "photo"):
         dataset["annotations"] += annotations
         yield content
 
 
-def _leaves_entry(number: int, sample: Sample) -> dict[str, Any]:
-    return _entry(number + 1, sample.size, "train", APACHE, DEAD_LEAVES)
+def _describe_leaves(number: int, sample: Sample) -> Entry:
+    return _describe(number + 1, sample.size, "train", APACHE, DEAD_LEAVES)
 
 
-def _crop_entry(place: int, photograph: photographs.Photograph, index: int, sample: Sample) -> dict[str, Any]:
+def _describe_crop(place: int, photograph: photographs.Photograph, index: int, sample: Sample) -> Entry:
     left, _, right, _ = photographs.box(photograph, index, sample.size, sample.seed)
     side = min(right - left, sample.size)
-    return _entry(FIRST_CROP + place * CROPS + index, side, photograph.part, photograph.license, photograph.url)
+    return _describe(FIRST_CROP + place * CROPS + index, side, photograph.split, photograph.license, photograph.url)
 
 
-def _entry(image_id: int, side: int, part: str, license_: int, url: str) -> dict[str, Any]:
+def _describe(image_id: int, side: int, split: str, license_: int, url: str) -> Entry:
     return {
         "id": image_id,
         "file_name": f"{image_id:012}.jpg",
@@ -71,24 +71,24 @@ def _entry(image_id: int, side: int, part: str, license_: int, url: str) -> dict
         "height": side,
         "license": license_,
         "coco_url": url,
-        "part": part,
+        SPLIT_KEY: split,
     }
 
 
-def _picture(sample: Sample, image_id: int) -> tuple[bytes, list[dict[str, Any]]]:
-    """The file of one picture and its annotations."""
+def _draw_picture(sample: Sample, image_id: int) -> tuple[bytes, list[Entry]]:
+    """Draw a picture, or cut it out: its file and its annotations."""
     if image_id < FIRST_CROP:
         rng = np.random.default_rng([sample.seed, image_id])
         drawn, instances = dead_leaves.draw(sample.size, photographs.palette(rng), rng)
-        annotations = [_annotation(image_id, number, instance) for number, instance in enumerate(instances)]
-        return _jpeg(Image.fromarray(drawn)), annotations
+        annotations = [_annotate(image_id, number, instance) for number, instance in enumerate(instances)]
+        return _encode(Image.fromarray(drawn)), annotations
     place, index = divmod(image_id - FIRST_CROP, CROPS)
     photograph = photographs.PHOTOGRAPHS[place]
     box = photographs.box(photograph, index, sample.size, sample.seed)
-    return _jpeg(photographs.crop(photograph, box, sample.size)), []
+    return _encode(photographs.crop(photograph, box, sample.size)), []
 
 
-def _annotation(image_id: int, number: int, instance: dead_leaves.Instance) -> dict[str, Any]:
+def _annotate(image_id: int, number: int, instance: dead_leaves.Instance) -> Entry:
     left, top = np.min([outline.min(axis=0) for outline in instance.outlines], axis=0)
     right, bottom = np.max([outline.max(axis=0) for outline in instance.outlines], axis=0)
     return {
@@ -102,7 +102,7 @@ def _annotation(image_id: int, number: int, instance: dead_leaves.Instance) -> d
     }
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def _encode(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()

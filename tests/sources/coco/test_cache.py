@@ -29,71 +29,71 @@ def side_by_side(*contents: bytes) -> list[Member]:
     return members
 
 
-def keep(pool: Cache, members: list[Member], content: bytes, version: File = FILE) -> None:
-    with pool.run(version, members) as write:
+def store(cache: Cache, members: list[Member], content: bytes, version: File = FILE) -> None:
+    with cache.run(version, members) as write:
         write(content)
 
 
 @given(st.lists(st.binary(min_size=1), min_size=1, max_size=5), st.data())
 def test_wherever_a_run_was_cut_off_the_next_one_finds_what_came(tmp_path_factory, contents, data):
-    folder, members = tmp_path_factory.mktemp("pool"), side_by_side(*contents)
+    folder, members = tmp_path_factory.mktemp("cache"), side_by_side(*contents)
     whole = b"".join(map(stored, contents))
     there = data.draw(st.integers(0, len(whole)))
-    keep(Cache(folder), members, whole[:there])
-    pool = Cache(folder)
+    store(Cache(folder), members, whole[:there])
+    cache = Cache(folder)
     for member, content in zip(members, contents, strict=True):
         before = member.start - members[0].start
-        assert (member.name in pool) == (before + member.length <= there)
-        if member.name in pool:
-            assert pool.read(member.name) == content
+        assert (member.name in cache) == (before + member.length <= there)
+        if member.name in cache:
+            assert cache.read(member.name) == content
         else:
-            begun = stored(content)[: max(0, there - before)]
-            assert pool.partial(member.name) == (FILE if begun else None, begun)
-            assert pool.partial_size(member.name) == len(begun)
+            partial = stored(content)[: max(0, there - before)]
+            assert cache.partial(member.name) == (FILE if partial else None, partial)
+            assert cache.partial_size(member.name) == len(partial)
 
 
 def test_the_last_of_a_name_counts(tmp_path):
     for content in (b"older", b"newer"):
-        keep(Cache(tmp_path), side_by_side(content), stored(content))
+        store(Cache(tmp_path), side_by_side(content), stored(content))
     assert Cache(tmp_path).read("a") == b"newer"
     assert Cache(tmp_path).crc("a") == zlib.crc32(b"newer")
 
 
 @given(st.lists(st.binary(min_size=1), min_size=1, max_size=4))
 def test_a_file_of_its_own_is_gone_on_with_where_it_was_cut_off(tmp_path_factory, pieces):
-    folder, member = tmp_path_factory.mktemp("pool"), Member("a", 0, sum(map(len, pieces)))
+    folder, member = tmp_path_factory.mktemp("cache"), Member("a", 0, sum(map(len, pieces)))
     for number, piece in enumerate(pieces):
         assert Cache(folder).partial("a")[1] == b"".join(pieces[:number])
-        keep(Cache(folder), [member], piece)
+        store(Cache(folder), [member], piece)
     assert Cache(folder).read("a") == b"".join(pieces)
     assert len(list(folder.iterdir())) == 1
 
 
 def test_the_beginning_of_another_version_is_not_gone_on_with(tmp_path):
-    keep(Cache(tmp_path), [Member("a", 0, 8)], b"old")
+    store(Cache(tmp_path), [Member("a", 0, 8)], b"old")
     newer = File(FILE.path, FILE.size, '"v2"', ranges=True)
-    keep(Cache(tmp_path), [Member("a", 0, 8)], b"newer", newer)
+    store(Cache(tmp_path), [Member("a", 0, 8)], b"newer", newer)
     assert Cache(tmp_path).partial("a") == (newer, b"newer")
 
 
 def test_what_is_forgotten_stays_forgotten(tmp_path):
-    pool = Cache(tmp_path)
-    keep(pool, side_by_side(b"abc", b"begun"), stored(b"abc") + b"PK")
-    pool.forget("b")
-    for again in (pool, Cache(tmp_path)):
+    cache = Cache(tmp_path)
+    store(cache, side_by_side(b"abc", b"begun"), stored(b"abc") + b"PK")
+    cache.forget("b")
+    for again in (cache, Cache(tmp_path)):
         assert again.partial_size("b") == 0
         assert again.read("a") == b"abc"
-    pool.clear()
+    cache.clear()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_run_that_nothing_came_of_leaves_nothing(tmp_path):
-    keep(Cache(tmp_path), side_by_side(b"bytes"), b"")
+    store(Cache(tmp_path), side_by_side(b"bytes"), b"")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_run_killed_in_its_first_line_counts_as_none(tmp_path):
-    keep(Cache(tmp_path), side_by_side(b"bytes"), stored(b"bytes"))
+    store(Cache(tmp_path), side_by_side(b"bytes"), stored(b"bytes"))
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     for length in range(whole.index(b"\n")):
@@ -106,15 +106,15 @@ def test_a_run_killed_in_its_first_line_counts_as_none(tmp_path):
     ("member", "content"), [(side_by_side(b"content")[0], stored(b"content")), (Member("a", 0, 7), b"content")]
 )
 def test_damaged_content_is_named_and_can_be_removed(tmp_path, member, content):
-    keep(Cache(tmp_path), [member], content)
+    store(Cache(tmp_path), [member], content)
     (path,) = tmp_path.iterdir()
     assert Cache(tmp_path).read("a") == b"content"
     path.write_bytes(path.read_bytes().replace(b"content", b"cOntent"))
-    pool = Cache(tmp_path)
+    cache = Cache(tmp_path)
     with pytest.raises(UserError, match=rf"{path}: a is damaged; it was removed, run again"):
-        pool.read("a")
-    assert pool.crc("a") != zlib.crc32(b"cOntent")
-    pool.remove("a")
+        cache.read("a")
+    assert cache.crc("a") != zlib.crc32(b"cOntent")
+    cache.remove("a")
     assert "a" not in Cache(tmp_path)
     assert not path.exists()
 
@@ -126,7 +126,7 @@ def test_files_of_others_are_left_alone(tmp_path):
 
 
 def test_a_full_disk_is_one_line_and_costs_nothing_that_came(tmp_path):
-    keep(Cache(tmp_path), side_by_side(b"whole"), stored(b"whole"))
+    store(Cache(tmp_path), side_by_side(b"whole"), stored(b"whole"))
     script = f"""
 import resource
 from pathlib import Path
@@ -142,7 +142,7 @@ with one_line_errors(), Cache(Path({str(tmp_path)!r})).run(File("a.jpg", 0, "v1"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path}: File too large; make room and run again, what is there stays\n"
-    pool = Cache(tmp_path)
-    assert pool.read("a") == b"whole"
-    assert 9_000 < pool.partial_size("b") < 10_000
-    assert set(pool.partial("b")[1]) == set(b"b")
+    cache = Cache(tmp_path)
+    assert cache.read("a") == b"whole"
+    assert 9_000 < cache.partial_size("b") < 10_000
+    assert set(cache.partial("b")[1]) == set(b"b")

@@ -31,8 +31,8 @@ def bring(coco_host, tmp_path):
             entries=entries,
             most=100_000,
             fault=fault,
-            pool=Cache(tmp_path / "val2017"),
-            directories=Cache(tmp_path / "directories"),
+            cache=Cache(tmp_path / "val2017"),
+            directory_cache=Cache(tmp_path / "directories"),
         )
         fetch(Http(coco_host.url), [wanted])
         return {name: wanted.read(name) for name in names}
@@ -92,6 +92,33 @@ def test_where_there_are_neither_ranges_nor_single_photos_the_whole_archive_come
     assert bring(NAMES[:2]) == {name: PHOTOS[name] for name in NAMES[:2]}
     assert coco_host.sent == len(coco_host.files[ZIP])
     assert "the host serves no byte ranges" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (zipped({"../evil": b"evil"}, zipfile.ZIP_STORED), "refused, its member '../evil' does not stay inside"),
+        (
+            zipped({f"val2017/{NAMES[0]}": b"x" * 200_000}, zipfile.ZIP_STORED),
+            f"refused, val2017/{NAMES[0]} has 200000",
+        ),
+        (zipped({f"val2017/{NAMES[1]}": b"x"}, zipfile.ZIP_STORED), f"has no val2017/{NAMES[0]}; check download.coco"),
+        (b"<html>Please log in</html>", "not a readable zip"),
+    ],
+    ids=["hostile", "large", "lacking", "page"],
+)
+def test_a_whole_archive_that_cannot_be_used_is_named_by_its_url(bring, coco_host, content, told):
+    coco_host.files, coco_host.ranges = {ZIP: content}, False
+    with pytest.raises(UserError, match=f"^{re.escape(coco_host.url + ZIP)}: {re.escape(told)}"):
+        bring(NAMES[:1])
+
+
+def test_a_damaged_photo_in_a_whole_archive_is_named_by_the_url(bring, coco_host):
+    coco_host.files, coco_host.ranges = {ZIP: coco_host.files[ZIP]}, False
+    with pytest.raises(
+        Unavailable, match=rf"^{re.escape(coco_host.url + ZIP)}: {NAMES[0]}: no, {fetching.TRIES} times"
+    ):
+        bring(NAMES[:1], fault=lambda name, content, checked: "no")
 
 
 def test_the_plan_says_what_is_there_what_comes_and_where_from(bring, coco_host, capsys):

@@ -180,25 +180,25 @@ def test_a_share_is_read_like_a_host(tmp_path):
     folder = tmp_path / "with a space"
     folder.mkdir()
     (folder / "file").write_bytes(CONTENT)
-    share = hosts.host_at(folder.as_uri())
-    assert share.stat("missing") is None
-    version = share.stat("file")
-    assert content(share, version, 10, 20) == CONTENT[10:20]
+    local = hosts.open_host(folder.as_uri())
+    assert local.stat("missing") is None
+    version = local.stat("file")
+    assert content(local, version, 10, 20) == CONTENT[10:20]
     (folder / "file").write_bytes(CONTENT + b"more")
     with pytest.raises(Changed):
-        content(share, version)
-    with pytest.raises(Unavailable, match="no such file"), share.get("missing", None, 0, None):
+        content(local, version)
+    with pytest.raises(Unavailable, match="no such file"), local.get("missing", None, 0, None):
         pass
 
 
 @pytest.mark.parametrize("url", ["images.cocodataset.org", "ftp://127.0.0.1", "", "/mnt/coco"])
 def test_what_is_no_url_is_refused_by_name(url):
     with pytest.raises(UserError, match=f"download.coco.base_url: '{url}' is no URL"):
-        hosts.host_at(url)
+        hosts.open_host(url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://", "http://127.0.0.1:99999", "http://[", "http://a..b"])
 def test_no_host_is_one_line_that_names_the_url(url):
     with pytest.raises(UserError, match=r"base_url") as refusal:
-        hosts.host_at(url).stat("file")
+        hosts.open_host(url).stat("file")
     assert "\n" not in str(refusal.value)

@@ -23,7 +23,7 @@ def directory(host, tmp_path) -> Callable[[bytes], dict[str, Member]]:
     def directory(archive: bytes) -> dict[str, Member]:
         host.files["/a.zip"] = archive
         http = Http(host.url)
-        return remote_zip.members(http, http.stat("a.zip"), Cache(tmp_path))
+        return remote_zip.read_directory(http, http.stat("a.zip"), Cache(tmp_path))
 
     return directory
 

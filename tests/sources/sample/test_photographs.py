@@ -17,9 +17,9 @@ def test_every_photograph_is_in_its_wheel_with_a_license_and_an_origin(photograp
     assert photograph.url.startswith("http")
 
 
-def test_no_photograph_is_in_two_parts():
+def test_no_photograph_is_in_two_splits():
     assert len({photograph.path for photograph in PHOTOGRAPHS}) == len(PHOTOGRAPHS)
-    assert {photograph.part for photograph in PHOTOGRAPHS} == {"train", "val", "test"}
+    assert {photograph.split for photograph in PHOTOGRAPHS} == {"train", "val", "test"}
 
 
 @pytest.mark.parametrize("size", [32, 256, 512, 1024])
@@ -59,4 +59,4 @@ def test_colours_come_from_train_photographs_alone(monkeypatch):
         palette = photographs.palette(np.random.default_rng(seed))
         assert palette.dtype == np.uint8
         assert palette.shape[1] == 3
-    assert {photograph.part for photograph in seen} == {"train"}
+    assert {photograph.split for photograph in seen} == {"train"}

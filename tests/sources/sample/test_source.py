@@ -6,13 +6,14 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pipeline.datasets.instances import SPLIT_KEY
 from pipeline.params import Sample
 from pipeline.sources.sample import dead_leaves, source
 from pipeline.sources.sample.photographs import PHOTOGRAPHS
 
 
 def draw(leaves: int = 2, crops: int = 1, size: int = 32, seed: int = 0) -> tuple[dict, dict[int, bytes]]:
-    _, dataset, photos = source.read(Sample(leaves=leaves, crops=crops, size=size, seed=seed))
+    ((_, dataset, photos),) = source.read(Sample(leaves=leaves, crops=crops, size=size, seed=seed))
     ids = [image["id"] for image in dataset["images"]]
     return dataset, dict(zip(ids, photos, strict=True))
 
@@ -32,9 +33,9 @@ def test_every_photo_is_a_jpeg_of_the_size_its_entry_says(small):
         assert image["license"] in {entry["id"] for entry in dataset["licenses"]}
 
 
-def test_leaves_train_and_each_photograph_serves_its_own_part(small):
-    parts = Counter(image["part"] for image in small[0]["images"])
-    assert parts == Counter(photograph.part for photograph in PHOTOGRAPHS) + Counter(train=2)
+def test_leaves_train_and_each_photograph_serves_its_own_split(small):
+    splits = Counter(image[SPLIT_KEY] for image in small[0]["images"])
+    assert splits == Counter(photograph.split for photograph in PHOTOGRAPHS) + Counter(train=2)
 
 
 def test_more_leaves_and_crops_keep_ids_and_bytes(small, monkeypatch):
