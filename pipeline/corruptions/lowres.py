@@ -3,8 +3,6 @@
 import numpy as np
 from PIL import Image
 
-NAME = "lowres_x"  # and the factor: a kind for each
-
 
 def corrupt(image: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
     """Shrink by a factor and enlarge again, both bicubic, the first with antialiasing.
@@ -31,8 +29,3 @@ def shrink(image: np.ndarray, factor: int) -> np.ndarray:
 def enlarge(small: np.ndarray, shape: tuple[int, ...], resampling: Image.Resampling) -> np.ndarray:
     """The picture (uint8 RGB HWC) at the height and width of `shape`."""
     return np.array(Image.fromarray(small).resize((shape[1], shape[0]), resampling))
-
-
-def factor_of(kind: str) -> int:
-    """4 for `lowres_x4`."""
-    return int(kind.removeprefix(NAME))

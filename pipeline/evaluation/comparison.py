@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.corruptions import lowres
+from pipeline.corruptions.registry import CORRUPTIONS, factor_of, kind_of
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation.baselines import Damaged, restore_all
 from pipeline.metrics.image_quality import scores
@@ -24,13 +25,13 @@ class Comparison:
 
     def __init__(self, pairs: Pairs, gan: Callable[[np.ndarray, np.ndarray], np.ndarray], radius: int) -> None:
         self.pairs, self.gan, self.radius = pairs, gan, radius
-        self.kinds = pairs.column("corruption")
+        self.labels = pairs.column("corruption")
 
     def restorations(self, row: int) -> dict[str, np.ndarray]:
         """What each method makes of a pair, by name: uint8 HWC."""
         target, image, mask = self.pairs.pictures(row)
-        task = task_of(self.kinds[row])
-        small = lowres.shrink(target, lowres.factor_of(self.kinds[row])) if task == "superres" else image
+        task = task_of(self.labels[row])
+        small = lowres.shrink(target, factor_of(self.labels[row])) if task == "superres" else image
         return restore_all(task, Damaged(image, mask, small, self.radius)) | {"gan": self.gan(image, mask)}
 
     def scores(self) -> pd.DataFrame:
@@ -49,6 +50,6 @@ class Comparison:
         return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(METRICS, float))
 
 
-def task_of(corruption: str) -> str:
+def task_of(label: str) -> str:
     """The one of `pipeline.tasks` that undoes a corruption."""
-    return "superres" if corruption.startswith(lowres.NAME) else "restore"
+    return CORRUPTIONS[kind_of(label)].task
