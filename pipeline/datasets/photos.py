@@ -21,8 +21,9 @@ import pandas as pd
 
 from pipeline.datasets import instances
 from pipeline.images.decode import decode
+from pipeline.runtime.environment import workers
 from pipeline.runtime.errors import UserError
-from pipeline.runtime.parallel import in_threads, workers
+from pipeline.runtime.parallel import in_threads
 
 SHARD_BYTES = 2**30
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever they are written

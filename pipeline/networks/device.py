@@ -5,6 +5,7 @@ import re
 
 import torch
 
+from pipeline.runtime import environment
 from pipeline.runtime.errors import UserError, excerpt
 
 
@@ -50,7 +51,7 @@ def _first_there() -> torch.device:
 
 
 def _asked_for() -> torch.device | None:
-    wanted = os.environ.get("MENDLINE_DEVICE")
+    wanted = environment.device()
     if not wanted:
         return None
     if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", wanted):

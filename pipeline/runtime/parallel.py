@@ -10,35 +10,13 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pipeline.runtime.errors import UserError, excerpt
+from pipeline.runtime.environment import workers
+from pipeline.runtime.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MOST = 1024  # processes that one may ask for
 AHEAD = 64  # results that may wait for their turn, unless told: they lie in memory
-
-
-def workers() -> int:
-    """The environment variable `MENDLINE_WORKERS`, else the number of cores.
-
-    Raises:
-        UserError: the variable is not such a number.
-    """
-    cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1  # the first is new in Python 3.13
-    return number_in("MENDLINE_WORKERS", cores)
-
-
-def number_in(variable: str, otherwise: int) -> int:
-    """A number of processes, 1 to `MOST`, that an environment variable holds; `otherwise` where it is not set.
-
-    Raises:
-        UserError: it holds something else.
-    """
-    asked = os.environ.get(variable) or str(otherwise)
-    if not (asked.isdecimal() and len(asked) <= len(str(MOST)) and 1 <= int(asked) <= MOST):
-        raise UserError(f"{variable} is {excerpt(asked)}; expected a number of processes, 1 to {MOST}")
-    return int(asked)
 
 
 def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

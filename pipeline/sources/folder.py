@@ -14,8 +14,9 @@ from pipeline.datasets.instances import Entry
 from pipeline.images import decode, formats
 from pipeline.params import Folder
 from pipeline.runtime import progress
+from pipeline.runtime.environment import workers
 from pipeline.runtime.errors import UserError, excerpt
-from pipeline.runtime.parallel import in_threads, workers
+from pipeline.runtime.parallel import in_threads
 
 NAMED = 5  # of many files, those that a message names
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from pipeline.datasets.pairs import Pairs
 from pipeline.images.tensors import mask_to_tensor, to_tensor
-from pipeline.runtime.parallel import in_threads, workers
+from pipeline.runtime.environment import workers
+from pipeline.runtime.parallel import in_threads
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Samples = list[tuple[int, int]]

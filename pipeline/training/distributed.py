@@ -15,9 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pipeline.runtime import stop
+from pipeline.runtime import environment, stop
 from pipeline.runtime.errors import UserError, one_line_errors
-from pipeline.runtime.parallel import number_in
 
 HOST = "127.0.0.1"
 TIMEOUT = timedelta(hours=1)  # rank 0 validates meanwhile
@@ -27,12 +26,12 @@ GRACE = 60.0  # seconds that they have to save a checkpoint
 
 
 def processes() -> int:
-    """The environment variable `MENDLINE_PROCESSES`, else 1; 1 in a process that was started as one of several.
+    """How many to start: 1 in a process that was started as one of several.
 
     Raises:
-        UserError: the variable is not such a number.
+        UserError: `MENDLINE_PROCESSES` is not such a number.
     """
-    asked = number_in("MENDLINE_PROCESSES", 1)
+    asked = environment.processes()
     return 1 if "RANK" in os.environ else asked
 
 

@@ -2,7 +2,6 @@
 
 import codecs
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -15,8 +14,9 @@ from pipeline.datasets import instances
 from pipeline.datasets.instances import Entry, Passed
 from pipeline.images import decode
 from pipeline.params import Coco
+from pipeline.runtime.environment import cache_folder, workers
 from pipeline.runtime.errors import UserError, excerpt, told_of_file
-from pipeline.runtime.parallel import in_threads, workers
+from pipeline.runtime.parallel import in_threads
 from pipeline.sources.coco import retry, selection
 from pipeline.sources.coco.cache import Cache, CorruptEntry
 from pipeline.sources.coco.fetch import Wanted, fetch
@@ -24,7 +24,7 @@ from pipeline.sources.coco.hosts import Host, open_host
 from pipeline.sources.coco.remote_zip import Refused
 from pipeline.sources.coco.retry import Unavailable
 
-CACHE = lineage.root() / (os.environ.get("MENDLINE_CACHE") or ".cache") / "coco"
+CACHE = lineage.root() / cache_folder() / "coco"
 COCO_SPLITS = {"train2017": ["train2017"], "val2017": ["val2017"], "both": ["train2017", "val2017"]}
 ANNOTATION_FILES = 6  # captions, instances and person_keypoints of two splits
 
