@@ -262,7 +262,7 @@ def _check_path(name: Any) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.name:
         raise ValueError(f"its file_name {excerpt(name)} does not stay inside its folder; expected a relative path")
-    if any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+    if any(len(each.encode()) > LONGEST_NAME for each in path.parts):
         raise ValueError(f"its file_name {excerpt(name)} is longer than a disk holds; expected {LONGEST_NAME} bytes")
     return str(path)
 

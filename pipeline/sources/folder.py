@@ -35,21 +35,21 @@ def read(folder: Folder) -> Iterator[tuple[str, Entry, Iterator[bytes]]]:
     root = Path(folder.path)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; put your pictures there, or change download.folder.path")
-    files = _files(root)
+    files = _list_files(root)
     annotations = Path(os.path.normpath(root / folder.annotations)) if folder.annotations else None  # as DVC reads it
-    dataset = _annotated(root, files, annotations) if annotations else _listed(root)
+    dataset = _read_annotations(root, files, annotations) if annotations else _describe_all(root)
     listed = {image["file_name"] for image in dataset["images"]}
     _report_files(root, files, listed, annotations)
     yield "folder", dataset, ((root / image["file_name"]).read_bytes() for image in dataset["images"])
 
 
-def _files(root: Path) -> list[str]:
+def _list_files(root: Path) -> list[str]:
     """All files in the folder and below it, hidden ones aside, relative to it, by name."""
     found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
+    return sorted(path.as_posix() for path in found if not any(name.startswith(".") for name in path.parts))
 
 
-def _annotated(root: Path, files: list[str], annotations: Path) -> Entry:
+def _read_annotations(root: Path, files: list[str], annotations: Path) -> Entry:
     """The dictionary in the file, of the pictures that are there, and what outlines something in them."""
     try:
         content = annotations.read_bytes()
@@ -62,7 +62,7 @@ def _annotated(root: Path, files: list[str], annotations: Path) -> Entry:
     for image in dataset["images"]:  # a Mac writes accents apart, most others in one character
         name = image["file_name"]
         image["file_name"] = there.get(name) or there.get(normalize("NFC", name), name)
-    dataset["images"], reasons = _looked_at(root, dataset["images"])
+    dataset["images"], reasons = _decode_all(root, dataset["images"])
     passed["images"].reasons.extend(reasons)
     instances.refuse_empty(dataset, passed, str(annotations))
     dataset, reasons = instances.select_outlines(dataset)
@@ -71,15 +71,15 @@ def _annotated(root: Path, files: list[str], annotations: Path) -> Entry:
     return dataset
 
 
-def _listed(root: Path) -> Entry:
+def _describe_all(root: Path) -> Entry:
     """A dictionary of all pictures in the folder and below it, hidden ones aside, by name."""
     images: dict[int, Entry] = {}
     for name in map(str, formats.below(root)):
-        image_id = _id(name)
+        image_id = _hash_name(name)
         if image_id in images:
             raise UserError(f"{root}: {images[image_id]['file_name']} and {name} have the same id; rename one")
         images[image_id] = {"id": image_id, "file_name": name, "license": 1, "coco_url": ""}
-    looked_at, _ = _looked_at(root, list(images.values()))
+    looked_at, _ = _decode_all(root, list(images.values()))
     return {
         "info": {"description": "Pictures from a folder"},
         "licenses": [{"id": 1, "name": "unknown", "url": ""}],
@@ -89,19 +89,19 @@ def _listed(root: Path) -> Entry:
     }
 
 
-def _looked_at(root: Path, images: list[Entry]) -> tuple[list[Entry], list[str]]:
+def _decode_all(root: Path, images: list[Entry]) -> tuple[list[Entry], list[str]]:
     """The entries with the sizes of their pictures, and why each of the others is passed over.
 
     Raises:
         UserError: pictures that are there are unreadable.
     """
-    checked = in_threads(partial(_checked, root), images, workers())
+    checked = in_threads(partial(_decode, root), images, workers())
     looked_at = list(progress.bar(checked, "checking", len(images), "photo"))
     unreadable = [fault for fault in looked_at if isinstance(fault, UserError)]
     if len(unreadable) > 1:
         pairs = zip(images, looked_at, strict=True)
         names = [image["file_name"] for image, fault in pairs if isinstance(fault, UserError)]
-        what = f"{len(unreadable)} of {len(images)} pictures cannot be read: {_some(names)}"
+        what = f"{len(unreadable)} of {len(images)} pictures cannot be read: {_name_some(names)}"
         raise UserError(f"{root}: {what}; mend all of them as the first: {unreadable[0]}")
     if unreadable:
         raise unreadable[0]
@@ -111,10 +111,10 @@ def _looked_at(root: Path, images: list[Entry]) -> tuple[list[Entry], list[str]]
     )
 
 
-def _checked(root: Path, image: Entry) -> Entry | ValueError | UserError:
+def _decode(root: Path, image: Entry) -> Entry | ValueError | UserError:
     """The entry with the picture's size, or a `ValueError` of what is wrong with it, a `UserError` with the picture."""
     path = root / image["file_name"]
-    where = _printed(str(path))
+    where = _quote_name(str(path))
     try:
         height, width, _ = decode.decode_whole(path.read_bytes(), where).shape
     except UserError as error:
@@ -135,24 +135,24 @@ def _report_files(root: Path, files: list[str], listed: set[str], annotations: P
     """Say on stderr which files of the folder are not used."""
     left_out = [name for name in files if name not in listed and formats.is_picture(Path(name))]
     if left_out:
-        what = f"{len(left_out)} of {len(left_out) + len(listed)} pictures left out: {_some(left_out)}"
+        what = f"{len(left_out)} of {len(left_out) + len(listed)} pictures left out: {_name_some(left_out)}"
         print(f"note: {root}: {what}; {annotations} has no entry for them that can be used", file=sys.stderr)
     used = {Path(name) for name in files if name in listed or root / name == annotations}
     if others := formats.skipped_files(root, used):
         print(f"note: {root}: {others}", file=sys.stderr)
 
 
-def _some(names: list[str]) -> str:
+def _name_some(names: list[str]) -> str:
     more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
-    return ", ".join([*map(_printed, names[:NAMED]), *more])
+    return ", ".join([*map(_quote_name, names[:NAMED]), *more])
 
 
-def _printed(name: str) -> str:
+def _quote_name(name: str) -> str:
     """The name, on one line."""
     return name if name.isprintable() else repr(name)
 
 
-def _id(name: str) -> int:
+def _hash_name(name: str) -> int:
     """An id that depends on the name alone, 1 to 2^53 - 1: exact in a JSON or CSV reader that knows doubles only."""
     try:
         digest = hashlib.sha256(name.encode()).digest()

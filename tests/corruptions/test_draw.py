@@ -25,6 +25,12 @@ def test_labels_come_as_often_as_they_weigh():
         assert counts[label] / counts["scratch"] == pytest.approx(1.5, rel=0.2)
 
 
+def test_a_seed_draws_the_labels_that_it_always_drew():
+    rng = np.random.default_rng(0)
+    drawn = [draw.draw_label(rng, PARAMS, with_silhouettes=True) for _ in range(8)]
+    assert drawn == ["object", "scratch", "occlusion", "occlusion", "mixed", "lowres_x2", "object", "mixed"]
+
+
 def test_without_silhouettes_there_is_no_object():
     assert set(draw.weigh_labels(PARAMS, True)) - set(draw.weigh_labels(PARAMS, False)) == {"object"}
     mixed = PARAMS.mixed.model_copy(update={"kinds": ["stain", "object"]})

@@ -60,7 +60,7 @@ def test_more_pictures_move_no_id(tmp_path):
 def test_pictures_with_the_same_id_are_both_named(tmp_path, monkeypatch):
     picture(tmp_path / "a.png")
     picture(tmp_path / "b.png")
-    monkeypatch.setattr(folder, "_id", lambda name: 7)
+    monkeypatch.setattr(folder, "_hash_name", lambda name: 7)
     with pytest.raises(UserError, match=r"a.png and b.png have the same id"):
         read(tmp_path)
 

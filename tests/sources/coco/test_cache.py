@@ -78,7 +78,7 @@ def test_the_beginning_of_another_version_is_not_gone_on_with(tmp_path):
 
 def test_what_is_forgotten_stays_forgotten(tmp_path):
     cache = Cache(tmp_path)
-    store(cache, side_by_side(b"abc", b"begun"), stored(b"abc") + b"PK")
+    store(cache, side_by_side(b"abc", b"partial"), stored(b"abc") + b"PK")
     cache.forget("b")
     for again in (cache, Cache(tmp_path)):
         assert again.partial_size("b") == 0
