@@ -328,8 +328,8 @@ def _place(location: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], dict
     """As much of the location as names a parameter, and the schema of that; the rest is pydantic's."""
     schema = Params.model_json_schema()
     node = schema
-    for depth, part in enumerate(location):
-        below = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+    for depth, key in enumerate(location):
+        below = node.get("items") if isinstance(key, int) else node.get("properties", {}).get(key)
         if below is None:
             return location[:depth], node
         node = schema["$defs"][below["$ref"].rsplit("/", 1)[-1]] if "$ref" in below else below

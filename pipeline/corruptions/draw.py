@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pipeline.corruptions.registry import CORRUPTIONS, factor_of, kind_of, labels_of
+from pipeline.corruptions.labels import factor_of, name_of
+from pipeline.corruptions.registry import CORRUPTIONS, labels_of
 from pipeline.datasets.silhouettes import Silhouette
 from pipeline.params import Corrupt
 from pipeline.runtime.errors import UserError
@@ -48,9 +49,10 @@ def corrupt(
         uint8 RGB HWC, and bool HW, true where to restore.
 
     Raises:
-        UserError: a label of no kind, or no hole was small enough.
+        KeyError: a label of no kind.
+        UserError: no hole was small enough.
     """
-    kind = kind_of(label)
+    kind = name_of(label)
     corruption = CORRUPTIONS[kind]
     if corruption.task == "superres":
         return corruption.corrupt(image, factor_of(label))

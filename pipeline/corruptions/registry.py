@@ -1,8 +1,4 @@
-"""The corruptions by name.
-
-A name is a *kind*. Pairs carry a *label*: the kind, and where the picture was shrunk the factor too, as in `lowres_x4`,
-so that the tables have a row for each factor.
-"""
+"""The corruptions by name, which is their *kind*."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +9,6 @@ import numpy as np
 from pipeline.corruptions import freeform, lowres, mixed, occlusion, scratch, stain
 from pipeline.corruptions import object as cutout
 from pipeline.params import Corrupt
-from pipeline.runtime.errors import UserError, excerpt
 
 
 @dataclass(frozen=True)
@@ -48,24 +43,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def labels_of(kind: str, params: Corrupt) -> list[str]:
-    """What the pairs of a kind are called: `lowres_x2` and `lowres_x4`, or the kind itself."""
+    """The labels of a kind's pairs (see `labels`): `lowres_x2` and `lowres_x4`, or the kind itself."""
     if CORRUPTIONS[kind].task == "superres":
         return [f"{kind}_x{factor}" for factor in getattr(params, kind).factors]
     return [kind]
-
-
-def kind_of(label: str) -> str:
-    """`lowres` for `lowres_x4`, `stain` for `stain`.
-
-    Raises:
-        UserError: a label of no kind.
-    """
-    kind = label if label in CORRUPTIONS else label.rpartition("_x")[0]
-    if kind not in CORRUPTIONS:
-        raise UserError(f"{excerpt(label)} is no corruption; expected one of {', '.join(CORRUPTIONS)}")
-    return kind
-
-
-def factor_of(label: str) -> int:
-    """How many times smaller the picture was made: 4 for `lowres_x4`."""
-    return int(label.rpartition("_x")[2])

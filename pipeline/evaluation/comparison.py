@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.corruptions import lowres
-from pipeline.corruptions.registry import CORRUPTIONS, factor_of, kind_of
+from pipeline.corruptions.labels import factor_of, task_of
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation.baselines import Damaged, restore_all
 from pipeline.metrics.image_quality import scores
@@ -48,8 +48,3 @@ class Comparison:
             lines = keys.loc[[row] * count].reset_index(drop=True)
             tables.append(lines.assign(method=list(restored), **values))
         return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(METRICS, float))
-
-
-def task_of(label: str) -> str:
-    """The one of `pipeline.tasks` that undoes a corruption."""
-    return CORRUPTIONS[kind_of(label)].task

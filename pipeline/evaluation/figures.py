@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from pipeline.corruptions.labels import task_of
 from pipeline.evaluation import tables
 from pipeline.evaluation.baselines import BASELINES
-from pipeline.evaluation.comparison import Comparison, task_of
+from pipeline.evaluation.comparison import Comparison
 from pipeline.images.grid import evenly_spaced, image_grid
 from pipeline.metrics.image_quality import PROTOCOL
 from pipeline.metrics.registry import METRICS

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.evaluation.comparison import task_of
+from pipeline.corruptions.labels import task_of
 from pipeline.metrics.image_quality import PROTOCOL
 from pipeline.tasks import TASKS
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from pipeline.corruptions.labels import task_of
 from pipeline.evaluation.baselines import BASELINES
-from pipeline.evaluation.comparison import task_of
 from pipeline.metrics.registry import METRICS
 
 AREAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0]

@@ -156,14 +156,14 @@ def write(picture: Picture, path: Path) -> None:
     if image.mode == "CMYK" and kind not in {"JPEG", "TIFF"}:
         image = image.convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        image.save(part, kind, **settings)
-        part.replace(path)
+        image.save(partial, kind, **settings)
+        partial.replace(path)
     except Exception as error:  # Pillow's plugins raise of all kinds
         raise UserError(f"{path}: cannot be written ({error}); try another format, such as .png") from None
     finally:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _space(picture: Picture, kind: str) -> str:

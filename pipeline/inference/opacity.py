@@ -6,7 +6,7 @@ one colour is flat, and where the hole reaches beyond a cover, its edges are str
 a region is flat, the weaker the rest must be.
 
 The constants are those that lost least against the better of looking everywhere and nowhere, on 89 photos of COCO's
-val part at 256 px, with masks that fit and masks 2, 4 and 8 px wider; `benchmarks/repair.py` measures on others.
+val split at 256 px, with masks that fit and masks 2, 4 and 8 px wider; `benchmarks/repair.py` measures on others.
 """
 
 import cv2

@@ -62,8 +62,8 @@ def restore(
     half_filled = fill(prior, known, gone)
 
     def start(around: Box) -> np.ndarray:
-        part, gap = as_float(image[around]), hole[around]
-        return smoothed(prior, enlarged(half_filled[half(around)], gap.shape), part, gap).clip(0, 1)
+        piece, gap = as_float(image[around]), hole[around]
+        return smoothed(prior, enlarged(half_filled[half(around)], gap.shape), piece, gap).clip(0, 1)
 
     restored = in_tiles(network, image, hole, start)
     weight = inside(gone)
@@ -89,7 +89,7 @@ def opaque(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         number[regions] = np.arange(1, len(regions) + 1)
         own = number[region[box]]
         if scale < 1:
-            small, shown, gaps = shrunk(image[box], scale), *(touched(part, scale) for part in (own > 0, hole[box]))
+            small, shown, gaps = shrunk(image[box], scale), *(touched(piece, scale) for piece in (own > 0, hole[box]))
         else:
             small, shown, gaps = image[box], own, hole[box]
         covered[box] |= opacity.opaque(as_float(small), shown.astype(np.int32), gaps)[own]

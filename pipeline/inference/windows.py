@@ -84,15 +84,15 @@ def cells(hole: np.ndarray) -> Iterator[tuple[Box, int]]:
         for left in range(0, width, CELL):
             cell = hole[top : top + CELL, left : left + CELL]
             if cell.any():
-                parts = [scaled(part, scale, top, left) for scale, part in enumerate(taking_part)]
-                coarsest = max(scale for scale, part in enumerate(parts) if part.any())
+                parts = [scaled(piece, scale, top, left) for scale, piece in enumerate(taking_part)]
+                coarsest = max(scale for scale, piece in enumerate(parts) if piece.any())
                 yield (extent(np.any(cell, 1), top), extent(np.any(cell, 0), left)), coarsest
 
 
-def scaled(part: np.ndarray, scale: int, top: int, left: int) -> np.ndarray:
+def scaled(piece: np.ndarray, scale: int, top: int, left: int) -> np.ndarray:
     """A cell at a scale, and what of its neighbours shares a pixel with it."""
     down, across = (slice(start >> scale, (start + CELL - 1 >> scale) + 1) for start in (top, left))
-    return part[down, across]
+    return piece[down, across]
 
 
 def halved(hole: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 
 from pipeline.corruptions import draw
 from pipeline.corruptions import object as cutout
-from pipeline.corruptions.registry import CORRUPTIONS, factor_of, kind_of, labels_of
+from pipeline.corruptions.labels import factor_of, name_of, task_of
+from pipeline.corruptions.registry import CORRUPTIONS, labels_of
 from pipeline.params import Corrupt, HoleCorruption, Weights
 
 from .made import PARAMS, disc, picture, pictures, seeds
@@ -27,8 +28,13 @@ def test_the_parameters_know_the_same_corruptions():
 
 def test_a_label_names_its_kind_and_factor():
     kinds = {"stain": "stain", "mixed": "mixed", "lowres_x2": "lowres", "lowres_x8": "lowres"}
-    assert {label: kind_of(label) for label in kinds} == kinds
+    assert {label: name_of(label) for label in kinds} == kinds
     assert [factor_of(label) for label in labels_of("lowres", PARAMS)] == PARAMS.lowres.factors == [2, 4]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_tells_the_task(label):
+    assert task_of(label) == CORRUPTIONS[name_of(label)].task
 
 
 @pytest.mark.parametrize("kind", HOLES)

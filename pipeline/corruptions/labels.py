@@ -1,0 +1,27 @@
+"""What the pairs of a corruption are called.
+
+A pair carries a *label*: the corruption's name and, where the picture was shrunk, `_x` and the factor, as in
+`lowres_x4`, so that the tables have a row for each factor. Read without the corruptions themselves: evaluation need not
+run again when one of them changes.
+"""
+
+import re
+
+SHRUNK = r"(.+)_x(\d+)"
+
+
+def name_of(label: str) -> str:
+    """`lowres` for `lowres_x4`, `stain` for `stain`."""
+    shrunk = re.fullmatch(SHRUNK, label)
+    return shrunk[1] if shrunk else label
+
+
+def factor_of(label: str) -> int:
+    """How many times smaller the picture was made: 4 for `lowres_x4`, 1 for `stain`."""
+    shrunk = re.fullmatch(SHRUNK, label)
+    return int(shrunk[2]) if shrunk else 1
+
+
+def task_of(label: str) -> str:
+    """The one of `pipeline.tasks` that undoes it."""
+    return "superres" if factor_of(label) > 1 else "restore"
