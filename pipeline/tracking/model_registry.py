@@ -41,6 +41,7 @@ CODE = [  # what a process that loads the model runs
     "pipeline/priors/__init__.py",
     "pipeline/priors/torch_fill.py",
     "pipeline/runtime/__init__.py",
+    "pipeline/runtime/environment.py",
     "pipeline/runtime/errors.py",
     "pipeline/runtime/stop.py",
     "pipeline/runtime/yaml_file.py",

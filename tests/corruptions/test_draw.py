@@ -68,6 +68,6 @@ def test_mixed_without_a_silhouette_has_no_object():
         draw.corrupt("mixed", picture(32, 32), np.random.default_rng(seed), params, None)
 
 
-def test_a_label_of_no_kind_is_one_line():
-    with pytest.raises(UserError, match=r"^'moth' is no corruption; expected one of occlusion, .*lowres$"):
+def test_a_label_of_no_kind_is_refused():
+    with pytest.raises(KeyError, match="moth"):
         draw.corrupt("moth", picture(32, 32), np.random.default_rng(0), PARAMS, None)
