@@ -3,8 +3,11 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 
 from tests.conftest import hashes
+
+pytestmark = pytest.mark.long  # each goes on from the one before, and trains
 
 
 def test_a_kept_model_has_all_beside_it_and_a_training_starts_from_it(clone):

@@ -138,6 +138,7 @@ def test_a_training_that_had_ended_when_dvc_was_killed_is_not_done_again(clone, 
     assert same_up_to("evaluate", clone, undisturbed)
 
 
+@pytest.mark.long
 def test_a_training_that_is_stopped_again_and_again_goes_on_each_time(clone, undisturbed):
     ways = [(signal.SIGKILL, "stage"), (signal.SIGTERM, "dvc"), (signal.SIGINT, "group")]
     for number, whom in ways:
