@@ -5,6 +5,7 @@ import sys
 import pandas as pd
 import pytest
 
+from tests.clone import finish
 from tests.conftest import hashes
 
 pytestmark = pytest.mark.long  # each goes on from the one before, and trains
@@ -42,7 +43,7 @@ def test_a_model_that_started_from_another_lists_its_photos_too(clone):
 def test_a_name_in_use_is_refused_and_kept(clone):
     before = hashes(clone.folder / "models")
     with clone.start(sys.executable, "-m", "pipeline.commands.main", "save", "scratch") as process:
-        _, errors = process.communicate()
+        _, errors = finish(process)
     assert errors == "error: models/untrained: is there already; remove it, or give another name\n"
     assert process.returncode == 1
     assert hashes(clone.folder / "models") == before
@@ -51,7 +52,7 @@ def test_a_name_in_use_is_refused_and_kept(clone):
 def test_outs_of_other_parameters_are_not_kept(clone):
     clone.set("evaluate.radius", 4)
     with clone.start(sys.executable, "-m", "pipeline.commands.main", "save", "other") as process:
-        _, errors = process.communicate()
+        _, errors = finish(process)
     assert errors == "error: evaluate: not what params.yaml and the code would make; run dvc repro first\n"
     assert not (clone.folder / "models/other").exists()
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline.runtime import outputs
 from pipeline.runtime.errors import UserError, one_line_errors
 from pipeline.runtime.outputs import complete_outs
-from tests.clone import ROOT
+from tests.clone import PATIENCE, ROOT
 
 WRITER = """
 import sys
@@ -107,7 +107,7 @@ def test_a_process_that_waits_goes_on_once_the_other_has_ended(writer, tmp_path)
 def test_a_process_that_was_killed_keeps_nobody_waiting(writer, tmp_path, monkeypatch):
     monkeypatch.setattr(outputs, "WAIT", 0.1)
     writer.kill()
-    writer.wait()
+    writer.wait(PATIENCE)
     with complete_outs("data/pairs") as (out,):
         assert not out.exists()
         out.write_text("mine")

@@ -4,7 +4,7 @@ import sys
 
 from pipeline.tracking import data_run
 from pipeline.tracking.client import connect
-from tests.clone import ROOT
+from tests.clone import PATIENCE, ROOT
 
 REPOSITORY = [["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "x"]]
 
@@ -57,7 +57,7 @@ def test_four_processes_can_start_a_fresh_store_at_once(store, tmp_path, monkeyp
     code = 'from pipeline.tracking import data_run; data_run.log("download", {"x": 1}, [])'
     environment = {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(tmp_path / "fresh"), "PATH": os.defpath}
     processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
-    assert [process.wait() for process in processes] == [0] * 4
+    assert [process.wait(PATIENCE) for process in processes] == [0] * 4
     fresh = connect()
     assert len(fresh.search(fresh.data)) == 4
 

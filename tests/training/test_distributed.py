@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from pipeline.training import distributed
+from tests.clone import finish
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +29,14 @@ def check_like(clone, alone):
     assert shared.l1.to_numpy() == pytest.approx(losses.l1.to_numpy(), rel=1e-3)
 
 
+@pytest.mark.long
 def test_two_processes_train_what_one_trains(clone, alone):
     clone.environment["MENDLINE_PROCESSES"] = "2"
     clone.run("dvc", "repro", "-f", "-s", "train")
     check_like(clone, alone)
 
 
+@pytest.mark.long
 def test_torchrun_starts_them_too(clone, alone):
     del clone.environment["MENDLINE_PROCESSES"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -43,7 +46,7 @@ def test_torchrun_starts_them_too(clone, alone):
 
 def test_a_batch_that_cannot_be_shared_out_is_one_line(clone):
     with clone.start("env", "MENDLINE_PROCESSES=3", sys.executable, "-m", "pipeline.train") as process:
-        _, errors = process.communicate()
+        _, errors = finish(process)
     assert process.returncode == 1
     assert "error: train.batch is 2; expected a multiple of 3, the number of processes" in errors
     assert "Traceback" not in errors
@@ -71,7 +74,7 @@ def test_an_empty_number_of_processes_is_none(monkeypatch):
 def test_an_environment_that_makes_no_sense_is_one_line(variables, line, clone):
     arguments = [f"{name}={value}" for name, value in variables.items()]
     with clone.start("env", *arguments, sys.executable, "-m", "pipeline.train") as process:
-        _, errors = process.communicate()
+        _, errors = finish(process)
     assert process.returncode == 1
     assert re.fullmatch(line, errors.splitlines()[-1])
     assert "Traceback" not in errors
@@ -85,7 +88,7 @@ def stopped_at(clone, beginning: str) -> int:
             process.wait(timeout=3)
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate()
+        _, errors = finish(process)
     assert said.startswith(beginning)
     assert process.returncode == 1
     assert errors.count("error: stopped by") == 1
@@ -95,6 +98,7 @@ def stopped_at(clone, beginning: str) -> int:
     return int(last.stem.removeprefix("step-"))
 
 
+@pytest.mark.long
 def test_two_processes_stop_together_and_go_on(clone):
     clone.environment["MENDLINE_PROCESSES"] = "2"
     for key, value in {"train.steps": 100_000, "train.warmup": 90_000, "train.checkpoint_every": 100_000}.items():
