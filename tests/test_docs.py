@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.commands import mend
+from pipeline.commands import mend_options
 from pipeline.lineage import flat
 
 ROOT = Path(__file__).parent.parent
@@ -105,4 +105,4 @@ def test_mend_takes_the_options_that_are_shown(text, monkeypatch):
     for line in re.findall(r"(?:^|\| )mend ([^|>\n]*(?:-o|--save-mask) [^|>\n]*)", code(text), re.MULTILINE):
         # of a guess it would ask, in a terminal
         monkeypatch.setattr("sys.argv", ["mend", *shlex.split(line, comments=True), "--yes"])
-        mend.parsed()
+        mend_options.parse_options()
