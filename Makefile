@@ -67,7 +67,7 @@ compare: .venv/ready  ## print the experiments side by side, as DVC and MLflow h
 
 ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
 	@-mendline sync
-	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=mendline"
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 app: .venv/ready  ## open the page on which pictures are restored, http://127.0.0.1:7860

@@ -6,6 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.commands import mend_options
+from pipeline.commands.main import COMMANDS
 from pipeline.lineage import flat
 
 ROOT = Path(__file__).parent.parent
@@ -94,8 +95,6 @@ def test_named_targets_are_those_of_make(text):
 
 @each_text
 def test_named_commands_are_those_of_mendline(text):
-    from pipeline.commands.main import COMMANDS
-
     named = re.findall(r"^(?:\$ )?mendline ([a-z]+)", code(text), re.MULTILINE)
     assert set(named) <= set(COMMANDS)
 

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 
 from pipeline import lineage
 from pipeline.commands.dvc_errors import dvc_errors
-from pipeline.metrics.registry import METRICS
+from pipeline.metrics.registry import HEADLINE, METRICS
 from pipeline.runtime.errors import UserError
 from pipeline.tracking.client import connect_existing
 from pipeline.tracking.faults import mlflow_errors
@@ -19,7 +19,6 @@ from pipeline.tracking.faults import mlflow_errors
 if TYPE_CHECKING:
     from pipeline.tracking.client import Run
 
-HEADLINE = ["psnr", "ssim", "gain"]  # what is looked at first
 FILES = ["metrics/headline.json", "metrics/evaluate.json"]
 PREFIX = "evaluate/"  # of its scores in MLflow
 

@@ -29,3 +29,5 @@ METRICS = {
     "psnr_hole": Metric("PSNR in the hole", unit="dB", higher_is_better=True),
     "ssim_hole": Metric("SSIM in the hole", unit="", higher_is_better=True),
 }
+HEADLINE = ("psnr", "ssim", "gain")
+"""The scores to look at first; `gain` is the GAN's PSNR above the strongest classical method's, in dB."""
