@@ -1,9 +1,11 @@
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import modify_yaml
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
@@ -327,3 +329,12 @@ def test_every_stage_refuses_a_bad_value_of_any_section_before_any_work(stage, t
     assert done.returncode == 1
     assert done.stderr == "error: params.yaml: evaluate.rows is 'none'; expected 1 to 64\n"
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_dvc_changes_one_line_for_one_parameter(tmp_path):
+    path = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    with modify_yaml(path) as params:  # what exp run -S does
+        params["train"]["lr"] = 0.0005
+    before, after = (file.read_text().splitlines() for file in (ROOT / "params.yaml", path))
+    assert [new.split("#")[0].strip() for old, new in zip(before, after, strict=True) if old != new] == ["lr: 0.0005"]
