@@ -81,7 +81,7 @@ def test_an_environment_that_makes_no_sense_is_one_line(variables, line, clone):
 
 
 def stopped_at(clone, beginning: str) -> int:
-    """Train in two processes, and stop the first of them a while after it has said how it begins; the step kept."""
+    """Train in two processes, and stop the first of them a while after it has said how it begins; the step saved."""
     with clone.start(sys.executable, "-m", "pipeline.train") as process:
         said = next(line for line in process.stdout if line.startswith(("starts", "continues")))
         with suppress(subprocess.TimeoutExpired):

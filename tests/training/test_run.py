@@ -36,7 +36,7 @@ class Logged(Untracked):
 @pytest.fixture
 def run(train_params, ten_pairs, tmp_path) -> TrainingRun:
     """A training of six steps that has not begun."""
-    often = {"log_every": 5, "validate_every": 3, "checkpoint_every": 2, "samples": 2}
+    often = {"log_every": 5, "validate_every": 3, "checkpoint_every": 3, "samples": 2}
     folder = tmp_path / "training"
     folder.mkdir()
     trainer = Trainer(train_params.model_copy(update=often), CPU)
@@ -61,7 +61,7 @@ def test_a_training_logs_validates_and_saves_as_often_as_it_is_told(run):
     losses, scores = run.curves.tables()
     assert losses.step.tolist() == [5, 6]
     assert scores.step.tolist() == [0, 3, 6]
-    assert [path.stem for path in checkpoint.list_checkpoints(run.folder)] == [f"step-{step:08}" for step in (6, 4, 2)]
+    assert [path.stem for path in checkpoint.list_checkpoints(run.folder)] == [f"step-{step:08}" for step in (6, 3)]
     assert run.tracked.values == {
         (f"{curve}/{name}", point["step"]): value
         for curve, points in (("train", run.curves.losses), ("val", run.curves.scores))

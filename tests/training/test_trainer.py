@@ -55,6 +55,16 @@ def test_the_penalty_holds_the_discriminator_back(train_params, ten_pairs):
     assert norms[1] > 100 * norms[0]
 
 
+def test_the_generator_learns_from_the_discriminator_as_strongly_as_it_is_told(train_params, ten_pairs):
+    batch = next(training_batches(ten_pairs, train_params.batch, train_params.crop, 0, range(1)))
+    norms = []
+    for weight in (1e-9, 1e3):
+        losses = train_params.losses.model_copy(update={"adversarial": weight})
+        trainer = Trainer(train_params.model_copy(update={"losses": losses, "warmup": 0}), CPU)
+        norms.append(trainer.step(0, batch)["generator_gradient"])
+    assert norms[1] > 10 * norms[0]
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_generators_loss_leaves_the_discriminator_without_gradient(objective, train_params, ten_pairs):
     trainer = Trainer(train_params.model_copy(update={"objective": objective}), CPU)
