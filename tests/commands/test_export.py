@@ -78,7 +78,7 @@ def test_an_out_of_dvc_is_left_as_it_is(tmp_path):
         command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: data/model: is an out of DVC; keep the model first")
+    assert done.stderr.startswith("error: data/model: is an out of DVC; save the model first")
     assert sorted(out.iterdir()) == before
 
 

@@ -285,8 +285,8 @@ def own(tmp_path):
 
 @pytest.mark.parametrize("scale", [1e3, 1e30])
 def test_a_model_that_gives_no_numbers_is_refused_in_one_line(scale, own):
-    weights = load_file(own / "generator.safetensors")
-    save_file({name: tensor * scale for name, tensor in weights.items()}, own / "generator.safetensors")
+    tensors = load_file(own / "generator.safetensors")
+    save_file({name: tensor * scale for name, tensor in tensors.items()}, own / "generator.safetensors")
     config = json.loads((own / "config.json").read_text())
     del config["sha256"]
     (own / "config.json").write_text(json.dumps(config))
