@@ -11,7 +11,7 @@ from tests.clone import ROOT
 
 MODEL = ROOT / "models/restore"
 NETWORK, PRIOR = backends.load(MODEL)
-PARAMS = load(MODEL / "params.yaml").corrupt
+PARAMS = load(ROOT / "params.yaml").corrupt
 OPAQUE = ["lettering", "tears", "sticker", "dust"]
 
 

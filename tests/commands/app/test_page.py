@@ -20,6 +20,7 @@ from PIL import Image
 from skimage import data
 
 from pipeline.commands.app import actions, page
+from pipeline.inference import scratches
 from pipeline.inference.model_files import MODELS
 from pipeline.inference.restorer import Restorer
 from tests.clone import ROOT
@@ -191,7 +192,7 @@ def test_after_a_stroke_examples_and_proposals_lie_where_the_damage_is(browser, 
         until(browser, lambda hole=hole: agree(shown_paint(browser), hole))
         paint(browser)
     press(browser, "Propose scratches")
-    proposed = page.scratches.detect(damaged)
+    proposed = scratches.detect(damaged)
     until(browser, lambda: agree(shown_paint(browser), proposed))
     paint(browser, down=-60)
     until(browser, lambda: shown_paint(browser).sum() > 2 * proposed.mean() * shown_paint(browser).size)
