@@ -58,7 +58,7 @@ def fingerprint(stage: str, facts: dict[str, Any]) -> str:
         The first 16 hex digits of a SHA-256.
     """
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    parameters = flat(YAML(typ="safe", pure=True).load(Path("params.yaml")), ".")
+    parameters = flatten(YAML(typ="safe", pure=True).load(Path("params.yaml")), ".")
     for dep in _deps(stage):
         for path in _files(Path(re.sub(r"\$\{(.+?)\}", lambda named: str(parameters[named[1]]), dep))):
             with path.open("rb") as file:
@@ -83,14 +83,14 @@ def _files(dep: Path) -> Iterator[Path]:
         yield from sorted(path for path in dep.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-def recorded(lock: str) -> Stages:
+def parse_lock(lock: str) -> Stages:
     """Our stages in the text of a `dvc.lock`.
 
     Raises:
         ValueError: it is not a lock.
     """
     try:
-        content = yaml_file.parsed(lock.encode(), LOCK) or {}
+        content = yaml_file.parse(lock.encode(), LOCK) or {}
     except UserError as error:
         raise ValueError(str(error)) from None
     stages = TypeAdapter(dict[str, Any]).validate_python(content).get("stages") or {}
@@ -106,7 +106,7 @@ def workspace_lock() -> Stages:
         UserError: it is damaged.
     """
     try:
-        return recorded(LOCK.read_text()) if LOCK.exists() else {}
+        return parse_lock(LOCK.read_text()) if LOCK.exists() else {}
     except ValueError:
         remedy = "remove it and run dvc repro, which takes what it can from its cache"
         raise UserError(f"{LOCK}: damaged; {remedy}") from None
@@ -119,7 +119,7 @@ def committed(rev: str) -> Stages:
         UserError: it is damaged.
     """
     try:
-        return recorded(_git("show", f"{rev}:{LOCK}"))
+        return parse_lock(_git("show", f"{rev}:{LOCK}"))
     except ValueError:
         remedy = "amend the commit with the lock that dvc repro writes"
         raise UserError(f"{LOCK} of {rev}: damaged; {remedy}") from None
@@ -168,7 +168,7 @@ def _parameters(stage: str) -> dict[str, Any]:
 def parameters(stages: Stages) -> dict[str, str]:
     """All their parameters, by names such as `train.losses.l1`."""
     sections = [entry["params"]["params.yaml"] for entry in stages.values()]
-    return {name: str(value) for section in sections for name, value in flat(section, ".").items()}
+    return {name: str(value) for section in sections for name, value in flatten(section, ".").items()}
 
 
 def digests(stages: Stages) -> dict[str, str]:
@@ -184,15 +184,15 @@ def training_key(stages: Stages) -> str:
     return _digest([train.get("cmd"), deps, train["params"], upstream])
 
 
-def trained(stages: Stages) -> str:
+def training_name(stages: Stages) -> str:
     """What a training has made, and of what."""
     return f"{training_key(stages)} {result_key({name: stages[name] for name in STAGES[:3] if name in stages})}"
 
 
 def recorded_training() -> str:
-    """`trained` of the workspace's `dvc.lock`; nothing where it has no training."""
+    """`training_name` of the workspace's `dvc.lock`; nothing where it has no training."""
     stages = workspace_lock()
-    return trained(stages) if "train" in stages else ""
+    return training_name(stages) if "train" in stages else ""
 
 
 def result_key(stages: Stages) -> str:
@@ -212,11 +212,11 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def flat(tree: dict[str, Any], separator: str) -> dict[str, Any]:
+def flatten(tree: dict[str, Any], separator: str) -> dict[str, Any]:
     """The leaves of nested dictionaries, by the keys on the way to them."""
     leaves: dict[str, Any] = {}
     for key, value in tree.items():
-        below = flat(value, separator) if isinstance(value, dict) else {"": value}
+        below = flatten(value, separator) if isinstance(value, dict) else {"": value}
         leaves |= {f"{key}{separator}{rest}".removesuffix(separator): leaf for rest, leaf in below.items()}
     return leaves
 

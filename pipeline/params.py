@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
 
-from pipeline.runtime.errors import UserError, excerpt, one_line, shortened
+from pipeline.runtime.errors import UserError, excerpt, one_line, shorten
 from pipeline.runtime.yaml_file import read
 
 HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object"]
@@ -307,7 +307,7 @@ def _first_line(error: ValidationError) -> str:
             return f"{key} is missing; expected {expected(known)}"
         case "extra_forbidden" | "invalid_key":
             name = ".".join(map(str, [*known, *first["loc"][len(known) :]]))
-            return f"{shortened(name)} is not a parameter; remove it, or check its spelling"
+            return f"{shorten(name)} is not a parameter; remove it, or check its spelling"
         case "value_error":
             text = str(first["ctx"]["error"])
             return f"{key} is {value}; expected {text}" if key else text

@@ -72,7 +72,7 @@ def train_rank0(params: Params, device: torch.device) -> None:
             stages = lineage.stages_with_running("train")
             tracked.tag(live_run.MADE, lineage.digests(stages).get("data/model", ""))
         if params.train.schedule != "constant":  # a longer training goes on from this one
-            checkpoint.mark_ended(folder, lineage.trained(stages))
+            checkpoint.mark_ended(folder, lineage.training_name(stages))
     last, first = run.curves.scores[-1]["psnr"], run.curves.scores[0]["psnr"]
     print(f"val PSNR {last:.2f} dB, at the start {first:.2f} dB; model in data/model")
 

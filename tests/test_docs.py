@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from pipeline.commands import mend_options
 from pipeline.commands.main import COMMANDS
-from pipeline.lineage import flat
+from pipeline.lineage import flatten
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -16,7 +16,7 @@ PAGES = [page for page in DOCS if page.name != "index.md"]
 TEXTS = [README, ROOT / "CONTRIBUTING.md", *DOCS, *sorted((ROOT / "benchmarks").glob("*.md"))]
 TO_BE_MADE = {"models/portraits"}  # by the reader
 
-KEYS = flat(YAML(typ="safe", pure=True).load(ROOT / "params.yaml"), ".")
+KEYS = flatten(YAML(typ="safe", pure=True).load(ROOT / "params.yaml"), ".")
 SECTIONS = {key.rsplit(".", depth)[0] for key in KEYS for depth in range(1, key.count(".") + 1)}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)

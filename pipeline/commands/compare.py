@@ -55,7 +55,7 @@ def scores_of(repo: Repo, revs: list[str]) -> dict[str, dict[str, float]]:
     shown = repo.metrics.show(targets=FILES, revs=revs, hide_workspace=False)
     read = {rev: [file.get("data", {}) for file in shown[rev].get("data", {}).values()] for rev in revs}
     return {
-        rev: {name: score for file in files for name, score in lineage.flat(file, ".").items()}
+        rev: {name: score for file in files for name, score in lineage.flatten(file, ".").items()}
         for rev, files in read.items()
     }
 

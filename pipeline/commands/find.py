@@ -48,7 +48,7 @@ def identity(path: Path) -> dict[str, str]:
     if weights.is_file() and weights.suffix == ".safetensors":
         return {"model.sha256": sha256(weights.read_bytes()).hexdigest()}
     try:
-        return {"result": lineage.result_key(lineage.recorded(path.read_text()))}
+        return {"result": lineage.result_key(lineage.parse_lock(path.read_text()))}
     except (OSError, ValueError):
         raise UserError(f"{path}: neither a model (.safetensors) nor a dvc.lock; give one of them") from None
 

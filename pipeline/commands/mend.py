@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.commands.mend_files import Job, Say, note, plan_jobs, streams_as_files
+from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, streams_as_files
 from pipeline.commands.mend_options import GUESS, parse_options
 from pipeline.inference import image_file, masks, scratches, select_object, windows
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime import progress, stop
-from pipeline.runtime.errors import LONGEST, UserError, one_line_errors, shortened, told
+from pipeline.runtime.errors import LONGEST, UserError, explain, one_line_errors, shorten
 
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
 
@@ -33,7 +33,7 @@ def main() -> None:
         with streams_as_files(options) as folder:
 
             def say(line: str) -> None:
-                print(shortened(line.replace(f"{folder}{os.sep}", ""), LONGEST), file=sys.stderr)
+                print(shorten(line.replace(f"{folder}{os.sep}", ""), LONGEST), file=sys.stderr)
 
             failed, jobs = 0, plan_jobs(options, say)
             restorer = Restorer.load(options.model or options.kind) if options.output else None
@@ -45,7 +45,7 @@ def main() -> None:
                         mend(job, options, restorer, say)
                 except Exception as error:  # whatever is wrong with one picture, the rest go on
                     failed += 1
-                    reason = told(error) or f"{type(error).__name__}: {error}"
+                    reason = explain(error) or f"{type(error).__name__}: {error}"
                     say(f"error: {reason if str(job.source) in reason else f'{job.source}: {reason}'}")
         if failed:
             sys.exit(f"error: {failed} of {len(jobs)} not restored" if len(jobs) > 1 else 1)
@@ -56,7 +56,7 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     for path in filter(None, (job.output, job.save_mask)):
         image_file.format_of(path)
     before = image_file.read(job.source)
-    hole = masks.grown(hole_of(before, job, options), options.grow)
+    hole = masks.grow(find_hole(before, job, options), options.grow)
     if options.remove and len(options.remove) == 2 and job.output and not options.yes:
         agree(before, hole, job)
     if doubt := masks.mask_warning(hole):
@@ -68,16 +68,16 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or options.mask_color or transparent
     see_through = False if blank else options.see_through
-    after = before.with_boxes(list(restored_apart(before, hole, restorer, see_through)), opaque=transparent)
+    after = before.with_boxes(list(restore_boxes(before, hole, restorer, see_through)), opaque=transparent)
     image_file.write(after, job.output)
-    note(say, job.output, image_file.altered(job.output), image_file.lost(before, job.output))
+    print_note(say, job.output, image_file.describe_altered(job.output), image_file.describe_lost(before, job.output))
 
 
-def restored_apart(
+def restore_boxes(
     before: Picture, hole: np.ndarray, restorer: Restorer, see_through: bool | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
     """Box by box of what a hole needs: its restored pixels, its hole, its left and top in px."""
-    for box in windows.apart(hole):
+    for box in windows.separate_boxes(hole):
         down, across = box
         pixels = before.pixels((across.start, down.start, across.stop, down.stop))
         yield restorer.restore(pixels, hole[box], see_through), hole[box], (across.start, down.start)
@@ -109,10 +109,10 @@ def upscale(job: Job, factor: int, restorer: Restorer | None, say: Say) -> None:
         raise UserError(f"{job.source}: {factor} times larger it has {width} x {height} px; the limit is {LARGEST} px")
     if job.output and restorer:
         image_file.write(before.enlarged(restorer.enlarge(pixels, factor)), job.output)
-        note(say, job.output, image_file.lost(before, job.output))
+        print_note(say, job.output, image_file.describe_lost(before, job.output))
 
 
-def hole_of(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
+def find_hole(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
     """Where to restore, from whichever option says so; without one, where the picture is transparent.
 
     Raises:
@@ -121,21 +121,21 @@ def hole_of(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarra
     if job.mask:
         return masks.read(job.mask, before)
     if options.mask_color:
-        return masks.of_colour(before.pixels_in_8_bits(), options.mask_color)
+        return masks.from_colour(before.pixels_in_8_bits(), options.mask_color)
     if options.detect:
         found = scratches.detect(before.pixels_in_8_bits())
         if not found.any():
             raise UserError("no scratches are found; paint over them, and give that as --mask")
         return found
     if options.remove:
-        return removed(before, job, options)
+        return find_object(before, job, options)
     transparent = before.transparent()
     if transparent is None:
         raise UserError("nothing says where to restore; give --mask, --mask-color, --detect, --remove or transparency")
     return transparent
 
 
-def removed(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
+def find_object(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
     """The mask of what `--remove` points to."""
     size = before.size[::-1]
     match options.remove:

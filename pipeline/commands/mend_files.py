@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.images.decode import opened
-from pipeline.images.formats import SUFFIXES, below, skipped_files
+from pipeline.images.decode import open_picture
+from pipeline.images.formats import SUFFIXES, describe_skipped, list_pictures
 from pipeline.inference import image_file
 from pipeline.runtime.errors import UserError, write_stdout
 
@@ -54,7 +54,7 @@ def streams_as_files(options: argparse.Namespace) -> Iterator[str]:
             options.mask = received if options.mask == STREAM else options.mask
         sent = Path(folder, "stdout")
         if options.output == STREAM:
-            options.output = sent = sent.with_suffix(suffix(options.pictures[0]))
+            options.output = sent = sent.with_suffix(suffix_of(options.pictures[0]))
         if options.save_mask == STREAM:
             options.save_mask = sent = sent.with_suffix(".png")
         yield folder
@@ -75,13 +75,13 @@ def receive(path: Path) -> None:
             file.write(piece)
 
 
-def suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """The suffix of a picture's format, by its content; .png where that cannot be written, or not with alpha.
 
     Raises:
         UserError: not a picture.
     """
-    with opened(path.read_bytes(), path.name) as image:
+    with open_picture(path.read_bytes(), path.name) as image:
         kind = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG, with a preview behind it
         if kind == "BMP" and "A" in image.mode:
             return ".png"
@@ -89,7 +89,7 @@ def suffix(path: Path) -> str:
     return next(written, ".png")
 
 
-def note(say: Say, path: Path, *said: str | None) -> None:
+def print_note(say: Say, path: Path, *said: str | None) -> None:
     """Say in a line what a format did not keep; nothing where it kept all."""
     if any(said):
         say(f"note: {path}: {'; '.join(filter(None, said))}")
@@ -114,25 +114,25 @@ def plan_jobs(options: argparse.Namespace, say: Say) -> list[Job]:
         return folder / inside
 
     jobs: list[Job] = []
-    for source, inside in found(options.pictures, say):
+    for source, inside in find_pictures(options.pictures, say):
         output = among(options.output, inside if image_file.is_written(inside) else inside.with_suffix(".png"))
         save_mask = among(options.save_mask, inside.with_suffix(".png"))
-        jobs.append(Job(source, output, save_mask, mask_for(options.mask, inside)))
+        jobs.append(Job(source, output, save_mask, find_mask(options.mask, inside)))
     refuse_losses(jobs)
     return jobs
 
 
-def found(given: list[Path], say: Say) -> Iterator[tuple[Path, Path]]:
+def find_pictures(given: list[Path], say: Say) -> Iterator[tuple[Path, Path]]:
     """Each picture, and its path below the folder that was given; hidden files aside."""
     for path in given:
         if path.is_dir():
-            yield from ((path / inside, inside) for inside in below(path))
-            note(say, path, skipped_files(path))
+            yield from ((path / inside, inside) for inside in list_pictures(path))
+            print_note(say, path, describe_skipped(path))
         else:
             yield path, Path(path.name)
 
 
-def mask_for(given: Path | None, inside: Path) -> Path | None:
+def find_mask(given: Path | None, inside: Path) -> Path | None:
     """The mask file, or that of the same name in the folder of masks, whatever its suffix."""
     if given is None or not given.is_dir():
         return given

@@ -21,32 +21,32 @@ def parse_options() -> argparse.Namespace:
     """
     parser = command_line.parser("mend", "Restore pictures with a trained generator.")
     command_line.add_completion(parser)
-    parser.add_argument("pictures", nargs="+", type=path_of, help="files, folders of them, or - for stdin")
+    parser.add_argument("pictures", nargs="+", type=parse_path, help="files, folders of them, or - for stdin")
     parser.add_argument(
         "-o",
         "--output",
-        type=path_of,
+        type=parse_path,
         help="a file with the format's suffix; a folder for many pictures; - for stdout, in the format of the input",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--mask",
-        type=path_of,
+        type=parse_path,
         help="white where to restore, black where to keep; a folder of masks for many pictures; - for stdin",
     )
-    where.add_argument("--mask-color", type=colour, help="restore what is painted in it, such as '#ff00ff'")
+    where.add_argument("--mask-color", type=parse_colour, help="restore what is painted in it, such as '#ff00ff'")
     where.add_argument(
         "--detect", choices=["scratches"], help="propose the mask: a heuristic; look at it with --save-mask"
     )
     where.add_argument(
         "--remove",
-        type=place,
+        type=parse_place,
         help="take an object out: LEFT,TOP,RIGHT,BOTTOM in px; X,Y in its middle (a guess, which is shown first); "
         "or the id of a COCO annotation",
     )
     where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
-    parser.add_argument("--annotations", type=path_of, help="the COCO instances file for the id of --remove")
-    parser.add_argument("--grow", type=width, default=0, metavar="PX", help="widen the mask by so many pixels")
+    parser.add_argument("--annotations", type=parse_path, help="the COCO instances file for the id of --remove")
+    parser.add_argument("--grow", type=parse_width, default=0, metavar="PX", help="widen the mask by so many pixels")
     parser.add_argument("--yes", action="store_true", help="do not ask before what is guessed at X,Y goes")
     under = parser.add_mutually_exclusive_group()
     under.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
@@ -56,7 +56,7 @@ def parse_options() -> argparse.Namespace:
         default=None,
         help="use what shines through, as under stains; without either, each region of the mask is judged by itself",
     )
-    parser.add_argument("--save-mask", type=path_of, help="write the mask that is used; a folder for many pictures")
+    parser.add_argument("--save-mask", type=parse_path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
         "--model",
         type=not_empty,
@@ -87,12 +87,12 @@ def not_empty(text: str) -> str:
     return text
 
 
-def path_of(text: str) -> Path:
+def parse_path(text: str) -> Path:
     """Of a file or a folder; an empty one would be this folder."""
     return Path(not_empty(text))
 
 
-def colour(text: str) -> tuple[int, ...]:
+def parse_colour(text: str) -> tuple[int, ...]:
     """A colour as Pillow knows them: '#ff00ff', 'magenta', 'rgb(255,0,255)'."""
     try:
         levels = ImageColor.getrgb(text)
@@ -104,14 +104,14 @@ def colour(text: str) -> tuple[int, ...]:
     return levels
 
 
-def width(text: str) -> int:
+def parse_width(text: str) -> int:
     """A whole number up to 99,999."""
     if not text.isdecimal() or len(text) > 5:
         raise argparse.ArgumentTypeError(f"{excerpt(text)} is no whole number of px from 0 to 99999")
     return int(text)
 
 
-def place(text: str) -> tuple[int, ...]:
+def parse_place(text: str) -> tuple[int, ...]:
     """One, two or four whole numbers."""
     try:
         numbers = tuple(int(number) for number in text.split(","))

@@ -25,12 +25,12 @@ def main(name: str) -> None:
     Raises:
         UserError: there is no such profile, or as `apply` does.
     """
-    before = lineage.flat(load(PARAMS).model_dump(), ".")
+    before = lineage.flatten(load(PARAMS).model_dump(), ".")
     there = {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
     if name not in there:
         raise UserError(f"{PROFILES}: no profile {excerpt(name)}; expected {', '.join(there)}")
     apply(there[name], PARAMS)
-    after = lineage.flat(load(PARAMS).model_dump(), ".")
+    after = lineage.flatten(load(PARAMS).model_dump(), ".")
     for key in after:
         if after[key] != before[key]:
             print(f"{key}: {before[key]} -> {after[key]}")

@@ -46,7 +46,7 @@ def main(name: str) -> None:
         changed = repo.status()
     if changed:
         raise UserError(f"{', '.join(changed)}: not what params.yaml and the code would make; run dvc repro first")
-    trained_on = photos_trained_on()
+    trained_on = list_training_photos()
     folder.mkdir(parents=True)
     for path, saved in SAVED.items():
         shutil.copy(path, folder / saved)
@@ -54,7 +54,7 @@ def main(name: str) -> None:
     print(f"{folder}: {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:.1f} MB")
 
 
-def photos_trained_on() -> pd.DataFrame:
+def list_training_photos() -> pd.DataFrame:
     """The lines of the manifest that belong to the train split, after those of the model it started from."""
     params = load()
     splits = assign_splits(photos.index(Path("data/coco")), params.corrupt.val, params.corrupt.test)

@@ -56,10 +56,10 @@ def decode(content: bytes, where: str) -> np.ndarray:
     """A picture file, turned upright by its EXIF tag, as uint8 RGB HWC; of 16 bits the upper eight, alpha ignored.
 
     Raises:
-        UserError: as `opened` does.
+        UserError: as `open_picture` does.
     """
-    with opened(content, where) as image:
-        shown = turned(as_shown(image), orientation(image))
+    with open_picture(content, where) as image:
+        shown = turn_upright(as_shown(image), orientation(image))
         if shown.mode == "I;16":
             return np.stack([(np.asarray(shown) >> 8).astype(np.uint8)] * 3, axis=-1)
         return np.array(shown.convert("RGB"))
@@ -72,7 +72,7 @@ def decode_whole(content: bytes, where: str) -> np.ndarray:
     between two of its scans, and what is arithmetic coded.
 
     Raises:
-        UserError: as `opened` does, or it is cut off.
+        UserError: as `open_picture` does, or it is cut off.
     """
     pixels = decode(content, where)
     if content.startswith(JPEG) and _is_cut_off(content, pixels, where):
@@ -104,14 +104,14 @@ def sides(content: bytes, where: str) -> tuple[int, int]:
     """Width and height of a picture as its header has them, in px.
 
     Raises:
-        UserError: as `opened` does, but what follows the header is not looked at.
+        UserError: as `open_picture` does, but what follows the header is not looked at.
     """
     with readable(where), Image.open(io.BytesIO(content), formats=_formats(content, where)) as image:
         return image.size
 
 
 @contextmanager
-def opened(content: bytes, where: str) -> Iterator[Image.Image]:
+def open_picture(content: bytes, where: str) -> Iterator[Image.Image]:
     """The one picture in a file, with all that Pillow knows of it, loaded; see `as_shown` for its pixels.
 
     Pillow turns a TIFF upright; other formats are turned as they are stored.
@@ -143,7 +143,7 @@ def opened(content: bytes, where: str) -> Iterator[Image.Image]:
 
 
 def as_shown(image: Image.Image) -> Image.Image:
-    """The pixels of an `opened` picture, of mode L, LA, RGB, RGBA, CMYK or I;16, as bright as in a viewer.
+    """The pixels of an `open_picture` picture, of mode L, LA, RGB, RGBA, CMYK or I;16, as bright as in a viewer.
 
     A palette and Lab become RGB, one bit grey, a transparent colour alpha (16 bits of grey aside, which have none).
     """
@@ -170,7 +170,7 @@ def orientation(image: Image.Image) -> int:
     return value if value in UPRIGHT else 1
 
 
-def turned(image: Image.Image, orientation: int) -> Image.Image:
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     """A picture as it is stored, upright."""
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 

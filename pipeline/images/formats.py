@@ -22,7 +22,7 @@ SUFFIXES = {  # Pillow knows more formats, but for some of them it starts other 
 NEEDS: dict[str, str] = {}  # formats that cannot be read with what is installed
 
 
-def below(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
     """All pictures in a folder and below it that can be read here, by their suffix, hidden ones aside.
 
     Returns:
@@ -33,7 +33,7 @@ def below(folder: Path) -> list[Path]:
     """
     found = [path for path in _files(folder) if is_picture(path)]
     if not found:
-        others = skipped_files(folder)
+        others = describe_skipped(folder)
         raise UserError(
             f"{folder}: no pictures in it or below it{f' ({others})' if others else ''}; "
             f"expected {', '.join(suffix for suffix in sorted(SUFFIXES) if SUFFIXES[suffix] not in NEEDS)}"
@@ -41,8 +41,8 @@ def below(folder: Path) -> list[Path]:
     return found
 
 
-def skipped_files(folder: Path, used: Collection[Path] = ()) -> str | None:
-    """The files that `below` leaves out, by suffix and with what they need, in a line; None where there are none.
+def describe_skipped(folder: Path, used: Collection[Path] = ()) -> str | None:
+    """The files that `list_pictures` leaves out, by suffix and with what they need, in a line; None for none.
 
     Args:
         folder: of the pictures.

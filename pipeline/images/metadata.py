@@ -218,7 +218,7 @@ def held(metadata: Metadata, kind: str, space: str) -> Metadata:
     return Metadata(**fitting)
 
 
-def lost(metadata: Metadata, kind: str, space: str) -> list[str]:
+def describe_lost(metadata: Metadata, kind: str, space: str) -> list[str]:
     """The names of what a file cannot hold; arguments as of `held`."""
     kept = held(metadata, kind, space)
     in_exif = {"dpi"} if kind == "WEBP" and ExifTags.Base.XResolution in exif.loaded(metadata.exif) else set()

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from pipeline.images import exif
-from pipeline.images.decode import orientation, turned
+from pipeline.images.decode import orientation, turn_upright
 from pipeline.inference import masks, pyramid
 
 KINDS = (np.uint8, np.uint16, np.float32)
@@ -21,7 +21,7 @@ def upright(image: Any) -> Any:
         return image
     image.load()  # as it does so, Pillow turns a TIFF
     turn = orientation(image)
-    shown = turned(image, turn)
+    shown = turn_upright(image, turn)
     if turn in SIDEWAYS and "dpi" in shown.info:
         shown.info["dpi"] = shown.info["dpi"][::-1]
     return shown
@@ -33,7 +33,7 @@ def upright_mask(holes: np.ndarray, image: Image.Image) -> np.ndarray:
     if turn == 1 or holes.shape != image.size[::-1]:
         return holes
     if turn in SIDEWAYS and image.width != image.height:
-        return np.asarray(turned(Image.fromarray(holes), turn))
+        return np.asarray(turn_upright(Image.fromarray(holes), turn))
     warnings.warn(
         "EXIF turns the picture, and the mask is taken to be upright too; where it is not, give both upright "
         "(ImageOps.exif_transpose)",
@@ -109,13 +109,13 @@ def holes_of(mask: Any) -> np.ndarray:
         TypeError, ValueError: neither image, array nor tensor, or no mask by its numbers.
     """
     if isinstance(mask, Image.Image):
-        return masks.of_image(upright(mask))
+        return masks.from_image(upright(mask))
     if isinstance(mask, np.ndarray):
-        return masks.of_array(mask)
+        return masks.from_array(mask)
     if not is_tensor(mask):
         raise TypeError(f"a mask of type {type(mask).__name__}; expected a PIL image, an array or a tensor")
     values = mask.detach().cpu()
-    return masks.of_array((values.float() if mask.is_floating_point() else values).numpy())
+    return masks.from_array((values.float() if mask.is_floating_point() else values).numpy())
 
 
 def with_channels(image: np.ndarray) -> np.ndarray:

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from pipeline.images import metadata
-from pipeline.images.decode import UPRIGHT, as_shown, bits, opened, orientation, turned
+from pipeline.images.decode import UPRIGHT, as_shown, bits, open_picture, orientation, turn_upright
 from pipeline.images.formats import SUFFIXES
 from pipeline.images.metadata import Metadata
-from pipeline.runtime.errors import UserError, told_of_file
+from pipeline.runtime.errors import UserError, explain_os_error
 
 LOSSLESS = {"WEBP": {"lossless": True, "exact": True}}
 MOST = 30  # names in a line
@@ -39,7 +39,7 @@ class Picture:
 
     def upright(self, image: Image.Image) -> Image.Image:
         """A picture that is turned as the file's, upright."""
-        return turned(image, self.orientation)
+        return turn_upright(image, self.orientation)
 
     def pixels(self, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
         """Upright, not to be written to: uint8 RGB HW3, or uint16 HW3 where 16 bits are stored.
@@ -122,8 +122,8 @@ def read(path: Path) -> Picture:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(told_of_file(error, path)) from None
-    with opened(content, str(path)) as image:
+        raise UserError(explain_os_error(error, path)) from None
+    with open_picture(content, str(path)) as image:
         shown = as_shown(image)
         if bits(image, content) > 8 and shown.mode != "I;16":
             raise UserError(f"{path}: more than 8 bits a channel in colour, which Pillow cannot keep; convert it to 8")
@@ -173,7 +173,7 @@ def _space(picture: Picture, kind: str) -> str:
     return "grey" if picture.stored.mode in {"L", "LA", "I;16"} and kind != "WEBP" else "RGB"
 
 
-def lost(picture: Picture, path: Path) -> str | None:
+def describe_lost(picture: Picture, path: Path) -> str | None:
     """What the format of a file cannot keep of a picture, in a line; None where it keeps all."""
     kind, mode = format_of(path), picture.stored.mode
     said = []
@@ -181,14 +181,14 @@ def lost(picture: Picture, path: Path) -> str | None:
         said.append(f"{kind} has no CMYK: the colours become RGB; .tif keeps them")
     elif kind == "JPEG" and "A" in mode:
         said.append("JPEG has no transparency; .png keeps it")
-    if names := metadata.lost(picture.metadata, kind, _space(picture, kind)):
+    if names := metadata.describe_lost(picture.metadata, kind, _space(picture, kind)):
         more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
         said.append(f"not kept: {', '.join(names[:MOST])}{more}")
     line = "; ".join(said)
     return "".join(letter if letter.isprintable() else "?" for letter in line) or None
 
 
-def altered(path: Path) -> str | None:
+def describe_altered(path: Path) -> str | None:
     """What the format of a file does to the pixels that are not restored, in a line; None where it is nothing."""
     return "JPEG alters pixels outside the mask a little too; .png keeps them" if format_of(path) == "JPEG" else None
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline.images.decode import as_shown, opened, orientation, turned
+from pipeline.images.decode import as_shown, open_picture, orientation, turn_upright
 from pipeline.inference import image_file, pyramid
 from pipeline.inference.image_file import Picture
 from pipeline.priors.numpy_fill import fill
-from pipeline.runtime.errors import UserError, told_of_file
+from pipeline.runtime.errors import UserError, explain_os_error
 
 NEAR = 32  # of 255, a channel: a brush's colour after JPEG
 SOFT, SMEARED = 2, 3  # px around it that are taken whatever they are: what a brush and what a JPEG of quality 90 mix
@@ -31,16 +31,16 @@ def read(path: Path, of: Picture) -> np.ndarray:
     One of another size is scaled with nearest neighbours.
 
     Raises:
-        UserError: not there, unreadable, no mask as `of_image` sees it, or of other proportions than the picture.
+        UserError: not there, unreadable, no mask as `from_image` sees it, or of other proportions than the picture.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(told_of_file(error, path)) from None
-    with opened(content, str(path)) as image:
+        raise UserError(explain_os_error(error, path)) from None
+    with open_picture(content, str(path)) as image:
         shown = as_shown(image)
         try:
-            layer = turned(Image.fromarray(of_image(shown)), orientation(image)).convert("L")
+            layer = turn_upright(Image.fromarray(from_image(shown)), orientation(image)).convert("L")
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
     width, height = of.size
@@ -51,13 +51,13 @@ def read(path: Path, of: Picture) -> np.ndarray:
     return np.asarray(layer.resize((width, height), Image.Resampling.NEAREST)) > 127
 
 
-def of_image(image: Image.Image) -> np.ndarray:
+def from_image(image: Image.Image) -> np.ndarray:
     """A PIL image of any mode as a mask: true where it is white, above half, false where black or transparent.
 
-    Its grey levels are read as `of_array` reads numbers; in F, white may be 255 or 65,535 too.
+    Its grey levels are read as `from_array` reads numbers; in F, white may be 255 or 65,535 too.
 
     Raises:
-        ValueError: as `of_array`, or a picture: more than half of it is neither black nor white.
+        ValueError: as `from_array`, or a picture: more than half of it is neither black nor white.
     """
     values = _levels(image)
     white = _white(values)
@@ -82,7 +82,7 @@ def _levels(image: Image.Image) -> np.ndarray:
     return np.asarray(Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("L"))
 
 
-def of_array(values: np.ndarray) -> np.ndarray:
+def from_array(values: np.ndarray) -> np.ndarray:
     """Numbers as a mask, of their shape: what is above half of white is to be restored.
 
     Args:
@@ -97,7 +97,7 @@ def of_array(values: np.ndarray) -> np.ndarray:
 
 
 def _white(values: np.ndarray) -> int:
-    """The value of white; errors as of `of_array`."""
+    """The value of white; errors as of `from_array`."""
     if values.dtype == bool:
         return 1
     if values.dtype.kind not in "uif":
@@ -120,7 +120,7 @@ def write(hole: np.ndarray, path: Path) -> None:
     image_file.write(Picture(Image.fromarray(hole).convert("L")), path)
 
 
-def of_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+def from_colour(pixels: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
     """Where a picture is painted over with a colour, and all that the colour has run into.
 
     A JPEG spreads colour over its blocks: of 8 px, or of 16 where chroma is subsampled (ITU-T T.81, A.1.1). So in the
@@ -180,7 +180,7 @@ def _tinted(image: np.ndarray, reach: np.ndarray, colour: tuple[int, ...]) -> np
     return reach & (moved > length * np.maximum(TINT * length, FAINTEST))
 
 
-def grown(hole: np.ndarray, width: int) -> np.ndarray:
+def grow(hole: np.ndarray, width: int) -> np.ndarray:
     """The mask, wider by so many px on all sides."""
     if not width:
         return hole

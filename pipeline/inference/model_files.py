@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from pipeline.runtime.errors import UserError, told_of_file
+from pipeline.runtime.errors import UserError, explain_os_error
 
 INSTALLED = Path(__file__).parents[1] / "models"
 MODELS = INSTALLED if INSTALLED.exists() else Path(__file__).parents[2] / "models"  # in the repository
@@ -43,7 +43,7 @@ def trained_corruptions(source: Path) -> frozenset[str]:
         with table.open(newline="", encoding="utf-8", errors="replace") as lines:
             return frozenset(filter(None, (line.get("corruption") for line in csv.DictReader(lines))))
     except OSError as error:
-        raise UserError(told_of_file(error, table)) from None
+        raise UserError(explain_os_error(error, table)) from None
     except csv.Error as error:
         raise UserError(
             f"{table}: not a table of scores ({error}); remove it, or copy it again from where the model is from"

@@ -21,7 +21,7 @@ WEAKENED = 0.6  # of the detail around: by so much less may a region have where 
 GONE = 0.9  # share of flat pixels; above, a region shows nothing of the picture
 
 
-def opaque(image: np.ndarray, region: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def find_opaque(image: np.ndarray, region: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Whether nothing of the picture shines through a region; what is further than `REACH` px from it has no say.
 
     Args:

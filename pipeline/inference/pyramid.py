@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from pipeline.inference import opacity
-from pipeline.priors.numpy_fill import enlarged, fill, halved, mean_of_four, smoothed
+from pipeline.priors.numpy_fill import average_four, enlarge, fill, halve, smooth
 
 Network = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(image float32 HW3 in [0, 1], hole bool HW, start as image) -> float32 HW3, as `Generator.refine`."""
@@ -54,49 +54,52 @@ def restore(
     if hole.all():
         return in_tiles(network, image, hole, lambda around: as_float(image[around]))
     if not see_through:
-        image = painted(image, opaque(image, hole) if see_through is None else hole)
+        image = painted(image, find_opaque(image, hole) if see_through is None else hole)
     if max(hole.shape) <= SMALLEST:
         filled = fill(prior, as_float(image), hole)
         return in_tiles(network, image, hole, lambda around: filled[around])
-    known, gone = halved(as_float(image), hole)
+    known, gone = halve(as_float(image), hole)
     half_filled = fill(prior, known, gone)
 
     def start(around: Box) -> np.ndarray:
         piece, gap = as_float(image[around]), hole[around]
-        return smoothed(prior, enlarged(half_filled[half(around)], gap.shape), piece, gap).clip(0, 1)
+        return smooth(prior, enlarge(half_filled[half(around)], gap.shape), piece, gap).clip(0, 1)
 
     restored = in_tiles(network, image, hole, start)
     weight = inside(gone)
     if not weight.any():
         return restored
-    small = np.where(gone[..., None], mean_of_four(as_float(image)), known)
+    small = np.where(gone[..., None], average_four(as_float(image)), known)
     coarse = restore(network, prior, small, gone, see_through=True)
-    correction = weight[..., None] * (coarse - mean_of_four(as_float(restored)))
+    correction = weight[..., None] * (coarse - average_four(as_float(restored)))
     for tile, around in tiles(hole):
-        change = enlarged(correction[half(around)], hole[around].shape)[within(tile, around)]
+        change = enlarge(correction[half(around)], hole[around].shape)[within(tile, around)]
         corrected = as_kind(as_float(restored[tile]) + change, image.dtype)
         restored[tile] = np.where(hole[tile][..., None], corrected, image[tile])
     return restored
 
 
-def opaque(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def find_opaque(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """The regions of the hole through which nothing shines, each judged from its own surroundings; bool HW."""
     covered = np.zeros_like(hole)
     count, region, stats, _ = cv2.connectedComponentsWithStats(hole.astype(np.uint8))
-    for regions in judged_together(stats[1:]):
-        box, scale = judged_in(stats[regions], hole.shape)
+    for regions in group_regions(stats[1:]):
+        box, scale = frame_regions(stats[regions], hole.shape)
         number = np.zeros(count, np.int32)
         number[regions] = np.arange(1, len(regions) + 1)
         own = number[region[box]]
         if scale < 1:
-            small, shown, gaps = shrunk(image[box], scale), *(touched(piece, scale) for piece in (own > 0, hole[box]))
+            small, shown, gaps = (
+                shrink(image[box], scale),
+                *(shrink_mask(piece, scale) for piece in (own > 0, hole[box])),
+            )
         else:
             small, shown, gaps = image[box], own, hole[box]
-        covered[box] |= opacity.opaque(as_float(small), shown.astype(np.int32), gaps)[own]
+        covered[box] |= opacity.find_opaque(as_float(small), shown.astype(np.int32), gaps)[own]
     return covered
 
 
-def judged_together(stats: np.ndarray) -> list[np.ndarray]:
+def group_regions(stats: np.ndarray) -> list[np.ndarray]:
     """The numbers of the regions, from 1 on, that are judged at once: small ones of a tile, for speed; each large one.
 
     Args:
@@ -109,24 +112,24 @@ def judged_together(stats: np.ndarray) -> list[np.ndarray]:
     return np.split(order + 1, np.flatnonzero(np.diff(batch[order])) + 1)
 
 
-def judged_in(stats: np.ndarray, size: tuple[int, ...]) -> tuple[Box, float]:
+def frame_regions(stats: np.ndarray, size: tuple[int, ...]) -> tuple[Box, float]:
     """The box that is looked at to judge some regions, and the scale of it."""
     left, top, width, height, _ = stats.T
     down, across = slice(top.min(), (top + height).max()), slice(left.min(), (left + width).max())
     scale = min(1.0, JUDGED / math.sqrt(max(height * width)))
     margin = math.ceil(opacity.REACH / scale)
-    return (widened(down, size[0], margin), widened(across, size[1], margin)), scale
+    return (widen(down, size[0], margin), widen(across, size[1], margin)), scale
 
 
-def shrunk(image: np.ndarray, scale: float) -> np.ndarray:
+def shrink(image: np.ndarray, scale: float) -> np.ndarray:
     """The picture at a smaller scale."""
     height, width = (max(1, round(scale * side)) for side in image.shape[:2])
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def touched(where: np.ndarray, scale: float) -> np.ndarray:
+def shrink_mask(where: np.ndarray, scale: float) -> np.ndarray:
     """The pixels at a smaller scale that have a share of what is true; bool HW."""
-    return shrunk(where.astype(np.uint8) * 255, scale) > 0
+    return shrink(where.astype(np.uint8) * 255, scale) > 0
 
 
 def painted(image: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -162,7 +165,7 @@ def tiles(hole: np.ndarray) -> Iterator[tuple[Box, Box]]:
             cell = hole[top : top + TILE, left : left + TILE]
             if cell.any():
                 down, across = extent(np.any(cell, 1), top), extent(np.any(cell, 0), left)
-                yield (down, across), (widened(down, height), widened(across, width))
+                yield (down, across), (widen(down, height), widen(across, width))
 
 
 def extent(occupied: np.ndarray, offset: int) -> slice:
@@ -171,7 +174,7 @@ def extent(occupied: np.ndarray, offset: int) -> slice:
     return slice(offset + first // GRID * GRID, offset + min(len(occupied), -(-(last + 1) // GRID) * GRID))
 
 
-def widened(side: slice, end: int, margin: int = MARGIN) -> slice:
+def widen(side: slice, end: int, margin: int = MARGIN) -> slice:
     """With the margin, inside the picture."""
     return slice(max(0, side.start - margin), min(end, side.stop + margin))
 

@@ -96,8 +96,8 @@ class Restorer:
             holes = holes.squeeze(-3)
         restored = as_kind_of(shown, self.restore(pixels, holes, see_through))
         for hole in holes if holes.ndim == 3 else [holes]:
-            if doubt := masks.mask_warning(hole):
-                warnings.warn(doubt, stacklevel=2)
+            if warning := masks.mask_warning(hole):
+                warnings.warn(warning, stacklevel=2)
         return with_known_values(image, restored, holes) if is_tensor(image) else restored
 
     def restore(self, image: np.ndarray, holes: np.ndarray, see_through: bool | None = None) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.inference.image_file import UPRIGHT, Picture
-from pipeline.runtime.errors import UserError, excerpt, told_of_file
+from pipeline.runtime.errors import UserError, excerpt, explain_os_error
 
 RIM = 0.008  # of the picture's shorter side: what is taken with the object, as outlines are drawn close
 REACH = 0.4  # of that side: how far around a point an object is looked for
@@ -170,7 +170,7 @@ def _instances(path: Path) -> dict[str, Any]:
     try:
         dataset = instances.load(path.read_bytes(), str(path))
     except OSError as error:
-        raise UserError(told_of_file(error, path)) from None
+        raise UserError(explain_os_error(error, path)) from None
     for key in ("images", "annotations"):
         if not isinstance(dataset.get(key), list):
             raise UserError(f"{path}: not a COCO instances file; expected the lists images and annotations")

@@ -10,7 +10,7 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from pipeline.inference.pyramid import GRID, MARGIN, RIM, Box, extent, opaque, painted, within
+from pipeline.inference.pyramid import GRID, MARGIN, RIM, Box, extent, find_opaque, painted, within
 
 WHOLE = 2**24  # px: up to so many a picture is restored as a whole
 MOST = 2**23  # px: windows become one where that saves work, unless it had more
@@ -28,8 +28,8 @@ def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_thr
         return restore_whole(image, hole, see_through)
     if see_through is None:  # a region may reach through many windows: it is judged once
         covered = np.zeros_like(hole)
-        for box in apart(hole):
-            covered[box] = opaque(image[box], hole[box])
+        for box in separate_boxes(hole):
+            covered[box] = find_opaque(image[box], hole[box])
     restored = image.copy()
     for boxes, window in windows(hole):
         if see_through is None:
@@ -41,7 +41,7 @@ def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_thr
     return restored
 
 
-def apart(hole: np.ndarray) -> list[Box]:
+def separate_boxes(hole: np.ndarray) -> list[Box]:
     """Boxes that cover the hole and do not overlap: cut to each, the picture is restored as the whole of it is.
 
     No connected region of the hole reaches through two, as windows of the same region overlap.
@@ -51,7 +51,7 @@ def apart(hole: np.ndarray) -> list[Box]:
     found: list[Box] = []
     for _, window in windows(hole):
         box = from_cell(window)
-        while near := [other for other in found if overlap(box, other)]:
+        while near := [other for other in found if overlaps(box, other)]:
             found = [other for other in found if other not in near]
             box = reduce(hull, near, box)
         found.append(box)
@@ -77,25 +77,25 @@ def cells(hole: np.ndarray) -> Iterator[tuple[Box, int]]:
     """Boxes that cover the hole, and how often the picture is halved for the coarsest scale that takes part in each."""
     taking_part, gone = [hole], hole
     while taking_part[-1].any():
-        gone = halved(gone)
+        gone = halve(gone)
         taking_part.append(deep(gone))
     height, width = hole.shape
     for top in range(0, height, CELL):
         for left in range(0, width, CELL):
             cell = hole[top : top + CELL, left : left + CELL]
             if cell.any():
-                parts = [scaled(piece, scale, top, left) for scale, piece in enumerate(taking_part)]
+                parts = [take_scale(piece, scale, top, left) for scale, piece in enumerate(taking_part)]
                 coarsest = max(scale for scale, piece in enumerate(parts) if piece.any())
                 yield (extent(np.any(cell, 1), top), extent(np.any(cell, 0), left)), coarsest
 
 
-def scaled(piece: np.ndarray, scale: int, top: int, left: int) -> np.ndarray:
+def take_scale(piece: np.ndarray, scale: int, top: int, left: int) -> np.ndarray:
     """A cell at a scale, and what of its neighbours shares a pixel with it."""
     down, across = (slice(start >> scale, (start + CELL - 1 >> scale) + 1) for start in (top, left))
     return piece[down, across]
 
 
-def halved(hole: np.ndarray) -> np.ndarray:
+def halve(hole: np.ndarray) -> np.ndarray:
     """The hole at half the size: what nothing is known of, as `fill.halved` has it."""
     even = np.pad(hole, [(0, side % 2) for side in hole.shape], constant_values=True)
     return even[::2, ::2] & even[::2, 1::2] & even[1::2, ::2] & even[1::2, 1::2]
@@ -133,7 +133,7 @@ def from_cell(box: Box) -> Box:
     return down, across
 
 
-def overlap(first: Box, second: Box) -> bool:
+def overlaps(first: Box, second: Box) -> bool:
     """Whether two boxes have a pixel in common."""
     return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 

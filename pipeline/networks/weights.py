@@ -17,7 +17,7 @@ from pipeline import params
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
 from pipeline.networks.generator import Generator
 from pipeline.networks.registry import GENERATORS, build_generator
-from pipeline.runtime.errors import UserError, excerpt, shortened
+from pipeline.runtime.errors import UserError, excerpt, shorten
 
 OUT = Path("data/model")
 LONGEST = 300  # characters of what is wrong with a model
@@ -67,7 +67,7 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
         _check_weights(weights, generator, config.get("sha256"))
         generator.load_state_dict(load_file(weights), assign=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = shortened((str(error).splitlines() or [type(error).__name__])[0], LONGEST)
+        reason = shorten((str(error).splitlines() or [type(error).__name__])[0], LONGEST)
         raise UserError(f"{folder}: not a model of this version ({reason}); {_remedy(folder)}") from None
     return generator.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 

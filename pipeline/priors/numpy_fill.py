@@ -38,30 +38,30 @@ def _level(prior: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         return image
     if hole.size == 1:
         return np.zeros_like(image)
-    return smoothed(prior, enlarged(_level(prior, *halved(image, hole)), hole.shape), image, hole)
+    return smooth(prior, enlarge(_level(prior, *halve(image, hole)), hole.shape), image, hole)
 
 
-def halved(image: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def halve(image: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The picture at half the size (rounded up): each pixel the mean of its known four, a hole where none is known."""
     known = (~hole).astype(np.float32)
-    weight = mean_of_four(known, cv2.BORDER_CONSTANT)
-    total = mean_of_four(image * known[..., None], cv2.BORDER_CONSTANT)
+    weight = average_four(known, cv2.BORDER_CONSTANT)
+    total = average_four(image * known[..., None], cv2.BORDER_CONSTANT)
     return total / np.maximum(weight, 1e-6)[..., None], weight == 0
 
 
-def mean_of_four(picture: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+def average_four(picture: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
     """Half the size, rounded up; the border, as OpenCV has it, fills what is missing to an even side."""
     even = cv2.copyMakeBorder(picture, 0, picture.shape[0] % 2, 0, picture.shape[1] % 2, border)
     return (even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]) / 4
 
 
-def enlarged(coarse: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+def enlarge(coarse: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """A picture at twice the size, bilinear, cut to `size` (height, width)."""
     height, width = coarse.shape[:2]
     return cv2.resize(coarse, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)[: size[0], : size[1]]
 
 
-def smoothed(prior: str, start: np.ndarray, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def smooth(prior: str, start: np.ndarray, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """`start` in the hole, swept so that it meets `image`, which is all around it; float32 HW3."""
     inside = hole.astype(np.uint8)
     filled = np.where(hole[..., None], start, image)

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.runtime.errors import UserError, one_line_errors, shortened
+from pipeline.runtime.errors import UserError, one_line_errors, shorten
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -16,7 +16,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UserError`."""
-        raise UserError(f"{shortened(message, 300)}; see {self.prog} --help")
+        raise UserError(f"{shorten(message, 300)}; see {self.prog} --help")
 
 
 def parser(program: str, doc: str | None) -> Parser:

@@ -60,15 +60,15 @@ def one_line_errors() -> Iterator[None]:
         print("error: stopped by SIGINT; run the same command again", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        line = told(error)
+        line = explain(error)
         if not line:
             raise
-        sys.exit(f"error: {shortened(line, LONGEST)}")
+        sys.exit(f"error: {shorten(line, LONGEST)}")
     finally:
         _drop_what_nobody_reads()
 
 
-def told(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """What a user can make of an error; nothing where it is a fault of the program."""
     line = ""
     match error:
@@ -77,7 +77,7 @@ def told(error: Exception) -> str:
         case BrokenPipeError() if not error.filename:
             line = CLOSED
         case OSError():
-            line = told_of_file(error)
+            line = explain_os_error(error)
         case UnicodeEncodeError() | UnicodeDecodeError():
             line = f"{excerpt(error.object)}: not {error.encoding}; rename it, or save it as {error.encoding}"
         case MemoryError():
@@ -89,7 +89,7 @@ def told(error: Exception) -> str:
     return line
 
 
-def told_of_file(error: OSError, where: object = None) -> str:
+def explain_os_error(error: OSError, where: object = None) -> str:
     """What the file system says, of which file or of `where`, and what helps."""
     place = where or error.filename
     what = error.strerror or str(error) or type(error).__name__
@@ -102,7 +102,7 @@ def one_line(text: str) -> str:
     return "".join(repr(letter)[1:-1] if category(letter) in ESCAPED else letter for letter in text)
 
 
-def shortened(text: str, most: int = 150) -> str:
+def shorten(text: str, most: int = 150) -> str:
     """The text on one line, its middle left out where it is long: what to do comes last."""
     line = one_line(text)
     return line if len(line) <= most else f"{line[: most * 2 // 3]}...{line[-most // 3 :]}"
@@ -129,7 +129,7 @@ def write_stdout(content: bytes = b"") -> None:
     except BrokenPipeError:
         raise UserError(CLOSED) from None
     except OSError as error:
-        raise UserError(told_of_file(error, "stdout")) from None
+        raise UserError(explain_os_error(error, "stdout")) from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.runtime import files
-from pipeline.runtime.errors import UserError, told_of_file
+from pipeline.runtime.errors import UserError, explain_os_error
 
 CACHE = Path(".cache")
 PARTIAL = CACHE / "partial"
@@ -35,7 +35,7 @@ def complete_outs(*outs: str) -> Iterator[list[Path]]:
         except OSError as error:
             if error.filename:
                 raise
-            raise UserError(told_of_file(error, ", ".join(outs))) from None
+            raise UserError(explain_os_error(error, ", ".join(outs))) from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,7 +11,7 @@ from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scanner import Scanner, ScannerError
 
-from pipeline.runtime.errors import UserError, excerpt, shortened, told_of_file
+from pipeline.runtime.errors import UserError, excerpt, explain_os_error, shorten
 
 MOST_ALIASES = 20  # in a file: aliases of aliases grow without bound
 MOST_NESTED = 20  # brackets within brackets
@@ -25,14 +25,14 @@ def read(path: Path) -> Any:
         UserError: it cannot be read, or is not YAML.
     """
     try:
-        return parsed(path.read_bytes(), path)
+        return parse(path.read_bytes(), path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run in the top folder of the repository") from None
     except OSError as error:
-        raise UserError(told_of_file(error, path)) from None
+        raise UserError(explain_os_error(error, path)) from None
 
 
-def parsed(text: bytes, path: Path) -> Any:
+def parse(text: bytes, path: Path) -> Any:
     """What is in the text of the file.
 
     Raises:
@@ -76,6 +76,6 @@ class _Constructor(SafeConstructor):
 
 def _fault(error: Exception) -> str:
     if not isinstance(error, MarkedYAMLError) or not error.problem_mark:
-        return shortened(" ".join(str(error).split()) or "a value is not what its tag says")
+        return shorten(" ".join(str(error).split()) or "a value is not what its tag says")
     line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
-    return f"line {line}, column {column}: {shortened(' '.join(filter(None, (error.context, error.problem))))}"
+    return f"line {line}, column {column}: {shorten(' '.join(filter(None, (error.context, error.problem))))}"

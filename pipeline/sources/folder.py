@@ -74,7 +74,7 @@ def _read_annotations(root: Path, files: list[str], annotations: Path) -> Entry:
 def _describe_all(root: Path) -> Entry:
     """A dictionary of all pictures in the folder and below it, hidden ones aside, by name."""
     images: dict[int, Entry] = {}
-    for name in map(str, formats.below(root)):
+    for name in map(str, formats.list_pictures(root)):
         image_id = _hash_name(name)
         if image_id in images:
             raise UserError(f"{root}: {images[image_id]['file_name']} and {name} have the same id; rename one")
@@ -138,7 +138,7 @@ def _report_files(root: Path, files: list[str], listed: set[str], annotations: P
         what = f"{len(left_out)} of {len(left_out) + len(listed)} pictures left out: {_name_some(left_out)}"
         print(f"note: {root}: {what}; {annotations} has no entry for them that can be used", file=sys.stderr)
     used = {Path(name) for name in files if name in listed or root / name == annotations}
-    if others := formats.skipped_files(root, used):
+    if others := formats.describe_skipped(root, used):
         print(f"note: {root}: {others}", file=sys.stderr)
 
 

@@ -15,7 +15,7 @@ import requests
 from pipeline.metrics.registry import HEADLINE
 from pipeline.runtime.errors import UserError
 from pipeline.tracking import embedded, place
-from pipeline.tracking.faults import explained, mlflow_errors
+from pipeline.tracking.faults import explain, mlflow_errors
 
 if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before that
     from mlflow import MlflowClient
@@ -157,7 +157,7 @@ def download(model: str) -> Path:
             return Path(mlflow.artifacts.download_artifacts(model))
         except Exception as error:
             known = "give models:/NAME@ALIAS or models:/NAME/VERSION, as MLflow lists them"
-            raise UserError(f"{model}: {explained(error, known)} (MLflow at {place.shown()})") from None
+            raise UserError(f"{model}: {explain(error, known)} (MLflow at {place.shown()})") from None
 
 
 def _settle() -> None:

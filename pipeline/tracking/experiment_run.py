@@ -157,7 +157,11 @@ def _fill(store: Store, run: "Run", stages: Stages, folder: Path) -> None:
     """Add the points, pictures and files that the run lacks."""
     client, run_id = store.client, run.info.run_id
     held = run_content.logged(client, run_id)
-    points = [*curve(folder, "losses", "train"), *curve(folder, "validation", "val"), (0, scores(folder))]
+    points = [
+        *read_curve(folder, "losses", "train"),
+        *read_curve(folder, "validation", "val"),
+        (0, read_scores(folder)),
+    ]
     fresh = run_content.points(points, held)
     for first in range(0, len(fresh), run_content.BATCH):
         client.log_batch(run_id, fresh[first : first + run_content.BATCH])
@@ -175,17 +179,17 @@ def _fill(store: Store, run: "Run", stages: Stages, folder: Path) -> None:
         client.log_text(run_id, _as_yaml(stages), "dvc.lock")
 
 
-def curve(folder: Path, name: str, prefix: str) -> list[tuple[int, dict[str, float]]]:
+def read_curve(folder: Path, name: str, prefix: str) -> list[tuple[int, dict[str, float]]]:
     """The points of `metrics/<name>.csv`, each with its step, named as they are in MLflow."""
     table = pd.read_csv(folder / f"metrics/{name}.csv").set_index("step").add_prefix(f"{prefix}/")
     return [(int(step), values.dropna().to_dict()) for step, values in table.iterrows()]
 
 
-def scores(folder: Path) -> dict[str, float]:
+def read_scores(folder: Path) -> dict[str, float]:
     """Those of the evaluation, by names such as `evaluate/scratch/psnr_hole`, and the headline's, such as `psnr`."""
     read = YAML(typ="safe", pure=True).load
     summary, headline = (read(folder / f"metrics/{name}.json") for name in ("evaluate", "headline"))
-    return lineage.flat({"evaluate": summary}, "/") | headline
+    return lineage.flatten({"evaluate": summary}, "/") | headline
 
 
 def _as_yaml(stages: Stages) -> str:

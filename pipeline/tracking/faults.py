@@ -60,10 +60,10 @@ def mlflow_errors() -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"MLflow at {shown()}: {explained(error)}") from None
+        raise UserError(f"MLflow at {shown()}: {explain(error)}") from None
 
 
-def explained(error: Exception, otherwise: str = "") -> str:
+def explain(error: Exception, otherwise: str = "") -> str:
     """What is wrong and what to do, without passwords; `otherwise` is what to do about all that is not known here."""
     text = str(error)
     file = database()

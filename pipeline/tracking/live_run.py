@@ -14,7 +14,7 @@ from pipeline import lineage
 from pipeline.runtime.errors import UserError
 from pipeline.tracking import run_content
 from pipeline.tracking.client import Store, connect, is_missing, unavailable
-from pipeline.tracking.faults import explained, mlflow_errors
+from pipeline.tracking.faults import explain, mlflow_errors
 from pipeline.tracking.place import shown, uri
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Run:
                 del self._pictures[0]
         except Exception as error:
             if not self._away:
-                print(f"warning: MLflow at {shown()}: {explained(error)}; the work goes on", file=sys.stderr)
+                print(f"warning: MLflow at {shown()}: {explain(error)}; the work goes on", file=sys.stderr)
             self._away = True
         else:
             if self._away:  # the monitor may have given up meanwhile

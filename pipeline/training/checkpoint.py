@@ -21,7 +21,7 @@ from torch import Tensor
 from pipeline import lineage
 from pipeline.params import Train
 from pipeline.runtime import files
-from pipeline.runtime.errors import excerpt, shortened
+from pipeline.runtime.errors import excerpt, shorten
 from pipeline.runtime.outputs import WAIT
 
 FORMAT = "mendline checkpoint 3"
@@ -104,7 +104,7 @@ def mark_ended(folder: Path, made: str) -> None:
 
 
 def discard_ended(recorded: str) -> None:
-    """Delete what is left of the trainings that have made what is `recorded`, unless they run."""
+    """Delete what is left of the trainings that have made what is `parse_lock`, unless they run."""
     for note in _root().glob(f"*/{ENDED}"):
         try:
             with FileLock(_lock(note.parent)).acquire(timeout=0):
@@ -130,7 +130,7 @@ def read_newest(
             check(tensors, numbers)
             return path, tensors, numbers
         except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
-            print(f"warning: {path} is passed over: {shortened(str(error), LONGEST)}", file=sys.stderr)
+            print(f"warning: {path} is passed over: {shorten(str(error), LONGEST)}", file=sys.stderr)
     return None
 
 

@@ -304,7 +304,7 @@ def test_holes_far_apart_are_all_restored_and_nothing_else_changes(orientation, 
     assert run("strip.png", "--mask", "holes.png", "-o", "whole.png") == (0, "")
     monkeypatch.setattr(windows, "WHOLE", 0)
     monkeypatch.setattr(windows, "CELL", 16)
-    assert len(windows.apart(hole > 0)) == 3
+    assert len(windows.separate_boxes(hole > 0)) == 3
     assert run("strip.png", "--mask", "holes.png", "-o", "apart.png") == (0, "")
     upright = (np.asarray(ImageOps.exif_transpose(Image.open(name))) for name in ("whole.png", "apart.png"))
     whole, apart = (image.astype(int) for image in upright)

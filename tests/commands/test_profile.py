@@ -16,7 +16,7 @@ PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 
 
 def values(path: Path) -> dict[str, object]:
-    return lineage.flat(YAML(typ="safe", pure=True).load(path), ".")
+    return lineage.flatten(YAML(typ="safe", pure=True).load(path), ".")
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_a_model_that_started_from_another_lists_its_photos_too(clone):
 
 def test_a_name_in_use_is_refused_and_kept(clone):
     before = hashes(clone.folder / "models")
-    with clone.start(sys.executable, "-m", "pipeline.commands.main", "save", "scratch") as process:
+    with clone.start(sys.executable, "-m", "pipeline.commands.main", "save", "untrained") as process:
         _, errors = finish(process)
     assert errors == "error: models/untrained: is there already; remove it, or give another name\n"
     assert process.returncode == 1

@@ -83,7 +83,7 @@ def test_an_experiment_is_one_row_and_its_data_stages_are_linked_to_it(undisturb
     made_by = {data.info.run_id for data in runs(undisturbed, "mendline-data")}
     inputs = [json.loads(data.dataset.source) for data in run.inputs.dataset_inputs]
     assert {source["run_id"] for source in inputs} == made_by
-    lock = lineage.recorded((undisturbed.folder / "dvc.lock").read_text())
+    lock = lineage.parse_lock((undisturbed.folder / "dvc.lock").read_text())
     assert {source["path"]: source["md5"] for source in inputs}.items() <= lineage.digests(lock).items()
 
 
@@ -96,8 +96,8 @@ def test_the_row_has_a_table_of_all_pictures_and_the_lock(undisturbed, tmp_path)
     scores = pd.read_csv(undisturbed.folder / "metrics/scores.csv")
     assert table["columns"] == list(scores)
     assert len(table["data"]) == len(scores)
-    logged = lineage.recorded((tmp_path / "dvc.lock").read_text())
-    lock = lineage.recorded((undisturbed.folder / "dvc.lock").read_text())
+    logged = lineage.parse_lock((tmp_path / "dvc.lock").read_text())
+    lock = lineage.parse_lock((undisturbed.folder / "dvc.lock").read_text())
     assert lineage.result_key(logged) == lineage.result_key(lock) == run.data.tags["result"]
     assert lineage.code_digests(logged) == lineage.code_digests(lock)
 

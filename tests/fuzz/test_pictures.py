@@ -141,7 +141,7 @@ def test_whole_pictures_come_out_as_they_went_in(count, tmp_path, capfd):
         except UserError as error:
             assert "cannot hold" in str(error)
             return
-        line = image_file.lost(before, after)
+        line = image_file.describe_lost(before, after)
         assert line is None or line.isprintable()
         written = image_file.read(after)
         stored = before.stored.convert("RGB") if (before.stored.mode, suffix) in ALTERED else before.stored
@@ -171,7 +171,7 @@ def test_damaged_pictures_end_right_or_in_one_line(count, tmp_path):
         if before is None:
             return
         assert np.array_equal(decode(bytes(content), "a"), before.pixels_in_8_bits())
-        line = image_file.lost(before, Path(f"b{suffix}"))
+        line = image_file.describe_lost(before, Path(f"b{suffix}"))
         assert line is None or line.isprintable()
         try:
             image_file.write(before, tmp_path / f"b{suffix}")

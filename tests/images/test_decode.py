@@ -16,8 +16,8 @@ from PIL import Image
 
 from pipeline.images import decode as decode_module
 from pipeline.images import formats
-from pipeline.images.decode import bits, decode, decode_whole, opened, sides
-from pipeline.images.formats import below, skipped_files
+from pipeline.images.decode import bits, decode, decode_whole, open_picture, sides
+from pipeline.images.formats import describe_skipped, list_pictures
 from pipeline.runtime.errors import UserError
 from tests.clone import ROOT
 from tests.tiff import tiff
@@ -267,7 +267,7 @@ def grey_png(depth: int, values: list[int], transparent: int) -> bytes:
 
 @pytest.mark.parametrize(("depth", "values"), [(2, [0, 1, 2, 3]), (4, [0, 5, 7, 15])])
 def test_the_transparent_grey_of_a_few_bits_is_found(depth, values):
-    with opened(grey_png(depth, values, values[2]), "a.png") as image:
+    with open_picture(grey_png(depth, values, values[2]), "a.png") as image:
         shown = decode_module.as_shown(image)
     assert list(np.asarray(shown.getchannel("A"))[0]) == [255, 255, 0, 255]
     assert list(np.asarray(shown.getchannel("L"))[0]) == [value * 255 // (2**depth - 1) for value in values]
@@ -315,23 +315,23 @@ def test_the_pictures_below_a_folder_are_files_that_are_not_hidden(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert [path.as_posix() for path in below(tmp_path)] == ["a/c.jpg", "b.PNG", "f.gif", "g.avif"]
+    assert [path.as_posix() for path in list_pictures(tmp_path)] == ["a/c.jpg", "b.PNG", "f.gif", "g.avif"]
     with pytest.raises(UserError, match="no pictures in it"):
-        below(tmp_path / "folder.png")
+        list_pictures(tmp_path / "folder.png")
 
 
 def test_what_is_passed_over_in_a_folder_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(formats.NEEDS, "HEIF", "needs pillow-heif: pip install pillow-heif")
     (tmp_path / "a.jpg").touch()
-    assert skipped_files(tmp_path) is None
+    assert describe_skipped(tmp_path) is None
     for name in ("b.HEIC", "c.heic", "d.psd", "README", ".hidden.psd"):
         (tmp_path / name).touch()
     said = "passed over: 1 without a suffix; 2 .heic, which needs pillow-heif: pip install pillow-heif; 1 .psd"
-    assert skipped_files(tmp_path) == said
-    assert [path.name for path in below(tmp_path)] == ["a.jpg"]
+    assert describe_skipped(tmp_path) == said
+    assert [path.name for path in list_pictures(tmp_path)] == ["a.jpg"]
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(UserError, match="2 .heic, which needs pillow-heif"):
-        below(tmp_path)
+        list_pictures(tmp_path)
 
 
 def test_what_is_no_picture_is_told_without_the_address_of_an_object():

@@ -211,7 +211,7 @@ def test_what_a_file_says_is_kept_or_its_loss_is_said(through, suffix, tmp_path)
     for name in expected - {"comment"}:
         assert last[name] == first[name]
     assert "ä".encode() in (tmp_path / f"c.{suffix}").read_bytes() or suffix == "bmp"
-    line = image_file.lost(before, tmp_path / f"c.{suffix}") or "not kept: "
+    line = image_file.describe_lost(before, tmp_path / f"c.{suffix}") or "not kept: "
     lost = {NAMES[name] for name in HELD[through] - expected if name in NAMES}
     assert lost == {name for name in NAMES.values() if name in line.split(": ")[1].split(", ")}
     assert "comment" in line.lower() or not {"comment"} & HELD[through] - expected
@@ -231,7 +231,7 @@ def test_what_a_tiff_says_is_kept_whatever_the_type_it_is_written_in(kind, order
     assert opened.metadata.gone == ()
     for suffix in ("tif", "jpg"):
         image_file.write(opened, tmp_path / f"b.{suffix}")
-        assert image_file.lost(opened, tmp_path / f"b.{suffix}") is None
+        assert image_file.describe_lost(opened, tmp_path / f"b.{suffix}") is None
         kept = said(tmp_path / f"b.{suffix}")
         assert kept["IPTC"] == {(2, 5): b"Title"}
         assert (kept["XMP"], kept["profile"].rstrip(b"\0")) == (XMP, PROFILE.rstrip(b"\0"))
@@ -307,9 +307,9 @@ def test_what_a_png_says_of_its_colours_and_in_words_stays(tmp_path):
     image_file.write(opened, tmp_path / "b.png")
     kept = {kind: data for kind, data in chunks(tmp_path / "b.png").items() if kind in PNG_CHUNKS}
     assert kept == {kind: data for kind, data in PNG_CHUNKS.items() if kind != b"prVT"}
-    assert image_file.lost(opened, tmp_path / "b.png") == "not kept: prVT"
+    assert image_file.describe_lost(opened, tmp_path / "b.png") == "not kept: prVT"
     line = "not kept: prVT, gAMA, cHRM, cICP, sBIT, bKGD, tIME, prVt, text (Author, Title, Description)"
-    assert sorted(image_file.lost(opened, tmp_path / "b.tif").split()) == sorted(line.split())
+    assert sorted(image_file.describe_lost(opened, tmp_path / "b.tif").split()) == sorted(line.split())
 
 
 def test_what_a_png_says_of_a_palette_does_not_go_to_colours(tmp_path):
@@ -318,12 +318,12 @@ def test_what_a_png_says_of_a_palette_does_not_go_to_colours(tmp_path):
     image_file.write(opened, tmp_path / "b.png")
     assert b"bKGD" not in chunks(tmp_path / "b.png")
     assert chunks(tmp_path / "b.png")[b"gAMA"] == PNG_CHUNKS[b"gAMA"]
-    assert image_file.lost(opened, tmp_path / "b.png") == "not kept: bKGD"
+    assert image_file.describe_lost(opened, tmp_path / "b.png") == "not kept: bKGD"
 
 
 def test_what_says_no_more_than_srgb_is_not_missed(tmp_path):
     png_with(tmp_path / "a.png", drawn("RGB"), {b"sRGB": b"\0", b"gAMA": struct.pack(">I", 45455)})
-    assert image_file.lost(image_file.read(tmp_path / "a.png"), tmp_path / "b.tif") is None
+    assert image_file.describe_lost(image_file.read(tmp_path / "a.png"), tmp_path / "b.tif") is None
 
 
 @pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
@@ -394,7 +394,7 @@ def test_an_icc_profile_is_written_where_it_fits_the_colours(mode, space, suffix
     opened = image_file.read(tmp_path / "a.tif")
     image_file.write(opened, tmp_path / f"b.{suffix}")
     assert (said(tmp_path / f"b.{suffix}").get("profile") == profile(space)) is fits
-    assert ("the ICC profile" in (image_file.lost(opened, tmp_path / f"b.{suffix}") or "")) is not fits
+    assert ("the ICC profile" in (image_file.describe_lost(opened, tmp_path / f"b.{suffix}") or "")) is not fits
 
 
 def test_a_resolution_is_neither_made_up_nor_changed_with_its_unit(tmp_path):
@@ -423,9 +423,9 @@ def test_a_resolution_that_exif_alone_says_is_kept_or_its_loss_is_said(through, 
     for suffix in ("webp", "png", "tif", "jpg"):
         image_file.write(opened, tmp_path / f"b.{suffix}")
         assert Image.open(tmp_path / f"b.{suffix}").getexif()[0x011A] == resolution
-        assert image_file.lost(opened, tmp_path / f"b.{suffix}") is None
+        assert image_file.describe_lost(opened, tmp_path / f"b.{suffix}") is None
     image_file.write(opened, tmp_path / "b.bmp")
-    assert "EXIF" in image_file.lost(opened, tmp_path / "b.bmp")
+    assert "EXIF" in image_file.describe_lost(opened, tmp_path / "b.bmp")
 
 
 def png_with_resolution(path, *density: int) -> None:
@@ -446,9 +446,12 @@ def test_a_resolution_that_cannot_be_written_is_said(tmp_path):
         opened = image_file.read(tmp_path / name)
         for suffix in ("tif", "png", "jpg", "webp", "bmp"):
             image_file.write(opened, tmp_path / f"b.{suffix}")
-            assert image_file.lost(opened, tmp_path / f"b.{suffix}") == "not kept: damaged resolution", (name, suffix)
+            assert image_file.describe_lost(opened, tmp_path / f"b.{suffix}") == "not kept: damaged resolution", (
+                name,
+                suffix,
+            )
     drawn("RGB").save(tmp_path / "none.bmp", dpi=(0, 0))
-    assert image_file.lost(image_file.read(tmp_path / "none.bmp"), tmp_path / "b.png") is None
+    assert image_file.describe_lost(image_file.read(tmp_path / "none.bmp"), tmp_path / "b.png") is None
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
@@ -466,7 +469,7 @@ def test_pixels_that_are_no_squares_are_said(suffix, tmp_path):
         path.write_bytes(content)
     opened = image_file.read(path)
     for other in ("jpg", "png", "tif", "webp"):
-        assert "shape of a pixel" in (image_file.lost(opened, Path(f"b.{other}")) or "")
+        assert "shape of a pixel" in (image_file.describe_lost(opened, Path(f"b.{other}")) or "")
 
 
 @pytest.mark.parametrize("format_", ["GIF", "AVIF"])
@@ -503,7 +506,7 @@ def test_what_no_format_keeps_is_named(tmp_path):
     for name, lost in expected.items():
         opened = image_file.read(tmp_path / name)
         image_file.write(opened, tmp_path / "out.png")
-        assert image_file.lost(opened, tmp_path / "out.png") == f"not kept: {lost}"
+        assert image_file.describe_lost(opened, tmp_path / "out.png") == f"not kept: {lost}"
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -534,7 +537,7 @@ def test_damaged_metadata_of_a_png_is_named(damaged, lost, tmp_path):
     opened = image_file.read(tmp_path / "a.png")
     image_file.write(opened, tmp_path / "b.png")
     assert np.array_equal(colours(tmp_path / "b.png"), np.asarray(drawn("RGB")))
-    assert image_file.lost(opened, tmp_path / "b.png") == (lost and f"not kept: {lost}")
+    assert image_file.describe_lost(opened, tmp_path / "b.png") == (lost and f"not kept: {lost}")
 
 
 NAMES_OF_PILLOW = ["transparency", "dpi", "xmp", "icc_profile", "aspect", "interlace", "resolution", "aux"]
@@ -549,8 +552,8 @@ def test_a_text_is_no_more_than_text_whatever_its_key(name, is_last, tmp_path):
     (tmp_path / "a.png").write_bytes(content[:-12] + text + content[-12:] if is_last else content)
     opened = image_file.read(tmp_path / "a.png")
     assert np.array_equal(opened.pixels(), np.asarray(drawn("RGB")))
-    assert image_file.lost(opened, tmp_path / "b.png") is None
-    assert image_file.lost(opened, tmp_path / "b.tif") == f"not kept: text ({name})"
+    assert image_file.describe_lost(opened, tmp_path / "b.png") is None
+    assert image_file.describe_lost(opened, tmp_path / "b.tif") == f"not kept: text ({name})"
     image_file.write(opened, tmp_path / "b.png")
     assert chunks(tmp_path / "b.png")[b"tEXt"] == name.encode() + b"\0a b"
 
@@ -566,8 +569,8 @@ def test_a_text_does_not_take_the_place_of_what_a_png_is(tmp_path):
 def test_what_lies_behind_the_end_of_a_png_is_no_part_of_it(behind, tmp_path):
     (tmp_path / "a.png").write_bytes(png_of(behind=behind))
     opened = image_file.read(tmp_path / "a.png")
-    assert image_file.lost(opened, tmp_path / "b.png") is None
-    assert image_file.lost(opened, tmp_path / "b.tif") is None
+    assert image_file.describe_lost(opened, tmp_path / "b.png") is None
+    assert image_file.describe_lost(opened, tmp_path / "b.tif") is None
 
 
 @pytest.mark.parametrize(
@@ -582,7 +585,7 @@ def test_what_lies_behind_the_end_of_a_png_is_no_part_of_it(behind, tmp_path):
 )
 def test_what_is_not_kept_is_named_in_a_line_that_can_be_read(many, tmp_path):
     (tmp_path / "a.png").write_bytes(png_of(*many))
-    line = image_file.lost(image_file.read(tmp_path / "a.png"), tmp_path / "b.tif")
+    line = image_file.describe_lost(image_file.read(tmp_path / "a.png"), tmp_path / "b.tif")
     assert line.startswith("not kept: ")
     assert len(line) < 400
     assert ("more" in line or "..." in line) == (len(many) != 26)
@@ -619,7 +622,7 @@ def test_the_shape_and_the_cut_of_an_avif_are_said(item, lost, tmp_path):
     (tmp_path / "a.avif").write_bytes(avif_with(item))
     opened = image_file.read(tmp_path / "a.avif")
     assert np.array_equal(opened.pixels(), image_file.read(tmp_path / "plain.avif").pixels())
-    assert image_file.lost(opened, tmp_path / "b.png") == lost
+    assert image_file.describe_lost(opened, tmp_path / "b.png") == lost
 
 
 @pytest.mark.parametrize(("exif", "orientation"), [(b"", 6), (b"Exif\0\0damaged", 1)])
@@ -640,9 +643,9 @@ def test_exif_that_is_too_long_for_a_jpeg_is_said(tmp_path):
     drawn("RGB").save(tmp_path / "a.png", exif=exif)
     opened = image_file.read(tmp_path / "a.png")
     image_file.write(opened, tmp_path / "b.jpg")
-    assert image_file.lost(opened, tmp_path / "b.jpg") == "not kept: EXIF"
+    assert image_file.describe_lost(opened, tmp_path / "b.jpg") == "not kept: EXIF"
     image_file.write(opened, tmp_path / "b.tif")
-    assert image_file.lost(opened, tmp_path / "b.tif") is None
+    assert image_file.describe_lost(opened, tmp_path / "b.tif") is None
 
 
 def test_an_enlarged_picture_does_not_name_the_sides_it_had(tmp_path):
@@ -665,10 +668,10 @@ def test_what_a_format_cannot_keep_is_said(tmp_path):
         ("RGB", "a.png", None),
     ]:
         drawn(mode).save(tmp_path / "in.tif")
-        line = image_file.lost(image_file.read(tmp_path / "in.tif"), tmp_path / name)
+        line = image_file.describe_lost(image_file.read(tmp_path / "in.tif"), tmp_path / name)
         assert (lost in line) if lost else line is None
-    assert "alters pixels" in image_file.altered(tmp_path / "a.jpg")
-    assert image_file.altered(tmp_path / "a.tif") is None
+    assert "alters pixels" in image_file.describe_altered(tmp_path / "a.jpg")
+    assert image_file.describe_altered(tmp_path / "a.tif") is None
 
 
 @settings(max_examples=150, deadline=None)

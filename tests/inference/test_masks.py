@@ -63,7 +63,7 @@ def test_a_colour_is_found_after_jpeg_too(tmp_path):
     pixels = np.full((40, 60, 3), (30, 90, 40), np.uint8)
     pixels[LEFT] = (255, 0, 255)
     Image.fromarray(pixels).save(tmp_path / "painted.jpg", quality=90, subsampling=0)
-    found = masks.of_colour(image_file.read(tmp_path / "painted.jpg").pixels(), (255, 0, 255))
+    found = masks.from_colour(image_file.read(tmp_path / "painted.jpg").pixels(), (255, 0, 255))
     assert found[LEFT].all()
     assert not found[:, 24:].any()
 
@@ -100,7 +100,7 @@ def test_all_that_a_colour_has_run_into_in_a_jpeg_is_taken_and_leaves_no_tint(co
     painted = strokes(photo)
     clean = as_jpeg(photo, quality, subsampling)
     seen = as_jpeg(np.where(painted[..., None], np.uint8(rgb), photo), quality, subsampling)
-    hole = masks.of_colour(seen, rgb)
+    hole = masks.from_colour(seen, rgb)
     tinted = moved_to(rgb, clean, seen) > 12
     assert hole[painted].all()
     assert (tinted & ~hole).sum() < 0.02 * tinted.sum()
@@ -115,14 +115,14 @@ def test_all_that_a_colour_has_run_into_in_a_jpeg_is_taken_and_leaves_no_tint(co
 def test_paint_without_colour_is_taken_with_its_rim(colour):
     photo, rgb = np.ascontiguousarray(data.chelsea()[20:276, 100:356]), ImageColor.getrgb(colour)
     painted = strokes(photo)
-    hole = masks.of_colour(as_jpeg(np.where(painted[..., None], np.uint8(rgb), photo), 75, 2), rgb)
+    hole = masks.from_colour(as_jpeg(np.where(painted[..., None], np.uint8(rgb), photo), 75, 2), rgb)
     assert hole[cv2.dilate(painted.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0].mean() > 0.99
     assert hole.sum() < 3 * painted.sum()
 
 
 def test_a_colour_that_is_nowhere_is_said():
     with pytest.raises(UserError, match="no pixel is painted #00ff00"):
-        masks.of_colour(data.coffee(), (0, 255, 0))
+        masks.from_colour(data.coffee(), (0, 255, 0))
 
 
 @pytest.mark.parametrize("strip", [7, 1024])
@@ -132,8 +132,8 @@ def test_a_mask_grows_by_its_width_to_all_sides(strip, monkeypatch):
     hole[20, 30] = True
     y, x = np.mgrid[:40, :60]
     for width in (0, 1, 5, 16, 99):
-        assert np.array_equal(masks.grown(hole, width), np.hypot(y - 20, x - 30) <= width)
-    assert not masks.grown(np.zeros((5, 5), bool), 3).any()
+        assert np.array_equal(masks.grow(hole, width), np.hypot(y - 20, x - 30) <= width)
+    assert not masks.grow(np.zeros((5, 5), bool), 3).any()
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def test_a_mask_may_be_any_kind_of_picture(photo, tmp_path):
 
 def test_a_picture_of_zeros_and_ones_is_a_mask_and_what_is_not_a_number_is_refused():
     zeros_and_ones = np.eye(4, dtype=np.uint8)
-    assert masks.of_image(Image.fromarray(zeros_and_ones)).sum() == 4
-    assert masks.of_image(Image.fromarray(zeros_and_ones.astype(np.uint16) * 255)).sum() == 4
+    assert masks.from_image(Image.fromarray(zeros_and_ones)).sum() == 4
+    assert masks.from_image(Image.fromarray(zeros_and_ones.astype(np.uint16) * 255)).sum() == 4
     with pytest.raises(ValueError, match="a mask of float32 from nan to nan"):
-        masks.of_image(Image.fromarray(np.full((4, 4), np.nan, np.float32)))
+        masks.from_image(Image.fromarray(np.full((4, 4), np.nan, np.float32)))
 
 
 def test_a_photograph_is_no_mask_and_a_soft_mask_is_one(tmp_path):
@@ -213,13 +213,13 @@ def test_a_pil_image_of_any_mode_is_a_mask_by_its_own_white_or_is_refused(mode):
     coloured = {"RGB": (255,) * 3, "RGBX": (255,) * 4, "CMYK": (0,) * 4, "HSV": (0, 0, 255), "LAB": (255, 128, 128)}
     whites = opaque | coloured | {"YCbCr": (255, 128, 128)}
     deep = mode.startswith("I;16")
-    assert np.array_equal(masks.of_image(painted(whites.get(mode, 65535 if deep else 255))), LEFT)
+    assert np.array_equal(masks.from_image(painted(whites.get(mode, 65535 if deep else 255))), LEFT)
     if mode in {"L", "I", "F"} or deep:
         for sure in (1, 255, *([65535] if mode != "L" else [])):
-            assert np.array_equal(masks.of_image(painted(sure)), LEFT)
+            assert np.array_equal(masks.from_image(painted(sure)), LEFT)
         for unsure in (2, 3, 100, 127, *([300, 32767] if mode != "L" else [])):
             with pytest.raises(ValueError, match=rf"from 0(.0)? to {unsure}(.0)?; expected bool"):
-                masks.of_image(painted(unsure))
+                masks.from_image(painted(unsure))
 
 
 def test_labels_and_dark_colours_are_no_masks():
@@ -229,7 +229,7 @@ def test_labels_and_dark_colours_are_no_masks():
     dark = Image.fromarray(np.where(LEFT[..., None], (0, 0, 200), 0).astype(np.uint8))
     for wrong in (Image.fromarray(labels), palette, dark, Image.fromarray(labels.astype(np.float32) + 0.5)):
         with pytest.raises(ValueError, match=r"a mask of (uint8|float32) from 0(.5)? to \d+(.5)?; expected bool"):
-            masks.of_image(wrong)
+            masks.from_image(wrong)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "I", "F", "I;16"])
@@ -239,7 +239,7 @@ def test_a_photograph_is_no_mask_as_an_image_either(mode):
     grey = photo.convert("L") if mode == "F" else photo
     image = Image.fromarray(deep) if mode == "I;16" else grey.convert(mode)
     with pytest.raises(ValueError, match=r"\d+% of it is neither black nor white; expected a mask, white"):
-        masks.of_image(image)
+        masks.from_image(image)
 
 
 def test_a_mask_file_of_unsure_white_is_refused_by_its_name(photo, tmp_path):
@@ -252,12 +252,12 @@ def test_paint_of_a_png_is_taken_with_no_more_than_its_rim():
     """What is sharp has smeared nothing, so that what is around it is the picture."""
     painted = strokes(data.coffee()[20:276, 100:356])
     seen = np.where(painted[..., None], np.uint8((255, 0, 255)), data.coffee()[20:276, 100:356])
-    hole = masks.of_colour(np.ascontiguousarray(seen), (255, 0, 255))
+    hole = masks.from_colour(np.ascontiguousarray(seen), (255, 0, 255))
     assert np.array_equal(hole, cv2.dilate(painted.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
 
 
 def test_numbers_of_32_bits_are_white_by_their_range():
     for white in (1, 255, 65535):
         for kind in (np.int32, np.float32):
-            assert np.array_equal(masks.of_image(Image.fromarray(LEFT.astype(kind) * white)), LEFT), (white, kind)
-    assert not masks.of_image(Image.new("F", (4, 4))).any()
+            assert np.array_equal(masks.from_image(Image.fromarray(LEFT.astype(kind) * white)), LEFT), (white, kind)
+    assert not masks.from_image(Image.new("F", (4, 4))).any()

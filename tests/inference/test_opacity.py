@@ -69,7 +69,7 @@ def test_a_stain_and_lettering_in_one_picture_are_each_judged(kind, side):
     apart = cv2.dilate(stain.astype(np.uint8), np.ones((9, 9))) == 0
     lettered, letters = np.where(apart[..., None], lettered, stained), letters & apart
     image = pyramid.as_kind(pyramid.as_float(lettered), np.dtype(kind))
-    opaque = pyramid.opaque(image, stain | letters)
+    opaque = pyramid.find_opaque(image, stain | letters)
     assert not opaque[~(stain | letters)].any()
     assert opaque[letters].mean() > 0.95
     assert opaque[stain].mean() < 0.1
@@ -84,13 +84,13 @@ def test_how_a_region_is_judged_follows_from_what_is_near_it_alone(kind, seed):
     margin = opacity.REACH
     image = np.pad(damaged, [(margin, margin), (margin, margin), (0, 0)], mode="symmetric")
     hole = np.pad(hole, margin)
-    alone = pyramid.opaque(image, hole)
+    alone = pyramid.find_opaque(image, hole)
     rng = np.random.default_rng(seed)
     large, holes = rng.integers(256, size=(3000, 3000, 3), dtype=np.uint8), np.zeros((3000, 3000), bool)
     at = slice(700, 700 + len(hole)), slice(1300, 1300 + len(hole))
     large[at], holes[at] = image, hole
     holes[2500:2520, 20:40] = holes[30:900, 2900:2910] = holes[100:110, 100:2800] = True
-    assert np.array_equal(pyramid.opaque(large, holes)[at], alone)
+    assert np.array_equal(pyramid.find_opaque(large, holes)[at], alone)
 
 
 def test_a_large_region_is_judged_as_if_it_were_alone():
@@ -99,16 +99,16 @@ def test_a_large_region_is_judged_as_if_it_were_alone():
     cv2.circle(stain, (800, 700), 450, 1, -1)
     stain, far[20:40, 20:40] = stain.astype(bool), True
     image = np.where(stain[..., None], target // 2 + np.uint8(60), target)
-    assert not pyramid.opaque(image, stain).any()
-    assert not pyramid.opaque(image, stain | far)[stain].any()
-    assert pyramid.opaque(np.where(stain[..., None], np.uint8(60), target), stain | far)[stain].all()
+    assert not pyramid.find_opaque(image, stain).any()
+    assert not pyramid.find_opaque(image, stain | far)[stain].any()
+    assert pyramid.find_opaque(np.where(stain[..., None], np.uint8(60), target), stain | far)[stain].all()
 
 
 @pytest.mark.parametrize("size", [(1, 3_000_000), (2_000_000, 2)])
 def test_a_region_of_any_shape_is_judged(size):
     image, hole = np.zeros((*size, 3), np.uint8), np.ones(size, bool)
     hole[:1, :1] = False
-    assert pyramid.opaque(image, hole).sum() in (0, hole.sum())
+    assert pyramid.find_opaque(image, hole).sum() in (0, hole.sum())
 
 
 def test_each_region_is_restored_as_it_was_judged():
@@ -116,7 +116,7 @@ def test_each_region_is_restored_as_it_was_judged():
     stained, stain = damage("stain", target, 2)
     image, hole = stained.copy(), stain.copy()
     image[200:210, 300:350], hole[196:214, 296:354] = (20, 90, 220), True
-    opaque = pyramid.opaque(image, hole)
+    opaque = pyramid.find_opaque(image, hole)
     assert opaque.any() and (hole & ~opaque).any()
     painted = np.where(opaque[..., None], np.uint8(128), image)
     assert np.array_equal(restored(image, hole), restored(painted, hole, see_through=True))

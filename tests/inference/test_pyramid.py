@@ -78,7 +78,7 @@ def test_a_degraded_picture_is_restored_in_tiles_too(monkeypatch):
 
 
 def test_a_false_of_numpy_is_as_false_as_pythons(monkeypatch):
-    monkeypatch.setattr(pyramid, "opaque", lambda image, hole: pytest.fail("the picture was asked"))
+    monkeypatch.setattr(pyramid, "find_opaque", lambda image, hole: pytest.fail("the picture was asked"))
     image, hole = np.zeros((20, 20, 3), np.uint8), np.eye(20, dtype=bool)
     pyramid.restore(lambda image, hole, start: start, "plate", image, hole, see_through=np.False_)
 

@@ -51,7 +51,7 @@ def test_in_windows_a_picture_is_restored_as_the_whole_of_it(name, see_through, 
     restored = windows.restore(restore, PHOTO, hole, see_through)
     assert np.abs(restored.astype(int) - expected).max() <= 1
     assert np.array_equal(restored[~hole], PHOTO[~hole])
-    for box in windows.apart(hole):
+    for box in windows.separate_boxes(hole):
         assert np.array_equal(restored[box], windows.restore(restore, PHOTO[box], hole[box], see_through))
 
 
@@ -65,7 +65,7 @@ def test_a_region_that_reaches_through_windows_is_judged_once(monkeypatch):
     monkeypatch.setattr(windows, "WHOLE", 0)
     monkeypatch.setattr(windows, "MOST", 2**19)
     monkeypatch.setattr(windows, "CELL", 256)
-    (box,) = windows.apart(hole)
+    (box,) = windows.separate_boxes(hole)
     restored = windows.restore(restore, image, hole, None)
     assert np.abs(restored.astype(int) - expected).max() <= 1
     assert np.array_equal(restored[box], windows.restore(restore, image[box], hole[box], None))
@@ -93,7 +93,7 @@ def test_what_is_far_from_a_hole_is_not_looked_at(see_through):
 
 @pytest.mark.parametrize("size", [4200, 13_000])
 def test_boxes_follow_the_holes_and_not_their_distance(size):
-    boxes = windows.apart(far_apart(size))
+    boxes = windows.separate_boxes(far_apart(size))
     assert sum(map(windows.area, boxes)) < 2 * (windows.CELL + 1000) ** 2
 
 
@@ -115,7 +115,7 @@ def test_boxes_apart_hold_whole_regions_and_the_windows_of_the_picture(height, w
         patch.setattr(windows, "WHOLE", 0)
         patch.setattr(windows, "CELL", 128)
         patch.setattr(windows, "MOST", 0)
-        boxes = windows.apart(hole)
+        boxes = windows.separate_boxes(hole)
         moved = [
             tuple(slice(side.start + by.start, side.stop + by.start) for side, by in zip(window, box, strict=True))
             for box in boxes

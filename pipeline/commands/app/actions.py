@@ -33,36 +33,36 @@ Editor = dict[str, Any]
 """What Gradio's image editor holds: `background`, `layers` and `composite`, uint8 HWC."""
 
 
-def shown_for_painting(photo: str | None) -> Editor:
+def show_for_painting(photo: str | None) -> Editor:
     """The photo in the editor."""
-    background = preview(opened(photo).pixels_in_8_bits())
-    return painted_over(background, np.zeros(background.shape[:2], bool))
+    background = preview(open_upload(photo).pixels_in_8_bits())
+    return paint_over(background, np.zeros(background.shape[:2], bool))
 
 
-def example(name: str) -> tuple[str, Editor]:
+def show_example(name: str) -> tuple[str, Editor]:
     """A photograph of scikit-image's, damaged: its file, and the editor with the damage painted over."""
     from skimage import data
 
     title, corrupt, params = EXAMPLES[name]
     image, hole = corrupt(getattr(data, title)(), np.random.default_rng(1), params)
-    path = Path(tempfile.mkdtemp(dir=stored())) / f"{title}.png"
+    path = Path(tempfile.mkdtemp(dir=uploads_folder())) / f"{title}.png"
     Image.fromarray(image).save(path)
-    return str(path), painted_over(preview(image), hole)
+    return str(path), paint_over(preview(image), hole)
 
 
-def proposed(photo: str | None) -> Editor:
+def propose_scratches(photo: str | None) -> Editor:
     """The photo with what may be scratches painted over."""
-    pixels = opened(photo).pixels_in_8_bits()
-    return painted_over(preview(pixels), scratches.detect(pixels))
+    pixels = open_upload(photo).pixels_in_8_bits()
+    return paint_over(preview(pixels), scratches.detect(pixels))
 
 
-def painted_over(background: np.ndarray, hole: np.ndarray) -> Editor:
+def paint_over(background: np.ndarray, hole: np.ndarray) -> Editor:
     """What an empty editor shows: a layer of paint on the background.
 
     The layer is as large as the canvas, the picture in its corner: Gradio moves a smaller one to the middle. It is
     there without paint too: it is where Gradio's history begins, whose first step would else take the photo back.
     """
-    refuse_when_full(stored(), 2 * 4 * SHOWN**2)
+    refuse_when_full(uploads_folder(), 2 * 4 * SHOWN**2)
     height, width = background.shape[:2]
     layer = np.zeros((SHOWN, SHOWN, 4), np.uint8)
     shrunk = Image.fromarray(hole).convert("L").resize((width, height), Image.Resampling.BOX)
@@ -70,10 +70,10 @@ def painted_over(background: np.ndarray, hole: np.ndarray) -> Editor:
     return {"background": background, "layers": [layer], "composite": None}
 
 
-def restored(restorer: Restorer, photo: str | None, editor: Editor, kind: str, method: str) -> tuple:
+def restore_photo(restorer: Restorer, photo: str | None, editor: Editor, kind: str, method: str) -> tuple:
     """Before and after for the slider, and the restored file."""
-    before = opened(photo)
-    hole = painted(editor, before)
+    before = open_upload(photo)
+    hole = read_paint(editor, before)
     pixels = before.pixels()
     if method == GAN:
         result = restorer.restore(pixels, hole, see_through=None if kind == DAMAGE else False)
@@ -85,24 +85,24 @@ def restored(restorer: Restorer, photo: str | None, editor: Editor, kind: str, m
         result = pyramid.as_kind(pyramid.as_float(result), pixels.dtype)
     after = before.with_restored(result, hole)
     shown = preview(before.pixels_in_8_bits()), preview(after.pixels_in_8_bits())
-    return shown, saved(after, photo, method)
+    return shown, save_download(after, photo, method)
 
 
-def enlarged(enlarger: Restorer, photo: str | None, factor: int) -> tuple:
+def enlarge_photo(enlarger: Restorer, photo: str | None, factor: int) -> tuple:
     """Before (the bicubic filter) and after for the slider, and the enlarged file."""
-    before = opened(photo, MOST_PIXELS // factor**2)
+    before = open_upload(photo, MOST_PIXELS // factor**2)
     after = before.enlarged(enlarger.enlarge(before.pixels(), factor))
     filtered = Image.fromarray(before.pixels_in_8_bits()).resize(after.size, Image.Resampling.BICUBIC)
     shown = preview(np.asarray(filtered)), preview(after.pixels_in_8_bits())
-    return shown, saved(after, photo, f"x{factor}")
+    return shown, save_download(after, photo, f"x{factor}")
 
 
-def inserted(
+def insert_object(
     restorer: Restorer, source: str | None, editor: Editor, photo: str | None, across: float, down: float, size: float
 ) -> tuple:
     """Before and after for the slider, and the file with the object."""
-    origin, before = opened(source), opened(photo)
-    silhouette = painted(editor, origin)
+    origin, before = open_upload(source), open_upload(photo)
+    silhouette = read_paint(editor, origin)
     if origin.size[0] * origin.size[1] * (size / 100) ** 2 > MOST_PIXELS:
         raise UserError(f"the object would be too large; at most {MOST_PIXELS / 1e6:.0f} million pixels, please")
     at = round(across / 100 * before.size[0]), round(down / 100 * before.size[1])
@@ -110,10 +110,10 @@ def inserted(
     result = insert.insert(restorer, pixels, origin.pixels_in_8_bits(), silhouette, at, size / 100)
     in_depth = pyramid.as_kind(pyramid.as_float(result), before.pixels().dtype)
     after = before.with_restored(in_depth, (result != pixels).any(axis=-1))
-    return (preview(pixels), preview(result)), saved(after, photo, "with-object")
+    return (preview(pixels), preview(result)), save_download(after, photo, "with-object")
 
 
-def opened(photo: str | None, most: int = MOST_PIXELS) -> Picture:
+def open_upload(photo: str | None, most: int = MOST_PIXELS) -> Picture:
     """The uploaded picture.
 
     Raises:
@@ -135,7 +135,7 @@ def opened(photo: str | None, most: int = MOST_PIXELS) -> Picture:
         raise UserError(str(error).replace(str(path), path.name)) from None
 
 
-def painted(editor: Editor | None, photo: Picture) -> np.ndarray:
+def read_paint(editor: Editor | None, photo: Picture) -> np.ndarray:
     """Where there is paint on the photo; bool, at the size of the photo itself.
 
     Raises:
@@ -143,7 +143,7 @@ def painted(editor: Editor | None, photo: Picture) -> np.ndarray:
     """
     shown = preview(photo.pixels_in_8_bits())
     height, width = shown.shape[:2]
-    layers = [layer[:height, :width, 3] > 127 for layer in editor["layers"]] if editor else []  # cut: `painted_over`
+    layers = [layer[:height, :width, 3] > 127 for layer in editor["layers"]] if editor else []  # cut: `paint_over`
     if not editor or not any(layer.any() for layer in layers):
         raise UserError("nothing is painted; paint over the damage first")
     background = editor["background"][..., :3]
@@ -161,15 +161,15 @@ def preview(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(image)
 
 
-def stored() -> Path:
+def uploads_folder() -> Path:
     """The folder of the uploads and results."""
     return Path(os.environ["GRADIO_TEMP_DIR"])
 
 
-def saved(after: Picture, photo: str | None, how: str) -> str:
+def save_download(after: Picture, photo: str | None, how: str) -> str:
     """The file to download: PNG, which keeps what was not painted over bit for bit (TIFF where colours are CMYK)."""
     suffix = ".tif" if after.stored.mode == "CMYK" else ".png"
-    refuse_when_full(stored(), np.asarray(after.stored).nbytes + 2 * 4 * SHOWN**2)
-    path = Path(tempfile.mkdtemp(dir=stored())) / f"{Path(photo or 'picture').stem}-{how.lower()}{suffix}"
+    refuse_when_full(uploads_folder(), np.asarray(after.stored).nbytes + 2 * 4 * SHOWN**2)
+    path = Path(tempfile.mkdtemp(dir=uploads_folder())) / f"{Path(photo or 'picture').stem}-{how.lower()}{suffix}"
     image_file.write(after, path)
     return str(path)

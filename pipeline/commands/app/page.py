@@ -45,7 +45,7 @@ def main(model: str | None) -> None:
             raise UserError(f"Gradio: {error}; check the environment variables GRADIO_*") from None
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
-        page = built(Restorer.load(model or MODELS / "restore"), Restorer.load(MODELS / "superres"))
+        page = build_page(Restorer.load(model or MODELS / "restore"), Restorer.load(MODELS / "superres"))
         page.queue(max_size=50, default_concurrency_limit=1, api_open=False)
         page.launch(
             max_file_size=MOST_BYTES,
@@ -71,7 +71,7 @@ def sweep(folder: Path, age: float) -> None:
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
-def built(restorer: Restorer, enlarger: Restorer) -> Any:
+def build_page(restorer: Restorer, enlarger: Restorer) -> Any:
     """The page, with its two generators."""
     import gradio as gr
 
@@ -101,9 +101,9 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
         with gr.Column(min_width=300):
             results = before_and_after(gr, "restored")
     for name, chosen in zip(actions.EXAMPLES, examples, strict=True):
-        shows(gr, chosen.click, partial(actions.example, name), None, [photo, editor], editor)
-    shows(gr, propose.click, actions.proposed, photo, editor, editor)
-    makes(gr, button, partial(actions.restored, restorer), [photo, editor, kind, method], results, "restore")
+        on_event(gr, chosen.click, partial(actions.show_example, name), None, [photo, editor], editor)
+    on_event(gr, propose.click, actions.propose_scratches, photo, editor, editor)
+    on_click(gr, button, partial(actions.restore_photo, restorer), [photo, editor, kind, method], results, "restore")
 
 
 def enlarge_tab(gr: Any, enlarger: Restorer) -> None:
@@ -115,7 +115,7 @@ def enlarge_tab(gr: Any, enlarger: Restorer) -> None:
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
             results = before_and_after(gr, "enlarged")
-    makes(gr, button, partial(actions.enlarged, enlarger), [photo, factor], results, "enlarge")
+    on_click(gr, button, partial(actions.enlarge_photo, enlarger), [photo, factor], results, "enlarge")
 
 
 def insert_tab(gr: Any, restorer: Restorer) -> None:
@@ -132,7 +132,7 @@ def insert_tab(gr: Any, restorer: Restorer) -> None:
             button = gr.Button("Insert", variant="primary", elem_id="insert")
             results = before_and_after(gr, "inserted")
     inputs = [source, editor, photo, across, down, size]
-    makes(gr, button, partial(actions.inserted, restorer), inputs, results, "insert")
+    on_click(gr, button, partial(actions.insert_object, restorer), inputs, results, "insert")
 
 
 def photograph(gr: Any, label: str, name: str) -> Any:
@@ -150,8 +150,8 @@ def canvas(gr: Any, label: str, name: str, photo: Any) -> Any:
     layers = gr.LayerOptions(allow_additional_layers=False, disabled=True)
     options = {"sources": (), "transforms": (), "layers": layers, "brush": brush, "format": "png", "elem_id": name}
     editor = Canvas(label=label, canvas_size=(actions.SHOWN, actions.SHOWN), height=420, **options)
-    shows(gr, photo.upload, actions.shown_for_painting, photo, editor, editor)
-    shows(gr, editor.clear, actions.shown_for_painting, photo, editor, editor)
+    on_event(gr, photo.upload, actions.show_for_painting, photo, editor, editor)
+    on_event(gr, editor.clear, actions.show_for_painting, photo, editor, editor)
     photo.clear(None, None, editor, js=EMPTY)
     return editor
 
@@ -162,7 +162,7 @@ def before_and_after(gr: Any, name: str) -> tuple[Any, Any]:
     return slider, gr.DownloadButton("Download", interactive=False, elem_id=f"{name}-download")
 
 
-def shows(gr: Any, event: Callable, function: Callable, inputs: Any, outputs: Any, editor: Any) -> None:
+def on_event(gr: Any, event: Callable, function: Callable, inputs: Any, outputs: Any, editor: Any) -> None:
     """On the event, what the function gives for the editor is shown in it.
 
     The editor is emptied first: Gradio fits a layer into what the last stroke left there, scaled and moved.
@@ -171,7 +171,7 @@ def shows(gr: Any, event: Callable, function: Callable, inputs: Any, outputs: An
     emptied.then(user_errors_as_toast(gr, function), inputs, outputs, concurrency_id=PREVIEWS)
 
 
-def makes(gr: Any, button: Any, function: Callable, inputs: list, results: tuple[Any, Any], name: str) -> None:
+def on_click(gr: Any, button: Any, function: Callable, inputs: list, results: tuple[Any, Any], name: str) -> None:
     """On a click, the function's results are shown; until they are there, nothing older can be looked at or had."""
     slider, download = results
     started = button.click(None, None, [button, slider, download], js=START)

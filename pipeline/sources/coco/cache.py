@@ -16,7 +16,7 @@ from dataclasses import asdict, astuple, dataclass
 from itertools import count
 from pathlib import Path
 
-from pipeline.runtime.errors import UserError, told_of_file
+from pipeline.runtime.errors import UserError, explain_os_error
 from pipeline.sources.coco.hosts import File
 from pipeline.sources.coco.member import Member
 
@@ -181,7 +181,7 @@ class Cache:
         try:
             yield
         except OSError as error:
-            raise UserError(f"{told_of_file(error, self.folder)}, what is there stays") from None
+            raise UserError(f"{explain_os_error(error, self.folder)}, what is there stays") from None
 
     def _list(self, path: Path) -> None:
         with path.open("rb") as file:

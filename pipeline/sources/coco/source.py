@@ -15,7 +15,7 @@ from pipeline.datasets.instances import Entry, Passed
 from pipeline.images import decode
 from pipeline.params import Coco
 from pipeline.runtime.environment import cache_folder, workers
-from pipeline.runtime.errors import UserError, excerpt, told_of_file
+from pipeline.runtime.errors import UserError, excerpt, explain_os_error
 from pipeline.runtime.parallel import in_threads
 from pipeline.sources.coco import retry, selection
 from pipeline.sources.coco.cache import Cache, CorruptEntry
@@ -64,7 +64,7 @@ def _lock(cache: Path) -> Iterator[None]:
         print(f"{cache}: another download is under way; waiting for it", flush=True)
         lock.acquire()
     except OSError as error:
-        raise UserError(f"{told_of_file(error, cache)}, or set MENDLINE_CACHE to another folder") from None
+        raise UserError(f"{explain_os_error(error, cache)}, or set MENDLINE_CACHE to another folder") from None
     try:
         yield
     finally:

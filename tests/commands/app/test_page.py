@@ -173,7 +173,7 @@ def example_damage(name: str) -> tuple[np.ndarray, np.ndarray]:
     """What the page shows for an example: the damaged photo, and where its damage is."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setenv("GRADIO_TEMP_DIR", folder)
-        path, editor = actions.example(name)
+        path, editor = actions.show_example(name)
         height, width = editor["background"].shape[:2]
         return np.asarray(Image.open(path)), editor["layers"][0][:height, :width, 3] > 0
 
@@ -339,7 +339,7 @@ def test_pictures_are_uploaded_and_not_fetched_from_addresses(server):
 def test_no_request_skips_the_queue_that_bounds_what_is_worked_on_at_once(server):
     answer = requests.post(f"{server.rstrip('/')}/gradio_api/run/enlarge", json={"data": [None, 2]}, timeout=PATIENCE)
     assert "join the queue" in answer.json()["detail"]
-    built = page.built(Restorer.load(), Restorer.load(MODELS / "superres"))
+    built = page.build_page(Restorer.load(), Restorer.load(MODELS / "superres"))
     built.queue(default_concurrency_limit=1)
     working = [function for function in built.fns.values() if function.fn]
     assert {function.concurrency_id for function in working} == {page.PREVIEWS, page.RESTORATIONS}
@@ -349,8 +349,8 @@ def test_no_request_skips_the_queue_that_bounds_what_is_worked_on_at_once(server
 @pytest.mark.parametrize("name", actions.EXAMPLES)
 def test_each_example_can_be_restored(name, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    path, editor = actions.example(name)
-    (before, after), _ = actions.restored(Restorer.load(), path, editor, actions.DAMAGE, actions.GAN)
+    path, editor = actions.show_example(name)
+    (before, after), _ = actions.restore_photo(Restorer.load(), path, editor, actions.DAMAGE, actions.GAN)
     hole = editor["layers"][0][: before.shape[0], : before.shape[1], 3] > 0
     assert np.array_equal(before[~hole], after[~hole])
     assert (before != after).any(axis=-1)[hole].mean() > 0.9
@@ -358,28 +358,28 @@ def test_each_example_can_be_restored(name, tmp_path, monkeypatch):
 
 def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    (_, after), path = actions.enlarged(Restorer.load(MODELS / "superres"), str(photo), 2)
+    (_, after), path = actions.enlarge_photo(Restorer.load(MODELS / "superres"), str(photo), 2)
     assert np.asarray(Image.open(path)).shape == (2 * PHOTO.shape[0], 2 * PHOTO.shape[1], 3)
     assert after.shape[1] == 2 * PHOTO.shape[1]
     hole = np.zeros(PHOTO.shape[:2], bool)
     hole[100:200, 150:250] = True
-    editor = actions.painted_over(PHOTO, hole)
-    _, path = actions.inserted(Restorer.load(), str(photo), editor, str(photo), 10, 10, 50)
+    editor = actions.paint_over(PHOTO, hole)
+    _, path = actions.insert_object(Restorer.load(), str(photo), editor, str(photo), 10, 10, 50)
     changed = (np.asarray(Image.open(path)) != PHOTO).any(axis=-1)
     assert changed[:60, :75].any()
     assert not changed[90:].any()
     with pytest.raises(page.UserError, match="nothing is painted"):
-        actions.restored(
-            Restorer.load(), str(photo), actions.shown_for_painting(str(photo)), actions.DAMAGE, actions.GAN
+        actions.restore_photo(
+            Restorer.load(), str(photo), actions.show_for_painting(str(photo)), actions.DAMAGE, actions.GAN
         )
     with pytest.raises(page.UserError, match="drop a photo first"):
-        actions.proposed(None)
+        actions.propose_scratches(None)
 
 
 def test_an_upload_of_too_many_pixels_is_refused(tmp_path):
     Image.new("1", (9000, 9000)).save(tmp_path / "large.png")
     with pytest.raises(page.UserError, match="large.png: 9000 x 9000 px; at most 25 million pixels"):
-        actions.opened(str(tmp_path / "large.png"))
+        actions.open_upload(str(tmp_path / "large.png"))
 
 
 def test_old_files_are_forgotten(tmp_path):
