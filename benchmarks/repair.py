@@ -24,7 +24,7 @@ from pipeline.corruptions import draw, occlusion
 from pipeline.datasets import photos
 from pipeline.datasets.splits import assign_splits
 from pipeline.evaluation.baselines import telea
-from pipeline.inference import backends, pyramid, scratches
+from pipeline.inference import backends, detect_scratches, pyramid
 from pipeline.inference.model_files import MODELS
 from pipeline.metrics.image_quality import scores
 from pipeline.params import Corrupt, load
@@ -137,7 +137,7 @@ def psnr_of(methods: dict[str, np.ndarray], target: np.ndarray, hole: np.ndarray
 
 def search(image: np.ndarray, hole: np.ndarray) -> tuple[float, float]:
     """The share of the hole that is proposed, and of what lies apart from it."""
-    proposed = scratches.detect(image)
+    proposed = detect_scratches.detect(image)
     near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * NEAR + 1,) * 2, np.uint8)) > 0
     return float(proposed[hole].mean()), float(proposed[~near].mean())
 

@@ -50,7 +50,7 @@ COMMANDS = {
     "sync": Command("sync", "bring MLflow up to date with DVC, without running a stage"),
     "compare": Command("compare", "print the experiments side by side, as DVC and MLflow have them"),
     "find": Command(
-        "find",
+        "find_run",
         "find the MLflow run that made a model file, or that a dvc.lock belongs to",
         {"path": {"type": Path, "help": "generator.safetensors, its folder, or a dvc.lock"}},
     ),

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, streams_as_files
 from pipeline.commands.mend_options import GUESS, parse_options
-from pipeline.inference import image_file, masks, scratches, select_object, windows
+from pipeline.inference import detect_scratches, image_file, masks, select_object, windows
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime import progress, stop
@@ -123,7 +123,7 @@ def find_hole(before: Picture, job: Job, options: argparse.Namespace) -> np.ndar
     if options.mask_color:
         return masks.from_colour(before.pixels_in_8_bits(), options.mask_color)
     if options.detect:
-        found = scratches.detect(before.pixels_in_8_bits())
+        found = detect_scratches.detect(before.pixels_in_8_bits())
         if not found.any():
             raise UserError("no scratches are found; paint over them, and give that as --mask")
         return found

@@ -1,6 +1,5 @@
 """MLflow, reached: for who writes, and for who only reads."""
 
-import json
 import os
 import sys
 import tempfile
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from pipeline.metrics.registry import HEADLINE
 from pipeline.runtime.errors import UserError
-from pipeline.tracking import embedded, place
+from pipeline.tracking import embedded, place, run_list
 from pipeline.tracking.faults import explain, mlflow_errors
 
 if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before that
@@ -23,8 +21,6 @@ if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before 
     from mlflow.exceptions import MlflowException
 
 EXPERIMENTS = ROWS, DATA = "mendline", "mendline-data"
-VIEW = "mlflow.sharedViewState.mendline"  # MLflow opens it for viewStateShareKey=mendline, as `make ui` prints it
-COLUMNS = json.dumps({"selectedColumns": ["attributes.`Created`", *(f"metrics.`{name}`" for name in HEADLINE)]})
 PATIENCE = 5.0  # seconds in which a server must answer before work begins
 
 
@@ -112,8 +108,7 @@ def connect() -> Store:
             if database:
                 embedded.bring_home(database, EXPERIMENTS)
             ids = [_experiment(client, name) or client.create_experiment(name, _artifacts()) for name in EXPERIMENTS]
-        if VIEW not in client.get_experiment(ids[0]).tags:
-            client.set_experiment_tag(ids[0], VIEW, COLUMNS)
+        run_list.preset(client, ids[0])
         return Store(client, *ids)
 
 

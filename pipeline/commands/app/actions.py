@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.commands.app.uploads import refuse_when_full
 from pipeline.corruptions import freeform, scratch, stain
 from pipeline.images.decode import sides
-from pipeline.inference import image_file, insert, pyramid, scratches
+from pipeline.inference import detect_scratches, image_file, insert_object, pyramid
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.params import Freeform, Scratch, Section, Stain
@@ -53,7 +53,7 @@ def show_example(name: str) -> tuple[str, Editor]:
 def propose_scratches(photo: str | None) -> Editor:
     """The photo with what may be scratches painted over."""
     pixels = open_upload(photo).pixels_in_8_bits()
-    return paint_over(preview(pixels), scratches.detect(pixels))
+    return paint_over(preview(pixels), detect_scratches.detect(pixels))
 
 
 def paint_over(background: np.ndarray, hole: np.ndarray) -> Editor:
@@ -97,7 +97,7 @@ def enlarge_photo(enlarger: Restorer, photo: str | None, factor: int) -> tuple:
     return shown, save_download(after, photo, f"x{factor}")
 
 
-def insert_object(
+def place_object(
     restorer: Restorer, source: str | None, editor: Editor, photo: str | None, across: float, down: float, size: float
 ) -> tuple:
     """Before and after for the slider, and the file with the object."""
@@ -107,7 +107,7 @@ def insert_object(
         raise UserError(f"the object would be too large; at most {MOST_PIXELS / 1e6:.0f} million pixels, please")
     at = round(across / 100 * before.size[0]), round(down / 100 * before.size[1])
     pixels = before.pixels_in_8_bits()
-    result = insert.insert(restorer, pixels, origin.pixels_in_8_bits(), silhouette, at, size / 100)
+    result = insert_object.insert(restorer, pixels, origin.pixels_in_8_bits(), silhouette, at, size / 100)
     in_depth = pyramid.as_kind(pyramid.as_float(result), before.pixels().dtype)
     after = before.with_restored(in_depth, (result != pixels).any(axis=-1))
     return (preview(pixels), preview(result)), save_download(after, photo, "with-object")

@@ -132,7 +132,7 @@ def insert_tab(gr: Any, restorer: Restorer) -> None:
             button = gr.Button("Insert", variant="primary", elem_id="insert")
             results = before_and_after(gr, "inserted")
     inputs = [source, editor, photo, across, down, size]
-    on_click(gr, button, partial(actions.insert_object, restorer), inputs, results, "insert")
+    on_click(gr, button, partial(actions.place_object, restorer), inputs, results, "insert")
 
 
 def photograph(gr: Any, label: str, name: str) -> Any:

@@ -20,7 +20,7 @@ from PIL import Image
 from skimage import data
 
 from pipeline.commands.app import actions, page
-from pipeline.inference import scratches
+from pipeline.inference import detect_scratches
 from pipeline.inference.model_files import MODELS
 from pipeline.inference.restorer import Restorer
 from tests.clone import ROOT
@@ -192,7 +192,7 @@ def test_after_a_stroke_examples_and_proposals_lie_where_the_damage_is(browser, 
         until(browser, lambda hole=hole: agree(shown_paint(browser), hole))
         paint(browser)
     press(browser, "Propose scratches")
-    proposed = scratches.detect(damaged)
+    proposed = detect_scratches.detect(damaged)
     until(browser, lambda: agree(shown_paint(browser), proposed))
     paint(browser, down=-60)
     until(browser, lambda: shown_paint(browser).sum() > 2 * proposed.mean() * shown_paint(browser).size)
@@ -364,7 +364,7 @@ def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     hole = np.zeros(PHOTO.shape[:2], bool)
     hole[100:200, 150:250] = True
     editor = actions.paint_over(PHOTO, hole)
-    _, path = actions.insert_object(Restorer.load(), str(photo), editor, str(photo), 10, 10, 50)
+    _, path = actions.place_object(Restorer.load(), str(photo), editor, str(photo), 10, 10, 50)
     changed = (np.asarray(Image.open(path)) != PHOTO).any(axis=-1)
     assert changed[:60, :75].any()
     assert not changed[90:].any()

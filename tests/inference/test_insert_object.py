@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from pipeline.inference.insert import insert
+from pipeline.inference.insert_object import insert
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime.errors import UserError
 

@@ -2,7 +2,8 @@ import json
 import re
 
 from pipeline.metrics.registry import HEADLINE
-from pipeline.tracking.client import VIEW, connect
+from pipeline.tracking.client import connect
+from pipeline.tracking.run_list import VIEW
 from tests.clone import ROOT
 
 
