@@ -1,11 +1,36 @@
 import numpy as np
 import pytest
+from skimage import data
 
 from pipeline.corruptions import lowres
 from pipeline.evaluation.baselines import BASELINES, Damaged, restore_all
 from pipeline.tasks import TASKS
 
 FOR_HOLES = [name for name, baseline in BASELINES.items() if baseline.task == "restore"]
+METHODS = {
+    "restore": ["untouched", "mean", "telea", "navier_stokes", "biharmonic", "harmonic", "plate"],
+    "superres": ["bicubic", "lanczos"],
+}
+
+
+def damaged(radius: int) -> Damaged:
+    image, mask = data.coffee()[100:148, 150:198].copy(), np.zeros((48, 48), bool)
+    mask[10:30, 15:40] = True
+    image[mask] = 255
+    return Damaged(image, mask, image, radius)
+
+
+@pytest.mark.parametrize("task", METHODS)
+def test_no_method_is_missing_and_no_two_give_the_same(task):
+    restored = restore_all(task, damaged(radius=3))
+    assert list(restored) == METHODS[task]
+    if task == "restore":  # nothing was shrunk
+        assert len({picture.tobytes() for picture in restored.values()}) == len(restored)
+
+
+def test_the_radius_is_that_of_telea_and_navier_stokes():
+    near, far = (restore_all("restore", damaged(radius)) for radius in (1, 8))
+    assert [name for name in near if not np.array_equal(near[name], far[name])] == ["telea", "navier_stokes"]
 
 
 @pytest.mark.parametrize("name", FOR_HOLES)
