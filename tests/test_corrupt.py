@@ -2,6 +2,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline import corrupt
 from pipeline.datasets import photos
 from pipeline.datasets.pairs import Pairs
 from pipeline.datasets.splits import SPLITS, assign_splits
+from pipeline.images.grid import evenly_spaced, image_grid
 from pipeline.params import Weights, load
 from pipeline.runtime.errors import UserError
 
@@ -135,9 +137,30 @@ def test_the_table_counts_the_pairs_of_each_kind(finished):
     assert table.mean_hole_area.between(bounds[0], bounds[1]).all()
 
 
-def test_the_contact_sheet_is_a_picture(finished):
+def test_the_contact_sheet_shows_some_of_each_kind_by_its_name(finished):
+    store = Pairs(finished[0] / "data/pairs", "train")
+    kinds = pd.Series(store.column("corruption"))
+    rows = [row for kind in sorted(EVERY_KIND) for row in evenly_spaced(kinds.index[kinds == kind].tolist(), 4)]
+    pictures = [(target, corrupted, np.where(mask, 255, 0)) for target, corrupted, mask in map(store.pictures, rows)]
+    shown = [[picture.astype(np.uint8) for picture in triple] for triple in pictures]
+    expected = image_grid(shown, ["target", "corrupted", "mask"], kinds[rows].tolist())
     with Image.open(finished[0] / "metrics/pairs.png") as image:
-        assert image.format == "PNG" and min(image.size) > 100
+        assert image.format == "PNG" and np.array_equal(image, expected)
+
+
+def test_only_the_photos_to_train_on_are_cropped(finished):
+    """Green rises by 148 from the top of a photo to its bottom."""
+    heights = {}
+    for split in SPLITS:
+        store = Pairs(finished[0] / "data/pairs", split)
+        heights[split] = [np.ptp(store.pictures(row)[0][..., 1].astype(int)) for row in range(len(store))]
+    assert min(heights["val"]) > 135 and min(heights["test"]) > 135
+    assert min(heights["train"]) < 110
+
+
+def test_every_pair_has_its_own_chance(finished):
+    seeds = [seed for split in SPLITS for seed in Pairs(finished[0] / "data/pairs", split).column("seed")]
+    assert len(set(seeds)) == 2 * PHOTOS
 
 
 def test_one_worker_writes_the_same_bytes_as_two(finished):
@@ -184,6 +207,39 @@ def test_silhouettes_come_from_photos_of_the_same_split():
     for split, found in corrupt.list_fitting_silhouettes(splits, params).items():
         widths = [silhouette.box[1] for silhouette in found]
         assert widths == [outline(photo.image_id)[6] - 10 for photo in splits[split]]
+
+
+def test_a_split_without_silhouettes_borrows_those_of_train():
+    make_store([jpeg(number) for number in range(20)])
+    params = load().corrupt
+    splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
+    own = corrupt.list_fitting_silhouettes(splits, params)
+    bare = {"val": [replace(photo, image_id=photo.image_id + 1) for photo in splits["val"]]}
+    borrowed = corrupt.list_fitting_silhouettes(splits | bare, params)
+    assert borrowed == own | {"val": own["train"]}
+    assert own["val"] != own["train"]
+
+
+def test_silhouettes_change_with_the_seed_and_from_variant_to_variant():
+    make_store([jpeg(number) for number in range(20)])
+    params = load().corrupt
+    splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
+    candidates = corrupt.list_fitting_silhouettes(splits, params)["train"]
+
+    def chosen(seed: int) -> list[list[tuple[int, int]]]:
+        jobs = corrupt.plan("train", splits["train"], candidates, params.model_copy(update={"seed": seed}))
+        return [[silhouette.box for silhouette in job.silhouettes] for job in jobs]
+
+    assert chosen(0) == chosen(0) != chosen(1)
+    assert any(first != second for first, second in chosen(0))
+
+
+def test_silhouettes_that_would_be_larger_than_the_largest_hole_do_not_fit():
+    make_store([jpeg(number) for number in range(20)])
+    alone = dict.fromkeys(Weights.model_fields, 0.0) | {"object": 1.0}
+    set_params(max_hole=0.1, object={"scale": [1.0, 1.0], "area": [0.03, 0.4]}, weights=alone)
+    with pytest.raises(UserError, match="no fitting silhouettes in train, val, test"):
+        make()
 
 
 def test_an_unreadable_photo_ends_in_one_line_and_leaves_no_out():

@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,15 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 def test_the_help_lists_all_commands():
     said = run("--help").stdout
     assert all(re.search(rf"^ +{name} +{command.help[:20]}", said, re.MULTILINE) for name, command in COMMANDS.items())
+
+
+def test_every_module_of_the_room_with_a_main_is_a_command():
+    room = ROOT / "pipeline/commands"
+    modules = {path.relative_to(room) for path in room.rglob("*.py") if "\ndef main(" in path.read_text()}
+    programs = {Path("main.py"), Path("mend.py")}
+    named = {Path(command.module.replace(".", "/")).with_suffix(".py"): name for name, command in COMMANDS.items()}
+    assert named.keys() == modules - programs
+    assert all(module.with_suffix("").parts[0] == name for module, name in named.items())
 
 
 def test_a_command_is_asked_for():
