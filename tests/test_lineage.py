@@ -102,3 +102,29 @@ def test_without_stages_there_is_no_fingerprint(text, line, tmp_path):
         (tmp_path / "dvc.yaml").write_text(text)
     with pytest.raises(UserError, match=line):
         lineage.fingerprint("train", {})
+
+
+@pytest.mark.parametrize("stage", lineage.STAGES)
+def test_a_parameter_is_part_of_the_keys_of_all_that_depends_on_it(stage):
+    stages, changed = lineage.parse_lock(LOCK), lineage.parse_lock(LOCK)
+    changed[stage]["params"]["params.yaml"][stage]["more"] = 1
+    assert lineage.result_key(changed) != lineage.result_key(stages)
+    assert (lineage.training_key(changed) != lineage.training_key(stages)) == (stage != "evaluate")
+
+
+def test_the_data_and_the_code_are_part_of_the_keys():
+    stages, outs, deps = (lineage.parse_lock(LOCK) for _ in range(3))
+    outs["train"]["outs"][0]["md5"] = deps["train"]["deps"][0]["md5"] = "decaf"
+    assert lineage.result_key(outs) != lineage.result_key(stages) == lineage.result_key(deps)
+    assert lineage.training_key(deps) != lineage.training_key(stages) == lineage.training_key(outs)
+
+
+def test_a_fingerprint_is_of_the_facts_and_of_the_bytes_of_the_deps(tmp_path):
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {deps: [data]}}")
+    (tmp_path / "data").mkdir()
+    found = []
+    for content, facts in (("a", {}), ("a", {"lr": 1}), ("b", {}), ("a", {})):
+        (tmp_path / "data/pairs").write_text(content)
+        found.append(lineage.fingerprint("train", facts))
+    assert found[0] == found[3]
+    assert len(set(found)) == 3

@@ -34,6 +34,10 @@ def scored(*lines):
     return table.assign(variant=0, hole_area=0.1, ssim=table.psnr / 100, psnr_hole=0.0, ssim_hole=0.0)
 
 
+def test_a_hole_of_exactly_a_tenth_is_among_the_smaller_ones():
+    assert tables.by_area(scored((0, "stain", "gan", 20.0))).hole_area.tolist() == ["0-10 %"]
+
+
 def test_the_headline_is_the_gain_over_the_strongest_method_of_each_task():
     """Telea is stronger on the pairs than harmonic, which is better on one of them; Lanczos than bicubic."""
     psnr = {

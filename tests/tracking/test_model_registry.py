@@ -26,6 +26,23 @@ def test_a_model_becomes_the_champion_when_it_is_better_by_the_margin(psnr, marg
     assert why == f"psnr {psnr:.4f} against 30.0000 of version 1"
 
 
+def test_the_champion_is_chosen_by_the_metric_that_the_parameters_name(store, champion):
+    other = scored(store, 20.0)
+    for run_id, ssim in ((champion, 0.8), (other, 0.9)):
+        store.client.log_metric(run_id, "evaluate/ssim", ssim)
+    better, why = model_registry.improves(store, other, Champion(metric="ssim", margin=0.0))
+    assert better
+    assert why == "ssim 0.9000 against 0.8000 of version 1"
+
+
+def test_a_model_that_is_not_better_is_registered_and_the_champion_stays(store, champion, tmp_path):
+    worse = scored(store, 29.0)
+    store.client.create_model_version(model_registry.NAME, store.client.get_run(worse).info.artifact_uri, worse)
+    model_registry.register(store, worse, tmp_path, Champion(metric="psnr", margin=0.0))
+    assert store.client.get_run(worse).data.tags["model.version"] == "2"
+    assert int(store.client.get_model_version_by_alias(model_registry.NAME, model_registry.ALIAS).version) == 1
+
+
 def test_on_other_test_pairs_nothing_can_be_said(store, champion):
     better, why = model_registry.improves(store, scored(store, 40.0, "decaf.dir"), Champion(metric="psnr", margin=0.0))
     assert not better

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.training.batches import crop_at_mask_edge, training_batches
+from pipeline.training.batches import crop_at_mask_edge, load_batch, sample_indices, training_batches
 
 
 @settings(max_examples=60, deadline=None)
@@ -47,3 +47,24 @@ def test_a_batch_depends_on_its_step_alone(ten_pairs):
     resumed = list(training_batches(ten_pairs, 4, 16, 7, range(3, 6)))
     for expected, batch in zip(whole[3:], resumed, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(expected, batch, strict=True))
+
+
+def test_the_seed_decides_the_order_and_all_other_chance():
+    (rows, chance), again, (other_rows, other_chance) = (
+        zip(*sample_indices(0, 1000, 8, seed), strict=True) for seed in (0, 0, 1)
+    )
+    assert (rows, chance) == tuple(again)
+    assert rows != other_rows
+    assert not set(chance) & set(other_chance)
+
+
+def test_every_epoch_has_its_own_order():
+    first, second = ([row for row, _ in sample_indices(epoch, 10, 10, 0)] for epoch in range(2))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+
+
+def test_a_pair_is_turned_all_eight_ways_its_mask_as_its_pictures(ten_pairs):
+    targets, images, masks = load_batch(ten_pairs, 0, [(3, seed) for seed in range(80)])
+    assert len({mask.tobytes() for mask in masks}) == 8
+    assert np.array_equal(images, np.where(masks[..., None], 0, targets))

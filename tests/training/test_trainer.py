@@ -3,7 +3,7 @@ import torch
 
 from pipeline.training.batches import training_batches
 from pipeline.training.objectives import OBJECTIVES, r1_penalty
-from pipeline.training.trainer import Trainer, schedule
+from pipeline.training.trainer import Trainer, l1_in_hole, schedule
 
 CPU = torch.device("cpu")
 
@@ -28,6 +28,23 @@ def test_every_objective_updates_both_networks(objective, train_params, ten_pair
     joined = {"adversarial", "discriminator", "score_real", "score_restored", "discriminator_gradient"}
     assert warming_up | joined <= set(losses[2])
     assert all(value.isfinite() for point in losses for value in point.values())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_both_networks_minimize_the_losses_of_the_objective(objective, train_params, ten_pairs):
+    params = train_params.model_copy(update={"objective": objective, "warmup": 0})
+    batch = target, image, mask = next(training_batches(ten_pairs, params.batch, params.crop, 0, range(1)))
+    before, after = Trainer(params, CPU), Trainer(params, CPU)
+    losses = after.step(1, batch)  # without the penalty
+    restored = before.generator(image, mask)
+    real, fake = before.discriminate(target, mask), before.discriminate(restored, mask)
+    assert losses["score_real"].item() == pytest.approx(real.mean().item(), rel=1e-5)
+    assert losses["score_restored"].item() == pytest.approx(fake.mean().item(), rel=1e-5)
+    expected = OBJECTIVES[objective].discriminator_loss(real, fake)
+    assert losses["discriminator"].item() == pytest.approx(expected.item(), rel=1e-5)
+    real, fake = after.discriminate(target, mask), after.discriminate(restored, mask)  # after its update
+    expected = OBJECTIVES[objective].generator_loss(real, fake)
+    assert losses["adversarial"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -75,6 +92,23 @@ def test_the_generators_loss_leaves_the_discriminator_without_gradient(objective
     assert any(parameter.grad is not None and parameter.grad.any() for parameter in trainer.generator.parameters())
 
 
+def test_l1_is_the_error_in_the_hole_whose_size_does_not_weigh():
+    restored, mask = torch.ones(2, 3, 8, 8), torch.zeros(2, 1, 8, 8)
+    mask[0, :, :4], mask[1, :, 0, 0] = 1, 1
+    restored[0, :, :4], restored[1, :, 0, 0] = 0.2, 0.4
+    assert l1_in_hole(restored, torch.zeros(2, 3, 8, 8), mask).item() == pytest.approx(0.3)
+
+
+def test_the_generator_learns_from_l1_as_strongly_as_it_is_told(train_params, ten_pairs):
+    batch = next(training_batches(ten_pairs, train_params.batch, train_params.crop, 0, range(1)))
+    norms = []
+    for weight in (1.0, 5.0):
+        losses = train_params.losses.model_copy(update={"l1": weight})
+        trainer = Trainer(train_params.model_copy(update={"losses": losses}), CPU)
+        norms.append(trainer.step(0, batch)["generator_gradient"].item())
+    assert norms[1] == pytest.approx(5 * norms[0], rel=1e-4)
+
+
 def test_the_average_takes_nine_tenths_of_the_generator_at_the_first_step(train_params):
     trainer = Trainer(train_params, CPU)
     for parameter in trainer.ema.parameters():
@@ -94,6 +128,21 @@ def test_training_lowers_the_error_below_the_priors(train_params, ten_pairs):
 def test_the_same_seed_gives_the_same_weights(train_params, ten_pairs):
     first, second = (trained(train_params, ten_pairs)[0].ema.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_another_seed_gives_other_weights(train_params):
+    first, second = (Trainer(train_params.model_copy(update={"seed": seed}), CPU) for seed in (0, 1))
+    for network in ("generator", "discriminator"):
+        pairs = zip(getattr(first, network).parameters(), getattr(second, network).parameters(), strict=True)
+        assert any(not torch.equal(one, other) for one, other in pairs)
+
+
+def test_the_average_has_the_generators_counts_of_batch_normalization(train_params, ten_pairs):
+    textbook = train_params.generator.model_copy(update={"design": "textbook"})
+    trainer, _ = trained(train_params.model_copy(update={"generator": textbook}), ten_pairs)
+    buffers = dict(trainer.generator.named_buffers())
+    assert buffers
+    assert all(torch.equal(buffer, buffers[name]) for name, buffer in trainer.ema.named_buffers())
 
 
 def test_the_average_lags_behind_the_generator(train_params, ten_pairs):
