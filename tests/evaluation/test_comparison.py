@@ -1,4 +1,7 @@
+import pytest
+
 from pipeline.evaluation.baselines import BASELINES
+from pipeline.metrics.image_quality import scores
 
 
 def test_every_method_is_scored_on_every_pair_it_can_restore(comparison):
@@ -6,3 +9,13 @@ def test_every_method_is_scored_on_every_pair_it_can_restore(comparison):
     for_task = {task: [name for name in BASELINES if BASELINES[name].task == task] for task in ("restore", "superres")}
     assert methods[0] == methods[1] == [*for_task["restore"], "gan"]
     assert methods[2] == [*for_task["superres"], "gan"]
+
+
+def test_a_restoration_is_scored_against_the_original_of_its_own_pair(comparison):
+    lines = comparison.scores().set_index(["image_id", "method"])
+    for row, label in enumerate(comparison.labels):
+        target, image, mask = comparison.pairs.pictures(row)
+        assert lines.corruption[row, "gan"] == label
+        assert lines.hole_area[row, "gan"] == mask.mean()
+        for name, (expected,) in scores(comparison.gan(image, mask)[None], target[None], mask[None]).items():
+            assert lines[name][row, "gan"] == pytest.approx(expected)

@@ -31,6 +31,19 @@ def test_psnr_and_ssim_agree_with_scikit_image(pictures):
         assert ssim == pytest.approx(reference, abs=1e-3)
 
 
+def test_ssim_in_the_hole_is_the_mean_of_scikit_images_map_there(pictures):
+    restored, target, _ = pictures
+    mask = np.zeros(target.shape[:3], bool)
+    mask[0, 10:20, 8:20], mask[1, 15:30, 8:12] = True, True  # the window reaches over no border
+    restored[1, 15:30, 8:12] = target[1, 15:30, 8:12]
+    in_hole = scores(restored, target, mask)["ssim_hole"]
+    for picture, truth, hole, found in zip(restored, target, mask, in_hole, strict=True):
+        _, ssim = structural_similarity(
+            truth, picture, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+        )
+        assert found == pytest.approx(ssim[hole].mean(), abs=1e-3)
+
+
 def test_a_perfect_match_has_the_ceiling(pictures):
     _, target, mask = pictures
     values = scores(target, target, mask)
