@@ -1,4 +1,5 @@
 import zipfile
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -26,6 +27,15 @@ def test_a_store_gives_back_the_photos_it_was_given(store):
         assert np.array_equal(photos.read(store, photo), decode(content, ""))
 
 
+def test_the_photos_are_listed_by_their_ids_whatever_the_order_in_the_store(tmp_path):
+    backwards = DATASET | {"images": DATASET["images"][::-1]}
+    photos.write(tmp_path, "val2017", backwards, CONTENTS[::-1]).to_csv(tmp_path / "manifest.csv", index=False)
+    found = photos.index(tmp_path)
+    assert [photo.image_id for photo in found] == list(range(1, 8))
+    for photo, content in zip(found, CONTENTS, strict=True):
+        assert np.array_equal(photos.read(tmp_path, photo), decode(content, ""))
+
+
 def test_any_archive_tool_and_pycocotools_read_the_store(store, capsys):
     with zipfile.ZipFile(store / "val2017-00000.zip") as archive:
         assert archive.namelist() == [f"val2017/{image['file_name']}" for image in DATASET["images"]]
@@ -42,6 +52,7 @@ def test_the_manifest_says_what_each_photo_is_and_who_may_use_it(store):
     assert line["license_url"] == "http://3"
     assert line["source_url"] == "http://images.cocodataset.org/2"
     assert (line["width"], line["height"], line["bytes"]) == (12, 8, len(CONTENTS[1]))
+    assert line["sha256"] == sha256(CONTENTS[1]).hexdigest()
 
 
 def test_the_same_photos_give_the_same_bytes(store, tmp_path_factory):

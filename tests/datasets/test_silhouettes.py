@@ -45,6 +45,13 @@ def test_crowds_and_small_ones_are_left_out_and_counted(tmp_path, capsys):
     assert capsys.readouterr().err == said
 
 
+def test_an_outline_of_exactly_the_smallest_area_is_cut_out(tmp_path, capsys):
+    square = [[8, 8, 40, 8, 40, 40, 8, 40]]
+    (found,) = silhouettes.read(store(tmp_path, {"segmentation": square, "iscrowd": 0}))[7]
+    assert found.area == silhouettes.SMALLEST
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     "annotation",
     [

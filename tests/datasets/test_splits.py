@@ -34,6 +34,14 @@ def test_every_photo_is_in_one_split():
     assert sorted(photo.image_id for members in splits.values() for photo in members) == list(range(4000))
 
 
+def test_a_photo_falls_where_it_always_fell():
+    splits = assign_splits(MANY[:60], 0.1, 0.1)
+    assert {name: [photo.image_id for photo in splits[name]] for name in ("val", "test")} == {
+        "val": [3, 6, 7, 43],
+        "test": [8, 18, 34, 40, 44, 52],
+    }
+
+
 def test_the_source_may_fix_the_split():
     assert {find_split(photo(image_id, "test"), 0.1, 0.1) for image_id in range(50)} == {"test"}
 

@@ -36,6 +36,10 @@ def test_a_sample_grows_with_its_limit_over_both_splits_whatever_else_is_asked(f
     assert chosen(**filters, limit=few) <= chosen(**filters, limit=many) <= whole
 
 
+def test_a_sample_is_not_of_the_lowest_ids_but_always_the_same():
+    assert chosen(limit=8) == {3, 15, 25, 27, 28, 38, 108, 120}
+
+
 @pytest.mark.parametrize(("min_size", "count"), [(8, 61), (9, 21), (30, 21)])
 def test_the_shorter_side_has_the_pixels_asked_for(min_size, count):
     assert len(chosen(min_size=min_size)) == count
