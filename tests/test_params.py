@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from pipeline.lineage import STAGES
-from pipeline.params import Params, Weights, expected, load
+from pipeline.params import Params, Weights, check, expected, load
 from pipeline.runtime.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -114,6 +114,27 @@ def test_scientific_notation_is_a_number(tmp_path):
 def test_what_is_wrong_is_said(path, value, message, tmp_path):
     with pytest.raises(UserError, match=message):
         load_with(path, value, tmp_path)
+
+
+def changed(section: str, **values) -> dict:
+    """The content of the repository's parameters, with some of a section changed."""
+    content = load(ROOT / "params.yaml").model_dump()
+    content[section] |= values
+    return content
+
+
+def test_a_tenth_of_the_photos_at_least_are_trained_on():
+    assert check(changed("corrupt", val=0.5, test=0.4), Path("mine.yaml")).corrupt.test == 0.4
+    with pytest.raises(UserError, match=r"^mine.yaml: corrupt.val \+ corrupt.test is above 0.9; expected some photos"):
+        check(changed("corrupt", val=0.5, test=0.41), Path("mine.yaml"))
+
+
+def test_a_crop_has_16_px_at_least_whatever_the_stride():
+    generator = changed("train")["train"]["generator"] | {"patch": 1, "scales": 1}
+    for crop in (0, 16, 17):
+        assert check(changed("train", generator=generator, crop=crop), Path("mine.yaml")).train.crop == crop
+    with pytest.raises(UserError, match="train.crop is 15; expected 0, or from 16 on a multiple of 1, the generator's"):
+        check(changed("train", generator=generator, crop=15), Path("mine.yaml"))
 
 
 def test_a_corruption_must_have_weight(tmp_path):
