@@ -180,3 +180,21 @@ def test_a_configuration_without_what_the_card_says_is_refused(changes, folder):
     (folder / "config.json").write_text(json.dumps(whole | changes if changes else config))
     with pytest.raises(UserError, match="not a model .*config.json: (image_size|trained_on).; name a folder"):
         weights.facts(folder)
+
+
+class Black(torch.nn.Module):
+    """Paints all of a picture black, and not the hole alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image, mask):
+        return image * self.level
+
+
+def test_known_pixels_are_kept_whatever_the_network_gives():
+    images = np.random.default_rng(0).integers(1, 256, (2, 16, 24, 3), dtype=np.uint8)
+    masks = np.zeros((2, 16, 24), bool)
+    masks[0, 2:9, 3:5] = masks[1, 10:, :7] = True
+    assert np.array_equal(weights.restore(Black(), images, masks), np.where(masks[..., None], 0, images))
