@@ -11,7 +11,7 @@ from dvc.repo import Repo
 
 from pipeline import lineage
 from pipeline.commands.dvc_errors import dvc_errors
-from pipeline.metrics.registry import HEADLINE, METRICS
+from pipeline.metrics.registry import HEADLINE
 from pipeline.runtime.errors import UserError
 from pipeline.tracking.client import connect_existing
 from pipeline.tracking.faults import mlflow_errors
@@ -40,8 +40,7 @@ def main() -> None:
     rows = {run.data.tags["result"]: run for run in runs}
     views = pd.Series([view(scores[rev], stages_of(rev), rows) for rev in table.rev], table.index)
     parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
-    columns = [*HEADLINE, *(name for name in METRICS if name not in HEADLINE)]
-    shown = pd.DataFrame([scores[rev] for rev in table.rev], table.index).reindex(columns=columns)
+    shown = pd.DataFrame([scores[rev] for rev in table.rev], table.index).reindex(columns=[*HEADLINE])
     print(shown.join(table[parameters]).assign(MLflow=views).to_markdown(tablefmt="simple", floatfmt=".4f"))
     if not views.isin({"the same", ""}).all():
         raise UserError("MLflow differs from DVC; make sync-mlflow adds what it lacks")
