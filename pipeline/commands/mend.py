@@ -68,19 +68,20 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or options.mask_color or transparent
     see_through = False if blank else options.see_through
-    after = before.with_boxes(list(restore_boxes(before, hole, restorer, see_through)), opaque=transparent)
+    boxes = list(restore_boxes(before, hole, restorer, see_through, options.fidelity))
+    after = before.with_boxes(boxes, opaque=transparent)
     image_file.write(after, job.output)
     print_note(say, job.output, image_file.describe_altered(job.output), image_file.describe_lost(before, job.output))
 
 
 def restore_boxes(
-    before: Picture, hole: np.ndarray, restorer: Restorer, see_through: bool | None
+    before: Picture, hole: np.ndarray, restorer: Restorer, see_through: bool | None, fidelity: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
     """Box by box of what a hole needs: its restored pixels, its hole, its left and top in px."""
     for box in windows.separate_boxes(hole):
         down, across = box
         pixels = before.pixels((across.start, down.start, across.stop, down.stop))
-        yield restorer.restore(pixels, hole[box], see_through), hole[box], (across.start, down.start)
+        yield restorer.restore(pixels, hole[box], see_through, fidelity), hole[box], (across.start, down.start)
 
 
 def agree(before: Picture, hole: np.ndarray, job: Job) -> None:

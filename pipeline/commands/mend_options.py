@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import ImageColor
 
+from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
@@ -55,6 +56,13 @@ def parse_options() -> argparse.Namespace:
         action="store_true",
         default=None,
         help="use what shines through, as under stains; without either, each region of the mask is judged by itself",
+    )
+    parser.add_argument(
+        "--fidelity",
+        type=parse_fidelity,
+        default=FIDELITY,
+        metavar="0..1",
+        help=f"of large opaque holes: 0 for texture, 1 for what is likeliest, a blur; {FIDELITY:g} by default",
     )
     parser.add_argument("--save-mask", type=parse_path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
@@ -109,6 +117,17 @@ def parse_width(text: str) -> int:
     if not text.isdecimal() or len(text) > 5:
         raise argparse.ArgumentTypeError(f"{excerpt(text)} is no whole number of px from 0 to 99999")
     return int(text)
+
+
+def parse_fidelity(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        fidelity = float(text)
+    except ValueError:
+        fidelity = -1
+    if not 0 <= fidelity <= 1:
+        raise argparse.ArgumentTypeError(f"{excerpt(text)} is no number from 0 to 1")
+    return fidelity
 
 
 def parse_place(text: str) -> tuple[int, ...]:

@@ -50,7 +50,7 @@ def insert(
     if not inside.any():
         raise UserError(f"the object at {at[0]},{at[1]} lies outside the picture")
     edge = seam(inside, max(2, round(SEAM * min(size))))
-    return restorer.restore(np.array(pasted), edge, see_through=False)
+    return restorer.restore(np.array(pasted), edge, see_through=False, fidelity=1)
 
 
 def seam(inside: np.ndarray, width: int) -> np.ndarray:

@@ -10,7 +10,8 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from pipeline.inference.pyramid import GRID, MARGIN, RIM, Box, extent, find_opaque, painted, within
+from pipeline.inference import pyramid
+from pipeline.inference.pyramid import GRID, MARGIN, RIM, Box, extent, within
 
 WHOLE = 2**24  # px: up to so many a picture is restored as a whole
 MOST = 2**23  # px: windows become one where that saves work, unless it had more
@@ -26,19 +27,25 @@ def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_thr
     """Restore the hole of a picture of any size by `scales.restore` of a network, whose arguments and result it has."""
     if hole.size <= WHOLE or hole.all():
         return restore_whole(image, hole, see_through)
-    if see_through is None:  # a region may reach through many windows: it is judged once
-        covered = np.zeros_like(hole)
-        for box in separate_boxes(hole):
-            covered[box] = find_opaque(image[box], hole[box])
+    opaque = find_opaque(image, hole, see_through)  # a region may reach through many windows: it is judged once
     restored = image.copy()
     for boxes, window in windows(hole):
-        if see_through is None:
-            result = restore_whole(painted(image[window], covered[window]), hole[window], True)
-        else:
-            result = restore_whole(image[window], hole[window], see_through)
+        result = restore_whole(pyramid.painted(image[window], opaque[window]), hole[window], True)
         for box in boxes:
             restored[box] = result[within(box, window)]
     return restored
+
+
+def find_opaque(image: np.ndarray, hole: np.ndarray, see_through: bool | None) -> np.ndarray:
+    """What of the hole is not looked at: bool HW. Arguments as those of `pyramid.restore`."""
+    if hole.all() or see_through:
+        return np.zeros_like(hole)
+    if see_through is not None:
+        return hole
+    opaque = np.zeros_like(hole)
+    for box in separate_boxes(hole):
+        opaque[box] = pyramid.find_opaque(image[box], hole[box])
+    return opaque
 
 
 def separate_boxes(hole: np.ndarray) -> list[Box]:

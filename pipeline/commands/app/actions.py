@@ -70,13 +70,15 @@ def paint_over(background: np.ndarray, hole: np.ndarray) -> Editor:
     return {"background": background, "layers": [layer], "composite": None}
 
 
-def restore_photo(restorer: Restorer, photo: str | None, editor: Editor, kind: str, method: str) -> tuple:
+def restore_photo(
+    restorer: Restorer, photo: str | None, editor: Editor, kind: str, method: str, fidelity: float
+) -> tuple:
     """Before and after for the slider, and the restored file."""
     before = open_upload(photo)
     hole = read_paint(editor, before)
     pixels = before.pixels()
     if method == GAN:
-        result = restorer.restore(pixels, hole, see_through=None if kind == DAMAGE else False)
+        result = restorer.restore(pixels, hole, None if kind == DAMAGE else False, fidelity)
     else:
         from pipeline.evaluation import baselines
 

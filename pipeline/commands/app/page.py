@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.model_files import MODELS
-from pipeline.inference.restorer import Restorer
+from pipeline.inference.restorer import FIDELITY, Restorer
 from pipeline.runtime.errors import UserError
 
 MOST_BYTES = 40 * 2**20
@@ -97,13 +97,15 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
             propose = gr.Button("Propose scratches (a guess: look at it)", size="sm")
             kind = gr.Radio([actions.DAMAGE, actions.OBJECT], value=actions.DAMAGE, label="What is under the paint")
             method = gr.Radio([actions.GAN, actions.TELEA, actions.NAVIER_STOKES], value=actions.GAN, label="Method")
+            fidelity = gr.Slider(0, 1, FIDELITY, step=0.05, label="Large holes: 0 texture, 1 fidelity")
             button = gr.Button("Restore", variant="primary", elem_id="restore")
         with gr.Column(min_width=300):
             results = before_and_after(gr, "restored")
     for name, chosen in zip(actions.EXAMPLES, examples, strict=True):
         on_event(gr, chosen.click, partial(actions.show_example, name), None, [photo, editor], editor)
     on_event(gr, propose.click, actions.propose_scratches, photo, editor, editor)
-    on_click(gr, button, partial(actions.restore_photo, restorer), [photo, editor, kind, method], results, "restore")
+    inputs = [photo, editor, kind, method, fidelity]
+    on_click(gr, button, partial(actions.restore_photo, restorer), inputs, results, "restore")
 
 
 def enlarge_tab(gr: Any, enlarger: Restorer) -> None:

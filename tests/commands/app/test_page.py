@@ -305,7 +305,7 @@ def test_ten_people_at_once_are_served(server, photo):
         editor = {"background": files[0], "layers": [files[1]], "composite": files[0]}
         client = Client(server, verbose=False)
         return np.asarray(
-            Image.open(client.predict(files[0], editor, actions.DAMAGE, actions.GAN, api_name="/restore")[1])
+            Image.open(client.predict(files[0], editor, actions.DAMAGE, actions.GAN, 1, api_name="/restore")[1])
         )
 
     with ThreadPoolExecutor(10) as pool:
@@ -324,7 +324,7 @@ def test_a_painting_of_too_many_pixels_is_refused(server, photo):
     files = handle_file(str(photo)), handle_file(str(photo.with_name("large.png")))
     editor = {"background": files[0], "layers": [files[1]], "composite": files[0]}
     with pytest.raises(AppError, match="9000 x 9000 px"):
-        Client(server, verbose=False).predict(files[0], editor, actions.DAMAGE, actions.GAN, api_name="/restore")
+        Client(server, verbose=False).predict(files[0], editor, actions.DAMAGE, actions.GAN, 1, api_name="/restore")
 
 
 def test_pictures_are_uploaded_and_not_fetched_from_addresses(server):
@@ -350,7 +350,7 @@ def test_no_request_skips_the_queue_that_bounds_what_is_worked_on_at_once(server
 def test_each_example_can_be_restored(name, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     path, editor = actions.show_example(name)
-    (before, after), _ = actions.restore_photo(Restorer.load(), path, editor, actions.DAMAGE, actions.GAN)
+    (before, after), _ = actions.restore_photo(Restorer.load(), path, editor, actions.DAMAGE, actions.GAN, 1)
     hole = editor["layers"][0][: before.shape[0], : before.shape[1], 3] > 0
     assert np.array_equal(before[~hole], after[~hole])
     assert (before != after).any(axis=-1)[hole].mean() > 0.9
