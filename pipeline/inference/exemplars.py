@@ -17,7 +17,7 @@ from pipeline.priors import exemplar_fill
 THICK = 6  # px: the inner radius, from which on a region is completed; the generator restores thinner ones well
 THICK_ENOUGH = 3  # px: the inner radius at the scale of the search, below which there is no texture to be chosen
 AROUND, LEAST = 6, 32  # times the inner radius and px: so far around each part of a region patches are searched for
-GUIDANCE = 0.5  # by eye on objects taken out of photos of 640 px: with more, the cloud of what is gone stays
+MOST_GUIDANCE, TRUSTED = 1.5, 20.0  # and px, at the scale of the search: what is deeper is guided in proportion less
 SIDE = 384  # px: the most of a window's longer side, at the scale of the search
 WHOLLY = 0.999  # of a pixel, but for rounding
 SIGMA = 3.0  # px, at the scale of the search: what is coarser is the low frequencies
@@ -55,9 +55,10 @@ def _complete_box(restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fi
         window = _window(radius[own] * (number[own] == one), (top, left), hole.shape)
         scale = math.ceil(max(side.stop - side.start for side in window) / SIDE)
         region = number[window] == one
-        if radius[window][region].max() >= THICK_ENOUGH * scale:
-            pixels = as_float(restored[window])
-            textured = _textured(pixels, region, ~hole[window], scale, fidelity)
+        depth = radius[window][region].max() / scale
+        if depth >= THICK_ENOUGH:
+            guidance = min(MOST_GUIDANCE, TRUSTED / depth)
+            textured = _textured(as_float(restored[window]), region, ~hole[window], scale, guidance, fidelity)
             completed[window][region] = as_kind(textured[region], restored.dtype)
     return completed
 
@@ -76,9 +77,11 @@ def _window(radius: np.ndarray, corner: tuple[int, int], size: tuple[int, ...]) 
     return down, across
 
 
-def _textured(guide: np.ndarray, region: np.ndarray, known: np.ndarray, scale: int, fidelity: float) -> np.ndarray:
+def _textured(
+    guide: np.ndarray, region: np.ndarray, known: np.ndarray, scale: int, guidance: float, fidelity: float
+) -> np.ndarray:
     small, hole, source = _shrink(guide, scale), _shrink(region, scale) > 0, _shrink(known, scale) > WHOLLY
-    field = exemplar_fill.match(small, hole, source, guidance=GUIDANCE)
+    field = exemplar_fill.match(small, hole, source, guidance=guidance)
     if field is None:
         return guide
     textured = exemplar_fill.vote(guide, region, field, scale)

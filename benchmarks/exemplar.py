@@ -1,0 +1,106 @@
+"""What texture costs and what it takes: large holes completed with patches, beside the fill that guides them.
+
+    python -m benchmarks.exemplar PHOTOS
+
+Of a folder of photos, `COUNT` that `models/restore` was not trained on, their middle squares at `SIDE` px, each with an
+opaque hole of 10 to 40 %. The seconds are those of a core, and of patches those of the completion alone.
+"""
+
+from pipeline.runtime import command_line
+
+if __name__ == "__main__":
+    parser = command_line.parser("python -m benchmarks.exemplar", __doc__)
+    parser.add_argument("photos", help="a folder of photos")
+    parser.add_argument("--figure", help="a picture to write: of each photo the hole, and what each method makes of it")
+    options = command_line.read(parser)
+
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline.corruptions import draw
+from pipeline.evaluation.baselines import telea
+from pipeline.images.decode import decode
+from pipeline.images.formats import list_pictures
+from pipeline.images.grid import image_grid
+from pipeline.inference import exemplars, pyramid
+from pipeline.inference.model_files import MODELS
+from pipeline.inference.restorer import Restorer
+from pipeline.metrics.image_quality import scores
+from pipeline.params import load
+from pipeline.priors import exemplar_fill
+from pipeline.runtime.errors import UserError, one_line_errors
+
+COUNT, SIDE = 40, 128
+KINDS = ["occlusion", "freeform"]
+LEAST, MOST = 0.1, 0.4  # of the picture: the hole's area
+
+
+def main(folder: Path, figure: Path | None) -> None:
+    """Print the hole's PSNR and seconds by method."""
+    cv2.setNumThreads(1)
+    restorer, lines, rows = Restorer.load(), [], []
+    for image, hole, target in cases(folder):
+        restored = restorer.restore(image, hole, False, 1)
+        methods = {
+            "Telea": lambda image=image, hole=hole: telea(image, hole, 3),
+            "fidelity 1: the generator": lambda restored=restored: restored,
+            **{
+                f"fidelity {fidelity}": lambda restored=restored, hole=hole, fidelity=fidelity: exemplars.complete(
+                    restored, hole, hole, fidelity
+                )
+                for fidelity in (0.5, 0.0)
+            },
+            "patches, guidance 1.5": lambda restored=restored, hole=hole: pyramid.as_kind(
+                exemplar_fill.fill(pyramid.as_float(restored), hole), restored.dtype
+            ),
+        }
+        shown = [np.where(hole[..., None], np.uint8(128), target)]
+        for name, method in methods.items():
+            started = time.process_time()
+            result = method()
+            seconds = time.process_time() - started
+            found = scores(result[None], target[None], hole[None])
+            lines.append({"method": name, "hole PSNR": found["psnr_hole"][0], "CPU s": seconds})
+            shown.append(result)
+        rows.append([*shown, target])
+    print(f"{len(rows)} photos at {SIDE} px, holes of {LEAST:.0%} to {MOST:.0%}; {platform.machine()}, one core")
+    table = pd.DataFrame(lines).groupby("method", sort=False).mean()
+    print(table.to_markdown(floatfmt=("", ".2f", ".3f")))
+    if figure:
+        image_grid(rows, ["damaged", *table.index, "original"]).save(figure)
+
+
+def cases(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Damaged picture, hole and original; uint8 RGB HW3 and bool HW.
+
+    Raises:
+        UserError: the folder has too few photos that the model does not know.
+    """
+    trained = set(pd.read_csv(MODELS / "restore/photos.csv")["image_id"])
+    unknown = [path for path in list_pictures(folder) if not path.stem.isdecimal() or int(path.stem) not in trained]
+    if len(unknown) < COUNT:
+        raise UserError(f"{folder}: {len(unknown)} photos that models/restore was not trained on; {COUNT} are needed")
+    params = load().corrupt
+    for number, path in enumerate(unknown[:COUNT]):
+        photo = Image.fromarray(decode((folder / path).read_bytes(), str(folder / path)))
+        side = min(photo.size)
+        left, top = ((whole - side) // 2 for whole in photo.size)
+        box = left, top, left + side, top + side
+        target = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box))
+        rng, share = np.random.default_rng([params.seed, number]), 0.0
+        while not LEAST <= share <= MOST:
+            image, hole = draw.corrupt(KINDS[number % len(KINDS)], target, rng, params, None)
+            share = hole.mean()
+        yield image, hole, target
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main(Path(options.photos), Path(options.figure) if options.figure else None)
