@@ -18,7 +18,7 @@ THICK = 6  # px: the inner radius, from which on a region is completed; the gene
 THICK_ENOUGH = 3  # px: the inner radius at the scale of the search, below which there is no texture to be chosen
 AROUND, LEAST = 6, 32  # times the inner radius and px: so far around each part of a region patches are searched for
 MOST_GUIDANCE, TRUSTED = 1.5, 20.0  # and px, at the scale of the search: what is deeper is guided in proportion less
-SIDE = 384  # px: the most of a window's longer side, at the scale of the search
+SIDE = 320  # px: the most of a window's longer side, at the scale of the search
 WHOLLY = 0.999  # of a pixel, but for rounding
 SIGMA = 3.0  # px, at the scale of the search: what is coarser is the low frequencies
 

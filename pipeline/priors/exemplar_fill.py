@@ -24,6 +24,7 @@ GUIDANCE = 1.5  # what a difference of the guide counts, beside the same differe
 BLUR = 2.0  # px: sigma of what is compared of the guide
 TRUSTED = 0.75  # quantile of the distances of the patches that is the scale of their weights
 FALL, DEEP = 1.2, 99  # a patch's weight falls so much with each px from the edge, down to so many px
+ALIGNMENTS, LENIENCE = 2, 1.2  # at last, patches so much further are taken over too: larger pieces stay whole
 SURE = 0.3  # the same quantile of the last vote
 LUMINANCE, COLOUR = 5, 1  # up to this sum of its two frequencies a DCT coefficient counts
 OPPONENTS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt([[3], [2], [6]], dtype=np.float32)
@@ -155,6 +156,8 @@ def _complete(
         distance = _search(nearest, sources, wanted, whole, beside, rng)
         alike = np.exp(-distance / (2 * np.quantile(distance, TRUSTED) + 1e-9)) + 1e-8
         completed[hole] = _mean_vote(picture, nearest, alike * inward, *votes)
+    for _ in range(ALIGNMENTS):
+        _take_over(nearest, distance, beside, sources, wanted, whole, LENIENCE)
     return completed, _as_field(target, nearest, distance, hole.shape)
 
 
@@ -229,33 +232,57 @@ def _search(
 ) -> np.ndarray:
     """Improve the nearest patches, in place, by those of neighbours and by chance; their squared distances."""
     height, width = whole.shape
-    is_source, all_sources = whole.ravel(), np.flatnonzero(whole)
-
-    def measure(patch: np.ndarray, ours: np.ndarray | slice) -> np.ndarray:
-        apart = sources[patch] - wanted[ours]
-        return np.einsum("ij,ij->i", apart, apart)
-
-    distance = measure(nearest, slice(None))
-
-    def offer(patch: np.ndarray, ours: np.ndarray) -> None:
-        new = is_source[patch] & (patch != nearest[ours])
-        patch, ours = patch[new], ours[new]
-        offered = measure(patch, ours)
-        better = offered < distance[ours]
-        nearest[ours[better]], distance[ours[better]] = patch[better], offered[better]
-
-    for step, ours, there in beside:  # no further than `RADIUS`: so far sources are from the edge
-        offer(nearest[there] - step, ours)
+    distance = _distances(sources[nearest], wanted)
+    _take_over(nearest, distance, beside, sources, wanted, whole)
     everyone = np.arange(len(nearest))
     reach = max(height, width) // 2
     while reach:
         row, column = np.divmod(nearest, width)
         row = (row + rng.integers(-reach, reach + 1, len(nearest))).clip(0, height - 1)
         column = (column + rng.integers(-reach, reach + 1, len(nearest))).clip(0, width - 1)
-        offer(row * width + column, everyone)
+        _offer(nearest, distance, row * width + column, everyone, sources, wanted, whole)
         reach //= 3
-    offer(rng.choice(all_sources, len(nearest)), everyone)
+    anywhere = rng.choice(np.flatnonzero(whole), len(nearest))
+    _offer(nearest, distance, anywhere, everyone, sources, wanted, whole)
     return distance
+
+
+def _take_over(
+    nearest: np.ndarray,
+    distance: np.ndarray,
+    beside: list[tuple[int, np.ndarray, np.ndarray]],
+    sources: np.ndarray,
+    wanted: np.ndarray,
+    whole: np.ndarray,
+    lenience: float = 1,
+) -> None:
+    """Offer each patch what its neighbours have found, moved by as much as they are apart."""
+    for step, ours, there in beside:  # no further than `RADIUS`: so far sources are from the edge
+        _offer(nearest, distance, nearest[there] - step, ours, sources, wanted, whole, lenience)
+
+
+def _offer(
+    nearest: np.ndarray,
+    distance: np.ndarray,
+    offered: np.ndarray,
+    ours: np.ndarray,
+    sources: np.ndarray,
+    wanted: np.ndarray,
+    whole: np.ndarray,
+    lenience: float = 1,
+) -> None:
+    """Take, in place, those of the offered patches that are sources and less than `lenience` times as far."""
+    new = whole.ravel()[offered] & (offered != nearest[ours])
+    offered, ours = offered[new], ours[new]
+    offered_distance = _distances(sources[offered], wanted[ours])
+    better = offered_distance < lenience * distance[ours]
+    nearest[ours[better]], distance[ours[better]] = offered[better], offered_distance[better]
+
+
+def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Squared, row by row."""
+    apart = first - second
+    return np.einsum("ij,ij->i", apart, apart)
 
 
 def _voters(target: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
