@@ -3,7 +3,8 @@
     python -m benchmarks.exemplar PHOTOS
 
 Of a folder of photos, `COUNT` that `models/restore` was not trained on, their middle squares at `SIDE` px, each with an
-opaque hole of 10 to 40 %. The seconds are those of a core, and of patches those of the completion alone.
+opaque hole of 10 to 40 %. The seconds are those of a core; of patches, and of fidelity below 1, those of the
+completion alone, which comes after the generator's.
 """
 
 from pipeline.runtime import command_line
@@ -50,7 +51,7 @@ def main(folder: Path, figure: Path | None) -> None:
         restored = restorer.restore(image, hole, False, 1)
         methods = {
             "Telea": lambda image=image, hole=hole: telea(image, hole, 3),
-            "fidelity 1: the generator": lambda restored=restored: restored,
+            "fidelity 1: the generator": lambda image=image, hole=hole: restorer.restore(image, hole, False, 1),
             **{
                 f"fidelity {fidelity}": lambda restored=restored, hole=hole, fidelity=fidelity: exemplars.complete(
                     restored, hole, hole, fidelity
@@ -70,7 +71,9 @@ def main(folder: Path, figure: Path | None) -> None:
             lines.append({"method": name, "hole PSNR": found["psnr_hole"][0], "CPU s": seconds})
             shown.append(result)
         rows.append([*shown, target])
-    print(f"{len(rows)} photos at {SIDE} px, holes of {LEAST:.0%} to {MOST:.0%}; {platform.machine()}, one core")
+    print(f"$ python -m benchmarks.exemplar {folder}")
+    print(f"{len(rows)} photos at {SIDE} px, holes of {LEAST:.0%} to {MOST:.0%}")
+    print(f"{platform.machine()}, one core; OpenCV {cv2.__version__}")
     table = pd.DataFrame(lines).groupby("method", sort=False).mean()
     print(table.to_markdown(floatfmt=("", ".2f", ".3f")))
     if figure:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Mask = Image.Image | np.ndarray | torch.Tensor
 
-FIDELITY = 0.0  # by eye on 24 objects taken out of photos; the docs have the comparison
+FIDELITY = 0.0  # by eye: of 24 objects taken out of photos 16 look better than with 1, 6 alike
 FACTORS = (2, 3, 4, 8)  # those that `lowres` may have in the training
 
 Pictures = TypeVar("Pictures", Image.Image, np.ndarray, "torch.Tensor")

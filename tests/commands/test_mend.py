@@ -15,6 +15,7 @@ from skimage import data
 
 from pipeline.commands import mend
 from pipeline.inference import windows
+from pipeline.inference.restorer import Restorer
 from pipeline.runtime import command_line
 from tests.clone import ROOT
 
@@ -129,6 +130,34 @@ def test_an_object_goes_by_box_point_or_annotation(run):
         1,
         "error: --remove with an annotation's id needs --annotations, the COCO instances file\n",
     )
+
+
+def test_fidelity_chooses_between_texture_and_what_the_generator_gives(run):
+    box = ["photo.png", "--remove", "60,30,110,80"]
+    for name, options in {
+        "default": [],
+        "texture": ["--fidelity", "0"],
+        "middle": ["--fidelity", "0.5"],
+        "faithful": ["--fidelity", "1"],
+    }.items():
+        assert run(*box, *options, "-o", f"{name}.png", "--save-mask", "used.png") == (0, "")
+    hole = pixels("used.png") > 0
+    details = [
+        np.abs(cv2.Laplacian(pixels(f"{name}.png").astype(float), cv2.CV_64F))[hole].mean()
+        for name in ("texture", "middle", "faithful")
+    ]
+    assert details[0] > 1.5 * details[2]
+    assert details[0] > details[1] > details[2]
+    assert np.array_equal(pixels("default.png"), pixels("texture.png"))
+    expected = Restorer.load().restore(PHOTO, hole, see_through=False, fidelity=1)
+    assert np.array_equal(pixels("faithful.png"), expected)
+
+
+@pytest.mark.parametrize("wrong", ["-1", "1.5", "nan", "much", ""])
+def test_fidelity_that_is_no_share_is_refused(wrong, run):
+    code, said = run("photo.png", "--mask", "mask.png", "-o", "out.png", f"--fidelity={wrong}")
+    assert code == 1
+    assert f"argument --fidelity: {wrong!r} is no number from 0 to 1" in said
 
 
 @pytest.mark.parametrize("name", ["photo.png", "cut.png", "deep.png"])

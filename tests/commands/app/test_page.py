@@ -356,6 +356,17 @@ def test_each_example_can_be_restored(name, tmp_path, monkeypatch):
     assert (before != after).any(axis=-1)[hole].mean() > 0.9
 
 
+def test_the_slider_of_fidelity_decides(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    hole = np.zeros(PHOTO.shape[:2], bool)
+    hole[40:90, 50:110] = True
+    editor = actions.paint_over(PHOTO, hole)
+    for fidelity in (0, 1):
+        _, path = actions.restore_photo(Restorer.load(), str(photo), editor, actions.OBJECT, actions.GAN, fidelity)
+        expected = Restorer.load().restore(PHOTO, hole, False, fidelity)
+        assert np.array_equal(np.asarray(Image.open(path)), expected)
+
+
 def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     (_, after), path = actions.enlarge_photo(Restorer.load(MODELS / "superres"), str(photo), 2)
@@ -370,7 +381,7 @@ def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     assert not changed[90:].any()
     with pytest.raises(page.UserError, match="nothing is painted"):
         actions.restore_photo(
-            Restorer.load(), str(photo), actions.show_for_painting(str(photo)), actions.DAMAGE, actions.GAN
+            Restorer.load(), str(photo), actions.show_for_painting(str(photo)), actions.DAMAGE, actions.GAN, 1
         )
     with pytest.raises(page.UserError, match="drop a photo first"):
         actions.propose_scratches(None)
