@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-UV := $(shell command -v uv)
+UV := $(shell command -v uv 2>/dev/null)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 

@@ -7,12 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline import lineage
+from pipeline.metrics.registry import HEADLINE
 from pipeline.runtime.errors import UserError
 from pipeline.tracking.client import Store, connect_existing
 from pipeline.tracking.faults import mlflow_errors
 from pipeline.tracking.place import is_server, shown
 
-SHOWN = ["evaluate/psnr", "evaluate/ssim", "dvc.experiment", "git.commit", "git.dirty"]
+SHOWN = [*HEADLINE, "dvc.experiment", "git.commit", "git.dirty"]
 SHOWN += ["digest.data/coco", "digest.data/pairs", "digest.data/model", "stages.ran", "stages.reused"]
 
 

@@ -65,7 +65,9 @@ def main() -> None:
         try:
             module = import_module(f"pipeline.commands.{command.module}")
         except ModuleNotFoundError as error:
-            raise UserError(f"{error.name} is not installed; pip install 'mendline[pipeline]'") from None
+            if (error.name or "").startswith("pipeline"):
+                raise
+            raise UserError(f"{error.name} is not installed; in the repository: make install") from None
         module.main(*(options[name.removeprefix("--")] for name in command.arguments))
 
 

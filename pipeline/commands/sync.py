@@ -65,7 +65,7 @@ def add_workspace(store: Store, repo: Repo, champion: Champion) -> bool:
 
 def add(store: Store, stages: lineage.Stages, code: dict[str, str], rev: str | None, champion: Champion) -> bool:
     """Complete the row of a result, with its files as they are at `rev`, in the workspace where that is None."""
-    ended = stages.keys() >= set(lineage.STAGES) and "metrics/model_card.md" in lineage.digests(stages)
+    ended = stages.keys() >= set(lineage.STAGES) and "metrics/headline.json" in lineage.digests(stages)
     if not ended or experiment_run.is_complete(store, stages, code):
         return False
     with tempfile.TemporaryDirectory() as temporary:

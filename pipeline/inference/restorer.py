@@ -74,7 +74,7 @@ class Restorer:
                 is a pixel that is missing: then nothing under the mask is looked at.
             mask: true or above half of its range (white) where to restore, false or black where to keep. A PIL image
                 of any mode; an array HW or NHW; a tensor HW, NHW, or with one channel like the image; of numbers as
-                `masks.of_array` reads them. Of a PIL image that EXIF turns, an upright one, or one of the image as it
+                `masks.from_array` reads them. Of a PIL image that EXIF turns, an upright one, or one of the image as it
                 is stored where only that fits. White all over says that the picture is degraded, such as one that was
                 enlarged.
             see_through: look at what is under the mask, as stains let some of it through. False for an object that

@@ -1,7 +1,7 @@
 """Large pictures: only windows round the holes are looked at, so that memory follows the holes, not the picture.
 
 A pixel of a hole is seen with as much around it as its restoration reaches: of each scale that takes part in it
-(`scales.restore`), that scale's margin. So nothing changes but where tiles meet, which is less than a rounding.
+(`pyramid.restore`), that scale's margin. So nothing changes but where tiles meet, which is less than a rounding.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Window = tuple[list[Box], Box]
 
 
 def restore(restore_whole: Restore, image: np.ndarray, hole: np.ndarray, see_through: bool | None) -> np.ndarray:
-    """Restore the hole of a picture of any size by `scales.restore` of a network, whose arguments and result it has."""
+    """Restore the hole of a picture of any size by a network's `pyramid.restore`, whose arguments and result it has."""
     if hole.size <= WHOLE or hole.all():
         return restore_whole(image, hole, see_through)
     opaque = find_opaque(image, hole, see_through)  # a region may reach through many windows: it is judged once
@@ -103,13 +103,13 @@ def take_scale(piece: np.ndarray, scale: int, top: int, left: int) -> np.ndarray
 
 
 def halve(hole: np.ndarray) -> np.ndarray:
-    """The hole at half the size: what nothing is known of, as `fill.halved` has it."""
+    """The hole at half the size: what nothing is known of, as `numpy_fill.halve` has it."""
     even = np.pad(hole, [(0, side % 2) for side in hole.shape], constant_values=True)
     return even[::2, ::2] & even[::2, 1::2] & even[1::2, ::2] & even[1::2, 1::2]
 
 
 def deep(gone: np.ndarray) -> np.ndarray:
-    """Where a scale is asked what is coarse: as `scales.inside`, and a pixel around it for the bilinear filter."""
+    """Where a scale is asked what is coarse: as `pyramid.inside`, and a pixel around it for the bilinear filter."""
     inner = cv2.erode(
         gone.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1,) * 2), borderValue=1
     )
@@ -117,7 +117,7 @@ def deep(gone: np.ndarray) -> np.ndarray:
 
 
 def around(box: Box, scale: int, size: tuple[int, ...]) -> Box:
-    """The window of a box: with the margin of a scale, and wide enough that `scales.restore` goes on to that scale."""
+    """The window of a box: with the margin of a scale, and wide enough that `pyramid.restore` goes on to that scale."""
     margin, grid = MARGIN << scale, GRID << scale
 
     def seen(side: slice, end: int) -> slice:

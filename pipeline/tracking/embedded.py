@@ -46,7 +46,7 @@ def is_there(database: Path) -> bool:
 
 
 def set_up(database: Path, experiments: Iterable[str]) -> None:
-    """Make a store with these experiments, whole or not at all. To be called while `place.alone` is held.
+    """Make a store with these experiments, whole or not at all. To be called while `place.exclusive_store` is held.
 
     MLflow makes it in some fifty steps, and can use none that lacks one of them. What a process that was killed while
     it wrote an earlier file has left beside it goes: SQLite would change the new file by it.
@@ -76,7 +76,7 @@ def bring_home(database: Path, experiments: Iterable[str]) -> None:
     """Make the store name the files beside it, if it was moved or copied here; stderr says so.
 
     MLflow keeps absolute paths. Those of a copied store lead to the original's files, and what is logged goes there.
-    To be called while `place.alone` is held.
+    To be called while `place.exclusive_store` is held.
     """
     here = database.with_name(ARTIFACTS)
     with closing(sqlite3.connect(database, timeout=WAIT)) as connection, connection:

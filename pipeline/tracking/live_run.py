@@ -30,7 +30,7 @@ class Run:
     """A run that is under way. Points and pictures are sent by a thread of its own, so a slow server costs no time.
 
     What cannot be sent is tried again with what comes next; a warning says so once. What a run lacks at its end is
-    added by `row.complete`. What it holds already, name and step, is not sent again.
+    added by `experiment_run.complete`. What it holds already, name and step, is not sent again.
     """
 
     def __init__(self, client: "MlflowClient", run_id: str, held: run_content.Held = frozenset()) -> None:

@@ -56,7 +56,7 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
 
     MLflow keeps no pickle: weights, `config.json`, the code that runs them, signature, example, requirements and the
     model card. The run's tag `model.version` names the version. stdout says what became of the alias. To be called
-    while `place.alone_with_rows` is held.
+    while `place.exclusive_rows` is held.
     """
     made = _version(store, run_id) or _log(store, run_id, folder)
     store.client.set_tag(run_id, "model.version", str(made.version))

@@ -70,7 +70,7 @@ def exclusive_rows() -> AbstractContextManager[None]:
     """To hold while no other process may complete rows, which others need not wait for to reach the store.
 
     Raises:
-        UserError: as `exclusive_lock`.
+        UserError: as `exclusive_store`.
     """
     return _alone("rows.lock", WAIT_FOR_ROWS)
 

@@ -30,5 +30,5 @@ class Restoration:
 
 
 def _load_pyfunc(data_path: str) -> Restoration:
-    """MLflow calls this with the folder that `model.save` has written."""
+    """MLflow calls this with the folder that `weights.save` has written."""
     return Restoration(weights.load(Path(data_path), device.resolve_device()))
