@@ -10,7 +10,7 @@ from pydantic_core import PydanticKnownError
 from pipeline.runtime.errors import UserError, excerpt, one_line, shorten
 from pipeline.runtime.yaml_file import read
 
-HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object"]
+HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object", "dust", "hair", "crease", "text"]
 
 
 def _ascending(bounds: list[float]) -> list[float]:
@@ -105,6 +105,11 @@ class Weights(Section):
     object: Weight
     lowres: Weight
     mixed: Weight
+    dust: Weight
+    hair: Weight
+    crease: Weight
+    text: Weight
+    speck: Weight
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
@@ -123,6 +128,7 @@ class Scratch(Section):
     count: Bounds[Annotated[int, Field(ge=1, le=200)]]
     length: Bounds[Annotated[float, Field(ge=0.05, le=3)]]
     width: Bounds[Annotated[float, Field(ge=0.001, le=0.1)]]
+    opacity: Bounds[Annotated[float, Field(ge=0.1, le=1)]]
 
 
 class Stain(Section):
@@ -150,6 +156,31 @@ class Mixed(Section):
     kinds: Annotated[list[HoleCorruption], Field(min_length=2), AfterValidator(_distinct)]
 
 
+class Dust(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=1000)]]
+    radius: Bounds[Annotated[float, Field(ge=0.001, le=0.1)]]
+
+
+class Hair(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=200)]]
+    length: Bounds[Annotated[float, Field(ge=0.05, le=3)]]
+    width: Bounds[Annotated[float, Field(ge=0.001, le=0.1)]]
+
+
+class Crease(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=50)]]
+    width: Bounds[Annotated[float, Field(ge=0.001, le=0.2)]]
+
+
+class Lettering(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=50)]]
+    height: Bounds[Annotated[float, Field(ge=0.01, le=0.5)]]
+
+
+class Speck(Section):
+    share: Bounds[Annotated[float, Field(ge=0.001, le=0.9)]]
+
+
 class Corrupt(Section):
     seed: Seed
     image_size: int = Field(ge=16, le=1024)
@@ -157,6 +188,7 @@ class Corrupt(Section):
     val: float = Field(ge=0.01, le=0.5)
     test: float = Field(ge=0.01, le=0.5)
     max_hole: float = Field(ge=0.05, le=0.95)
+    margin: Bounds[Annotated[float, Field(ge=0, le=0.2)]]
     weights: Weights
     occlusion: Occlusion
     scratch: Scratch
@@ -165,6 +197,11 @@ class Corrupt(Section):
     object: Object
     lowres: Lowres
     mixed: Mixed
+    dust: Dust
+    hair: Hair
+    crease: Crease
+    text: Lettering
+    speck: Speck
 
 
 class Losses(Section):

@@ -1,9 +1,11 @@
 """A corruption by chance, as often as its weight says, with a hole no larger than allowed."""
 
+import cv2
 import numpy as np
 
 from pipeline.corruptions.labels import factor_of, name_of
 from pipeline.corruptions.registry import CORRUPTIONS, labels_of
+from pipeline.corruptions.uniform import draw_amount
 from pipeline.datasets.silhouettes import Silhouette
 from pipeline.params import Corrupt
 from pipeline.runtime.errors import UserError
@@ -58,13 +60,22 @@ def corrupt(
         return corruption.corrupt(image, factor_of(label))
     for _ in range(TRIES):
         corrupted, mask = _corrupt_once(kind, image, rng, params, silhouette)
+        if corruption.takes_margin:
+            mask = widen(mask, round(min(mask.shape) * draw_amount(rng, params.margin)))
         if mask.mean() <= params.max_hole:
             return corrupted, mask
-    sections = getattr(params, kind).kinds if corruption.combines else [kind]
+    sections = ["margin"] if corruption.takes_margin and params.margin[0] else []
+    sections += getattr(params, kind).kinds if corruption.combines else [kind]
     raise UserError(
         f"corrupt.max_hole is {params.max_hole}, and {TRIES} holes of {kind} in a row were larger; set it larger, or "
         f"what is in {', '.join(f'corrupt.{section}' for section in sections)} smaller"
     )
+
+
+def widen(mask: np.ndarray, margin: int) -> np.ndarray:
+    """The mask, bool HW, reaching `margin` px further each way."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc).astype(bool)
 
 
 def _corrupt_once(

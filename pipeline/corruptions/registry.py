@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.corruptions import freeform, lowres, mixed, occlusion, scratch, stain
+from pipeline.corruptions import crease, dust, freeform, hair, lowres, mixed, occlusion, scratch, speck, stain, text
 from pipeline.corruptions import object as cutout
 from pipeline.params import Corrupt
 
@@ -22,12 +22,14 @@ class Corruption:
         task: what a generator learns from its pairs: `restore` to fill a hole, `superres` to sharpen all of a picture.
         needs_silhouette: whether `corrupt` takes a `Silhouette` too.
         combines: whether it is made of others, those of the section's `kinds`; see `mixed.corrupt`.
+        takes_margin: whether the mask may reach beyond the damage, by `corrupt.margin`.
     """
 
     corrupt: Callable[..., tuple[np.ndarray, np.ndarray]]
     task: Literal["restore", "superres"] = "restore"
     needs_silhouette: bool = False
     combines: bool = False
+    takes_margin: bool = True
 
 
 # The order decides which draw means which kind: another one gives other pairs for the same seed. So new ones go last.
@@ -38,7 +40,12 @@ CORRUPTIONS: dict[str, Corruption] = {
     "freeform": Corruption(freeform.corrupt),
     "object": Corruption(cutout.corrupt, needs_silhouette=True),
     "mixed": Corruption(mixed.corrupt, combines=True),
-    "lowres": Corruption(lowres.corrupt, task="superres"),
+    "lowres": Corruption(lowres.corrupt, task="superres", takes_margin=False),
+    "dust": Corruption(dust.corrupt),
+    "hair": Corruption(hair.corrupt),
+    "crease": Corruption(crease.corrupt),
+    "text": Corruption(text.corrupt),
+    "speck": Corruption(speck.corrupt, takes_margin=False),  # nobody paints round half of all pixels
 }
 
 

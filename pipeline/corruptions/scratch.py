@@ -1,12 +1,11 @@
 """The surface is scratched: thin polylines and arcs, bright or dark."""
 
-import cv2
 import numpy as np
 
+from pipeline.corruptions import strokes
 from pipeline.corruptions.uniform import draw_amount, draw_count
 from pipeline.params import Scratch
 
-FINE = 4  # the lines are drawn at this many times the size, so that widths and places are not whole pixels
 STEPS = 24  # straight pieces of a scratch
 
 
@@ -19,8 +18,8 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Scratch) -> tup
     Args:
         image: uint8 RGB HWC.
         rng: draws number, course, width and tone.
-        params: number, length and width of the scratches, the last two as a share of the shorter side; no scratch
-            is thinner than a pixel.
+        params: number, length and width of the scratches, the last two as a share of the shorter side, and opacity;
+            no scratch is thinner than a pixel.
 
     Returns:
         uint8 RGB HWC, and bool HW, true where a scratch touches a pixel.
@@ -29,8 +28,8 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Scratch) -> tup
     mask = np.zeros(image.shape[:2], bool)
     for _ in range(draw_count(rng, params.count)):
         cover = _draw_cover(image.shape[:2], rng, params)
-        opacity = cover[..., None] * rng.uniform(0.8, 1)
-        corrupted += (_draw_tone(rng) - corrupted) * opacity
+        opacity = cover[..., None] * draw_amount(rng, params.opacity)
+        corrupted += (strokes.draw_tone(rng) - corrupted) * opacity
         mask |= cover > 0
     return corrupted.round().astype(np.uint8), mask
 
@@ -40,12 +39,9 @@ def _draw_cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch
     side = min(size)
     path = _draw_path(side * draw_amount(rng, params.length), rng)
     path += rng.uniform(0, size[::-1]) - path[rng.integers(len(path))]
-    width = max(1, side * draw_amount(rng, params.width)) * _draw_width(rng)
-    fine = np.zeros((size[0] * FINE, size[1] * FINE), np.uint8)
-    points = np.floor(path * FINE).astype(int)
-    for start, end, thickness in zip(points[:-1], points[1:], np.maximum(1, width * FINE).round(), strict=True):
-        cv2.line(fine, start.tolist(), end.tolist(), 255, int(thickness))
-    return cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA) / 255
+    drawn = strokes.canvas(size)
+    strokes.draw_line(drawn, path, max(1, side * draw_amount(rng, params.width)) * _draw_width(rng))
+    return strokes.cover(drawn)
 
 
 def _draw_path(length: float, rng: np.random.Generator) -> np.ndarray:
@@ -53,9 +49,8 @@ def _draw_path(length: float, rng: np.random.Generator) -> np.ndarray:
     turns = np.full(STEPS, rng.uniform(-1, 1) / STEPS)
     if rng.random() < 0.5:
         turns = np.where(rng.random(STEPS) < 1.5 / STEPS, rng.normal(0, 0.35, STEPS), 0)
-    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(turns + rng.normal(0, 0.02, STEPS))
-    steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * length / STEPS
-    return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    headings = rng.uniform(0, 2 * np.pi) + np.cumsum(turns + rng.normal(0, 0.02, STEPS))
+    return strokes.walk(headings, length)
 
 
 def _draw_width(rng: np.random.Generator) -> np.ndarray:
@@ -63,9 +58,3 @@ def _draw_width(rng: np.random.Generator) -> np.ndarray:
     at = np.linspace(0, 1, STEPS)
     wave = 0.8 + 0.2 * np.sin(2 * np.pi * (rng.uniform(0.5, 3) * at + rng.random()))
     return wave * np.minimum(1, 0.3 + 4 * np.minimum(at, 1 - at))
-
-
-def _draw_tone(rng: np.random.Generator) -> np.ndarray:
-    """A light or a dark grey with a slight cast, float, 0 to 255."""
-    grey = rng.uniform(195, 255) if rng.random() < 0.6 else rng.uniform(0, 60)
-    return np.clip(grey + rng.normal(0, 6, 3), 0, 255)

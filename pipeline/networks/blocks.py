@@ -103,6 +103,44 @@ class Attention(nn.Module):
         return x + self.out(found.transpose(-1, -2).reshape(x.shape))
 
 
+class Upsample(nn.Module):
+    """Twice the resolution: a pointwise convolution, enlarged bilinearly (after Odena et al. 2016).
+
+    A pixel shuffle draws the same few pixels over and over wherever the features are constant; this stays constant.
+    """
+
+    def __init__(self, channels: int, channels_out: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, channels_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        return F.interpolate(self.convolution(x), scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class Head(nn.Module):
+    """`patch` times the resolution, and zero until it is trained.
+
+    What is smooth comes from the features, enlarged bilinearly; what is sharp from a pixel shuffle, of how the features
+    differ from their mean over 3x3 positions. So constant features give a constant, where a shuffle of the features
+    themselves would draw a lattice.
+    """
+
+    def __init__(self, channels: int, planes: int, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.norm = LayerNorm2d(channels)
+        self.smooth = zero_init(nn.Conv2d(channels, planes, 3, padding=1))
+        self.sharp = zero_init(nn.Conv2d(channels, planes * patch**2, 3, padding=1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float NCHW to float NCHW."""
+        x = self.norm(x)
+        smooth = F.interpolate(self.smooth(x), scale_factor=self.patch, mode="bilinear", align_corners=False)
+        mean = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        return smooth + F.pixel_shuffle(self.sharp(x - mean), self.patch)
+
+
 BLOCKS = {"plain": ResidualBlock, "gated": GatedBlock, "dilated": DilatedBlock, "large": ConvNeXtBlock}
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.networks.blocks import BLOCKS, Attention, LayerNorm2d
+from pipeline.networks.blocks import BLOCKS, Attention, Head, Upsample
 from pipeline.priors import torch_fill
 
 FINE, COARSE = 3, 8  # px: the squares over which `details` takes its means
@@ -15,8 +15,8 @@ class Generator(nn.Module):
 
     A pixel unshuffle makes `patch` x `patch` pixels one position, so that the convolutions run where they are cheap;
     each of the `scales` halves the resolution and doubles the width. There is no batch normalization, which small
-    batches would break, and no transposed convolution, which leaves a checkerboard. The last layer starts at zero, so
-    an untrained generator gives the prior.
+    batches would break, and nothing that draws a lattice, as transposed convolutions and pixel shuffles of constant
+    features do. The last layers start at zero, so an untrained generator gives the prior.
 
     With `see_through`, what lies in the hole is looked at too: stains and scratches let some of the picture through.
     Its `details` are added to the prior, as strongly as the generator finds them to be the picture's.
@@ -46,14 +46,9 @@ class Generator(nn.Module):
         self.down = nn.ModuleList(
             nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * width, 2 * width, 1)) for width in widths[:-1]
         )
-        self.up = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(2 * width, 4 * width, 1), nn.PixelShuffle(2)) for width in widths[:-1]
-        )
+        self.up = nn.ModuleList(Upsample(2 * width, width) for width in widths[:-1])
         self.decoder = nn.ModuleList(_blocks(block, width, blocks) for width in widths[:-1])
-        head = nn.Conv2d(channels, planes_out * patch**2, 3, padding=1)
-        self.head = nn.Sequential(LayerNorm2d(channels), head, nn.PixelShuffle(patch))
-        for parameter in head.parameters():
-            nn.init.zeros_(parameter)
+        self.head = Head(channels, planes_out, patch)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Restore pictures of any size.
