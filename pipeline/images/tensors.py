@@ -6,8 +6,8 @@ from torch import Tensor
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
-    """Uint8 NHWC in [0, 255] to float32 NCHW in [0, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div(255)
+    """Uint8 NHWC in [0, 255] to float32 NCHW in [0, 1], a plane after another: what pads and pools is faster on that."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous().float().div(255)
 
 
 def mask_to_tensor(masks: np.ndarray) -> Tensor:
