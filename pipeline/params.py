@@ -220,6 +220,8 @@ class Generator(Section):
     attention: bool
     prior: Literal["plate", "harmonic", "pushpull", "none"]
     see_through: bool
+    decoder: Literal["bilinear", "shuffle"]
+    copy_pixels: bool
 
     @property
     def stride(self) -> int:

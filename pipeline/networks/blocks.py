@@ -1,5 +1,7 @@
 """What a residual generator is built of. Each block is float NCHW to float NCHW, and the identity at the start."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -140,6 +142,23 @@ class Head(nn.Module):
         mean = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
         return smooth + F.pixel_shuffle(self.sharp(x - mean), self.patch)
 
+
+def shuffle_upsample(channels: int, channels_out: int) -> nn.Module:
+    """As `Upsample`, by a pixel shuffle (Shi et al. 2016)."""
+    return nn.Sequential(nn.Conv2d(channels, 4 * channels_out, 1), nn.PixelShuffle(2))
+
+
+def shuffle_head(channels: int, planes: int, patch: int) -> nn.Module:
+    """As `Head`, by a pixel shuffle alone."""
+    convolution = zero_init(nn.Conv2d(channels, planes * patch**2, 3, padding=1))
+    return nn.Sequential(LayerNorm2d(channels), convolution, nn.PixelShuffle(patch))
+
+
+DECODERS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "bilinear": (Upsample, Head),
+    "shuffle": (shuffle_upsample, shuffle_head),
+}
+"""How the decoder enlarges: what doubles the resolution between two scales, and the last layer."""
 
 BLOCKS = {"plain": ResidualBlock, "gated": GatedBlock, "dilated": DilatedBlock, "large": ConvNeXtBlock}
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.networks.blocks import BLOCKS, Attention, Head, Upsample
+from pipeline.networks.blocks import BLOCKS, DECODERS, Attention
 from pipeline.priors import torch_fill
 
 FINE, COARSE = 3, 8  # px: the squares over which `details` takes its means
@@ -15,11 +15,12 @@ class Generator(nn.Module):
 
     A pixel unshuffle makes `patch` x `patch` pixels one position, so that the convolutions run where they are cheap;
     each of the `scales` halves the resolution and doubles the width. There is no batch normalization, which small
-    batches would break, and nothing that draws a lattice, as transposed convolutions and pixel shuffles of constant
-    features do. The last layers start at zero, so an untrained generator gives the prior.
+    batches would break, and no transposed convolution, which leaves a checkerboard; the `bilinear` decoder draws no
+    lattice either, as the pixel shuffle of constant features does. The last layers start at zero, so an untrained generator gives the prior.
 
     With `see_through`, what lies in the hole is looked at too: stains and scratches let some of the picture through.
-    Its `details` are added to the prior, as strongly as the generator finds them to be the picture's.
+    Its `details` are added to the prior, as strongly as the generator finds them to be the picture's. With `copy_pixels`
+    so are its pixels themselves: a mask painted by hand reaches beyond the damage.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Generator(nn.Module):
         attention: bool = False,
         prior: str = "harmonic",
         see_through: bool = True,
+        decoder: str = "shuffle",
+        copy_pixels: bool = False,
     ) -> None:
         super().__init__()
         widths = [channels * 2**scale for scale in range(scales)]
-        self.prior, self.see_through = prior, see_through
+        self.prior, self.see_through, self.copy_pixels = prior, see_through, copy_pixels and see_through
         self.stride = patch * 2 ** (scales - 1)
-        planes_in, planes_out = (10, 5) if see_through else (4, 3)
+        planes_in, planes_out = (10, 5 + self.copy_pixels) if see_through else (4, 3)
         self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(planes_in * patch**2, channels, 3, padding=1))
         encoder = [_blocks(block, width, blocks) for width in widths]
         if attention:
@@ -46,9 +49,10 @@ class Generator(nn.Module):
         self.down = nn.ModuleList(
             nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * width, 2 * width, 1)) for width in widths[:-1]
         )
-        self.up = nn.ModuleList(Upsample(2 * width, width) for width in widths[:-1])
+        upsample, head = DECODERS[decoder]
+        self.up = nn.ModuleList(upsample(2 * width, width) for width in widths[:-1])
         self.decoder = nn.ModuleList(_blocks(block, width, blocks) for width in widths[:-1])
-        self.head = Head(channels, planes_out, patch)
+        self.head = head(channels, planes_out, patch)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Restore pictures of any size.
@@ -70,11 +74,14 @@ class Generator(nn.Module):
         seen = [start - 0.5, mask]
         if self.see_through:
             fine, coarse = details(image, mask)
-            seen += [(image - start) * mask, fine + coarse]
+            under = (image - start) * mask
+            seen += [under, fine + coarse]
         planes = self._planes(_pad(torch.cat(seen, 1), padding))[..., :height, :width]
         restored = start + planes[:, :3]
         if self.see_through:
             restored = restored + planes[:, 3:4] * fine + planes[:, 4:5] * coarse
+        if self.copy_pixels:
+            restored = restored + planes[:, 5:6] * under
         return torch.lerp(image, restored, mask)
 
     def _planes(self, x: Tensor) -> Tensor:
