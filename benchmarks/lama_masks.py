@@ -90,7 +90,7 @@ def made() -> Iterator[Pair]:
             mask = draw(setting, rng)
             corrupted = np.where(mask[..., None], np.uint8(GREY), target)
             encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))
-            yield Pair(photo.image_id, number, name, 0, float(mask.mean()), *encoded)
+            yield Pair(photo.image_id, number, name, 0, float(mask.mean()), 0.0, *encoded)
 
 
 def draw(setting: Setting, rng: np.random.Generator) -> np.ndarray:

@@ -118,9 +118,10 @@ def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
         rng = np.random.default_rng(seed)
         target = crops.crop_square(photo, rng, least_crop, params.image_size)
         label = draw.draw_label(rng, params, silhouette is not None)
-        corrupted, mask = draw.corrupt(label, target, rng, params, silhouette)
+        corrupted, damage = draw.corrupt(label, target, rng, params, silhouette)
+        mask, margin = draw.widen(label, damage, rng, params)
         encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))
-        made.append(Pair(job.photo.image_id, variant, label, seed, float(mask.mean()), *encoded))
+        made.append(Pair(job.photo.image_id, variant, label, seed, float(mask.mean()), margin, *encoded))
     return made
 
 

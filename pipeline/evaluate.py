@@ -28,6 +28,7 @@ OUTS = (
     "metrics/evaluate.json",
     "metrics/by_corruption.csv",
     "metrics/by_area.csv",
+    "metrics/by_margin.csv",
     "metrics/scores.csv",
     "metrics/figures",
     "metrics/model_card.md",
@@ -49,6 +50,7 @@ def main() -> None:
         summary_out,
         by_corruption_out,
         by_area_out,
+        by_margin_out,
         scores_out,
         figures_out,
         card_out,
@@ -57,6 +59,7 @@ def main() -> None:
         summary_out.write_text(json.dumps(summary, indent=2) + "\n")
         by_corruption.to_csv(by_corruption_out, index=False)
         tables.by_area(scores).to_csv(by_area_out, index=False)
+        tables.by_margin(scores).to_csv(by_margin_out, index=False)
         scores.round(4).to_csv(scores_out, index=False)
         card_out.write_text(model_card.model_card(config, manifest, by_corruption, summary))
         figures_out.mkdir()

@@ -147,7 +147,7 @@ def ten_pairs(tmp_path) -> pairs.Pairs:
             mask[8:20, 6:25] = True
             corrupted = np.where(mask[..., None], 0, target).astype(np.uint8)
             encoded = [pairs.encode(picture) for picture in (target, corrupted, mask.astype(np.uint8) * 255)]
-            yield pairs.Pair(number, 0, "occlusion", number, float(mask.mean()), *encoded)
+            yield pairs.Pair(number, 0, "occlusion", number, float(mask.mean()), 0.0, *encoded)
 
     pairs.write(tmp_path / "pairs", "train", striped_pictures())
     return pairs.Pairs(tmp_path / "pairs", "train")

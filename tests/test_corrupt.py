@@ -21,8 +21,9 @@ from pipeline.runtime.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 NAME = "val2017"
-PHOTOS = 36
+PHOTOS = 48
 EVERY_KIND = {"occlusion", "scratch", "stain", "freeform", "object", "lowres_x2", "lowres_x4", "mixed"}
+EVERY_KIND |= {"dust", "hair", "crease", "text", "speck"}
 
 
 def jpeg(number: int) -> bytes:
@@ -114,6 +115,14 @@ def test_every_pair_differs_from_its_target_in_the_hole_alone(finished):
             assert np.array_equal(target[~mask], corrupted[~mask])
             assert mask.mean() == area
             assert area == 1 if kind.startswith("lowres") else 0 < area <= 0.6
+
+
+def test_masks_reach_beyond_the_damage_by_what_is_recorded(finished):
+    store = Pairs(finished[0] / "data/pairs", "train")
+    margins, kinds = (pd.Series(store.column(name)) for name in ("margin", "corruption"))
+    exact = kinds.isin(["lowres_x2", "lowres_x4", "speck"])
+    assert margins[exact].isna().all()
+    assert set(margins[~exact]) == {0, 1 / 32}
 
 
 def test_rows_are_in_order_and_no_photo_is_in_two_splits(finished):

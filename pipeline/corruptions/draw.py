@@ -48,7 +48,7 @@ def corrupt(
         silhouette: for `object`, needed there, and for `mixed`.
 
     Returns:
-        uint8 RGB HWC, and bool HW, true where to restore.
+        uint8 RGB HWC, and bool HW, true where it is damaged.
 
     Raises:
         KeyError: a label of no kind.
@@ -60,22 +60,37 @@ def corrupt(
         return corruption.corrupt(image, factor_of(label))
     for _ in range(TRIES):
         corrupted, mask = _corrupt_once(kind, image, rng, params, silhouette)
-        if corruption.takes_margin:
-            mask = widen(mask, round(min(mask.shape) * draw_amount(rng, params.margin)))
         if mask.mean() <= params.max_hole:
             return corrupted, mask
-    sections = ["margin"] if corruption.takes_margin and params.margin[0] else []
-    sections += getattr(params, kind).kinds if corruption.combines else [kind]
+    sections = getattr(params, kind).kinds if corruption.combines else [kind]
     raise UserError(
         f"corrupt.max_hole is {params.max_hole}, and {TRIES} holes of {kind} in a row were larger; set it larger, or "
         f"what is in {', '.join(f'corrupt.{section}' for section in sections)} smaller"
     )
 
 
-def widen(mask: np.ndarray, margin: int) -> np.ndarray:
-    """The mask, bool HW, reaching `margin` px further each way."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc).astype(bool)
+def widen(label: str, damage: np.ndarray, rng: np.random.Generator, params: Corrupt) -> tuple[np.ndarray, float]:
+    """The mask that a hand would paint over the damage: `corrupt.margin` wider, as far as `max_hole` allows.
+
+    Args:
+        label: of the pair, as `corrupt` takes it.
+        damage: bool HW, true where it is damaged.
+        rng: draws the margin.
+        params: of all kinds.
+
+    Returns:
+        bool HW, true where to restore; and how far that reaches beyond the damage, as a share of the shorter side: NaN
+        for a kind whose mask always fits.
+    """
+    if not CORRUPTIONS[name_of(label)].takes_margin:
+        return damage, np.nan
+    side = min(damage.shape)
+    for reach in range(round(side * draw_amount(rng, params.margin)), 0, -1):
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        mask = cv2.dilate(damage.astype(np.uint8), disc).astype(bool)
+        if mask.mean() <= params.max_hole:
+            return mask, reach / side
+    return damage, 0.0
 
 
 def _corrupt_once(

@@ -1,4 +1,4 @@
-"""Dust lay on the film or on the glass: many small flecks, all of them light or all dark, through which nothing shines."""
+"""Dust lay on the film or on the glass: many small flecks, all light or all dark, and opaque."""
 
 import cv2
 import numpy as np

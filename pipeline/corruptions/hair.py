@@ -1,4 +1,4 @@
-"""Hairs and fibres lay on the film or on the glass: thin, curled, through which nothing shines."""
+"""Hairs and fibres lay on the film or on the glass: thin, curled and opaque."""
 
 import numpy as np
 

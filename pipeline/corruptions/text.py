@@ -1,4 +1,4 @@
-"""Something is written over it: a date, a caption, a watermark, through which nothing shines."""
+"""Something is written over it: a date, a caption; in opaque ink."""
 
 import string
 

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("corruption", pa.string()),
         ("seed", pa.uint64()),
         ("hole_area", pa.float64()),
+        ("margin", pa.float64()),
         ("target", pa.binary()),
         ("corrupted", pa.binary()),
         ("mask", pa.binary()),
@@ -40,13 +41,19 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Pair:
-    """A row of the store, encoded. `hole_area` is the share of the picture to restore, 0 to 1."""
+    """A row of the store, encoded.
+
+    Attributes:
+        hole_area: share of the picture to restore, 0 to 1.
+        margin: how far the mask reaches beyond the damage, as a share of the side; NaN where none was drawn.
+    """
 
     image_id: int
     variant: int
     corruption: str
     seed: int
     hole_area: float
+    margin: float
     target: bytes
     corrupted: bytes
     mask: bytes

@@ -35,10 +35,9 @@ class Comparison:
         return restore_all(task, Damaged(image, mask, small, self.radius)) | {"gan": self.gan(image, mask)}
 
     def scores(self) -> pd.DataFrame:
-        """A line for each pair and method: image_id, variant, corruption, hole_area, method and the metrics."""
-        keys = pd.DataFrame(
-            {name: self.pairs.column(name) for name in ("image_id", "variant", "corruption", "hole_area")}
-        )
+        """A line for each pair and method: image_id, variant, corruption, hole_area, margin, method and the metrics."""
+        names = ("image_id", "variant", "corruption", "hole_area", "margin")
+        keys = pd.DataFrame({name: self.pairs.column(name) for name in names})
         tables = []
         for row in progress.bar(range(len(self.pairs)), "evaluate", len(self.pairs), "pair"):
             target, _, mask = self.pairs.pictures(row)

@@ -10,6 +10,7 @@ from pipeline.evaluation.baselines import BASELINES
 from pipeline.metrics.registry import METRICS
 
 AREAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0]
+MARGINS = [0.0, 0.01, 0.02, 0.03, 1.0]
 
 
 def by_corruption(scores: pd.DataFrame) -> pd.DataFrame:
@@ -25,9 +26,18 @@ def side_by_side(means: pd.DataFrame, metric: str) -> pd.DataFrame:
 def by_area(scores: pd.DataFrame) -> pd.DataFrame:
     """The same by share of the picture that is missing, of the pairs where some is."""
     holes = scores[scores.corruption.map(task_of) == "restore"]
-    percent = [f"{100 * low:.0f}-{100 * high:.0f} %" for low, high in pairwise(AREAS)]
-    area = pd.cut(holes.hole_area, AREAS, labels=percent)
+    area = pd.cut(holes.hole_area, AREAS, labels=_in_percent(AREAS))
     return _means(holes.assign(hole_area=area), ["hole_area", "method"])
+
+
+def by_margin(scores: pd.DataFrame) -> pd.DataFrame:
+    """The same by how far the mask reaches beyond the damage, as a share of the side; `none` where it fits exactly."""
+    margin = pd.cut(scores.margin, [-1.0, *MARGINS], labels=["none", *_in_percent(MARGINS)])
+    return _means(scores.assign(margin=margin), ["margin", "method"])
+
+
+def _in_percent(bounds: list[float]) -> list[str]:
+    return [f"{100 * low:.0f}-{100 * high:.0f} %" for low, high in pairwise(bounds)]
 
 
 def summary(scores: pd.DataFrame) -> dict:

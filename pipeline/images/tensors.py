@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
-    """Uint8 NHWC in [0, 255] to float32 NCHW in [0, 1], a plane after another: what pads and pools is faster on that."""
+    """Uint8 NHWC in [0, 255] to float32 NCHW in [0, 1], contiguous: priors and pooling are faster on whole planes."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous().float().div(255)
 
 

@@ -16,11 +16,12 @@ class Generator(nn.Module):
     A pixel unshuffle makes `patch` x `patch` pixels one position, so that the convolutions run where they are cheap;
     each of the `scales` halves the resolution and doubles the width. There is no batch normalization, which small
     batches would break, and no transposed convolution, which leaves a checkerboard; the `bilinear` decoder draws no
-    lattice either, as the pixel shuffle of constant features does. The last layers start at zero, so an untrained generator gives the prior.
+    lattice either, as the pixel shuffle of constant features does. The last layers start at zero, so an untrained
+    generator gives the prior.
 
     With `see_through`, what lies in the hole is looked at too: stains and scratches let some of the picture through.
-    Its `details` are added to the prior, as strongly as the generator finds them to be the picture's. With `copy_pixels`
-    so are its pixels themselves: a mask painted by hand reaches beyond the damage.
+    Its `details` are added to the prior, as strongly as the generator finds them to be the picture's. With
+    `copy_pixels` so are its pixels themselves: a mask painted by hand reaches beyond the damage.
     """
 
     def __init__(

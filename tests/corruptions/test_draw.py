@@ -28,7 +28,7 @@ def test_labels_come_as_often_as_they_weigh():
 def test_a_seed_draws_the_labels_that_it_always_drew():
     rng = np.random.default_rng(0)
     drawn = [draw.draw_label(rng, PARAMS, with_silhouettes=True) for _ in range(8)]
-    assert drawn == ["object", "scratch", "occlusion", "occlusion", "mixed", "lowres_x2", "object", "mixed"]
+    assert drawn == ["dust", "freeform", "occlusion", "occlusion", "crease", "text", "dust", "hair"]
 
 
 def test_without_silhouettes_there_is_no_object():
@@ -66,6 +66,40 @@ def test_mixed_without_a_silhouette_has_no_object():
     params = PARAMS.model_copy(update={"mixed": mixed})
     for seed in range(20):  # an object without a silhouette would fail
         draw.corrupt("mixed", picture(32, 32), np.random.default_rng(seed), params, None)
+
+
+def damage(*shape):
+    """A square hole of 4 px amid `shape`."""
+    hole = np.zeros(shape, bool)
+    hole[10:14, 10:14] = True
+    return hole
+
+
+def test_a_mask_reaches_beyond_the_damage_by_the_margin():
+    params = PARAMS.model_copy(update={"margin": [0.05, 0.05]})
+    mask, margin = draw.widen("stain", damage(40, 60), np.random.default_rng(0), params)
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    assert margin == 2 / 40
+    assert (rows[0], rows[-1], columns[0], columns[-1]) == (8, 15, 8, 15)
+
+
+def test_margins_are_drawn_between_their_bounds():
+    params = PARAMS.model_copy(update={"margin": [0.0, 0.1]})
+    margins = {draw.widen("text", damage(40, 40), np.random.default_rng(seed), params)[1] for seed in range(60)}
+    assert margins == {0, 1 / 40, 2 / 40, 3 / 40, 4 / 40}
+
+
+def test_a_margin_makes_no_hole_larger_than_allowed():
+    params = PARAMS.model_copy(update={"margin": [0.2, 0.2], "max_hole": 0.05})
+    mask, margin = draw.widen("hair", damage(40, 40), np.random.default_rng(0), params)
+    assert 16 / 1600 < mask.mean() <= 0.05 and 0 < margin < 0.2
+
+
+@pytest.mark.parametrize("label", ["speck", "lowres_x2"])
+def test_single_pixels_and_whole_pictures_have_no_margin(label):
+    params = PARAMS.model_copy(update={"margin": [0.1, 0.1]})
+    mask, margin = draw.widen(label, damage(40, 40), np.random.default_rng(0), params)
+    assert np.array_equal(mask, damage(40, 40)) and np.isnan(margin)
 
 
 def test_a_label_of_no_kind_is_refused():

@@ -23,7 +23,9 @@ def corrupt(label, image, seed):
 def test_the_parameters_know_the_same_corruptions():
     assert set(CORRUPTIONS) == set(Weights.model_fields)
     assert set(CORRUPTIONS) <= set(Corrupt.model_fields)  # a section each
-    assert {kind for kind in HOLES if not CORRUPTIONS[kind].combines} == set(get_args(HoleCorruption))
+    assert {kind for kind in HOLES if CORRUPTIONS[kind].takes_margin and not CORRUPTIONS[kind].combines} == set(
+        get_args(HoleCorruption)
+    )
 
 
 def test_a_label_names_its_kind_and_factor():

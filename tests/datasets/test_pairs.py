@@ -23,7 +23,7 @@ def pair(number: int, side: int = 16) -> Pair:
     target, corrupted = rng.integers(256, size=(2, side, side, 3), dtype=np.uint8)
     mask = rng.random((side, side)) < 0.3
     encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))
-    return Pair(2**53 - number, 0, "scratch", 2**64 - 1 - number, float(mask.mean()), *encoded)
+    return Pair(2**53 - number, 0, "scratch", 2**64 - 1 - number, float(mask.mean()), 0.0, *encoded)
 
 
 @settings(deadline=None)

@@ -21,7 +21,9 @@ def comparison(tmp_path) -> Comparison:
             if kind == "lowres_x2":
                 corrupted, mask = lowres.corrupt(target, 2)
             encoded = [pairs.encode(picture) for picture in (target, corrupted, mask.astype(np.uint8) * 255)]
-            yield pairs.Pair(number, 0, kind, number, float(mask.mean()), *encoded)
+            yield pairs.Pair(
+                number, 0, kind, number, float(mask.mean()), 0.01 * number if kind == "stain" else np.nan, *encoded
+            )
 
     pairs.write(tmp_path / "pairs", "test", made())
     store = pairs.Pairs(tmp_path / "pairs", "test")

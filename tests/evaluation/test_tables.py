@@ -15,6 +15,9 @@ def test_the_tables_agree_with_the_scores(comparison):
     by_area = tables.by_area(table)
     assert set(by_area.hole_area) == {"20-30 %"}
     assert set(by_area.pairs) == {2}
+    by_margin = tables.by_margin(table).set_index(["margin", "method"])
+    assert set(by_margin.index.get_level_values(0)) == {"none", "0-1 %"}  # low resolution has none to speak of
+    assert by_margin.psnr["0-1 %", "telea"] == pytest.approx(stained.psnr.iloc[1], abs=1e-4)
 
 
 def test_the_summary_is_of_the_gan_and_says_what_it_gains(comparison):
@@ -31,7 +34,7 @@ def test_the_summary_is_of_the_gan_and_says_what_it_gains(comparison):
 def scored(*lines):
     """The scores of (pair, corruption, method, PSNR)."""
     table = pd.DataFrame(lines, columns=["image_id", "corruption", "method", "psnr"])
-    return table.assign(variant=0, hole_area=0.1, ssim=table.psnr / 100, psnr_hole=0.0, ssim_hole=0.0)
+    return table.assign(variant=0, hole_area=0.1, margin=0.0, ssim=table.psnr / 100, psnr_hole=0.0, ssim_hole=0.0)
 
 
 def test_a_hole_of_exactly_a_tenth_is_among_the_smaller_ones():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from pipeline.networks.blocks import BLOCKS, Attention
+from pipeline.networks.blocks import BLOCKS, DECODERS, Attention, Head, Upsample
 from pipeline.networks.discriminator import Discriminator
 from pipeline.networks.generator import Generator, details
 from pipeline.networks.registry import build_generator
@@ -15,6 +15,7 @@ MADE = [
     *({"design": "residual", "block": block} for block in BLOCKS),
     {"design": "residual", "attention": True},
     {"design": "residual", "prior": "pushpull"},
+    *({"design": "residual", "decoder": decoder, "copy_pixels": True} for decoder in DECODERS),
     {"design": "residual", "prior": "none", "see_through": False},
     {"design": "textbook"},
 ]
@@ -49,6 +50,22 @@ def test_every_design_keeps_any_size_and_every_known_pixel(made, height, width, 
 def test_every_block_starts_as_the_identity(block):
     x = torch.rand(2, 8, 9, 9)
     assert torch.equal(BLOCKS[block](8)(x), x)
+
+
+def test_the_bilinear_decoder_makes_a_constant_of_constant_features():
+    """Away from the border, where convolutions see their padding."""
+    upsample, head = (random_weights(network) for network in (Upsample(8, 4), Head(8, 5, patch=4)))
+    x = torch.rand(1, 8, 1, 1).expand(1, 8, 6, 6)
+    for network, border in ((upsample, 0), (head, 8)):
+        inside = network(x)[..., border : 24 - border or None, border : 24 - border or None]
+        assert inside.abs().max() > 0.01
+        assert torch.allclose(inside, inside[..., :1, :1].expand_as(inside), atol=1e-6)
+
+
+def test_a_shuffle_makes_a_lattice_of_them():
+    head = random_weights(DECODERS["shuffle"][1](8, 5, 4))
+    inside = head(torch.rand(1, 8, 1, 1).expand(1, 8, 6, 6))[..., 8:16, 8:16]
+    assert inside.std((2, 3)).min() > 0.01
 
 
 @pytest.mark.parametrize("channels", [8, 63, 100, 192])

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from pipeline import params
-from pipeline.networks.blocks import BLOCKS
+from pipeline.networks.blocks import BLOCKS, DECODERS
 from pipeline.networks.registry import DISCRIMINATORS, GENERATORS, build_generator
 
 ARGUMENTS = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2, "block": "plain"}
-ARGUMENTS |= {"attention": False, "prior": "plate", "see_through": True}
+ARGUMENTS |= {"attention": False, "prior": "plate", "see_through": True, "decoder": "bilinear", "copy_pixels": True}
 
 
 def literal(section: type, name: str) -> list[str]:
@@ -19,6 +19,7 @@ def test_the_tables_name_what_the_parameters_name():
     assert list(GENERATORS) == literal(params.Generator, "design")
     assert list(DISCRIMINATORS) == literal(params.Discriminator, "design")
     assert list(BLOCKS) == literal(params.Generator, "block")
+    assert list(DECODERS) == literal(params.Generator, "decoder")
 
 
 @pytest.mark.parametrize("design", GENERATORS)

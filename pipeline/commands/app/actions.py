@@ -25,7 +25,11 @@ RADIUS = 3  # px: of the classical methods
 GAN, TELEA, NAVIER_STOKES = "GAN", "Telea", "Navier-Stokes"
 DAMAGE, OBJECT = "damage: what shines through is used, where anything does", "an object: it goes"
 EXAMPLES: dict[str, tuple[str, Callable, Section]] = {  # a photograph, and a damage as the model that ships knows it
-    "scratches": ("chelsea", scratch.corrupt, Scratch(count=[2, 8], length=[0.3, 1.2], width=[0.006, 0.024])),
+    "scratches": (
+        "chelsea",
+        scratch.corrupt,
+        Scratch(count=[2, 8], length=[0.3, 1.2], width=[0.006, 0.024], opacity=[0.8, 1.0]),
+    ),
     "stains": ("coffee", stain.corrupt, Stain(count=[1, 4], radius=[0.06, 0.2], opacity=[0.5, 0.95])),
     "paint": ("astronaut", freeform.corrupt, Freeform(count=[1, 4], vertices=[4, 12], width=[0.047, 0.156])),
 }
