@@ -104,7 +104,7 @@ def mark_ended(folder: Path, made: str) -> None:
 
 
 def discard_ended(recorded: str) -> None:
-    """Delete what is left of the trainings that have made what is `parse_lock`, unless they run."""
+    """Delete what is left of the trainings that have made what is `recorded`, unless they run."""
     for note in _root().glob(f"*/{ENDED}"):
         try:
             with FileLock(_lock(note.parent)).acquire(timeout=0):
