@@ -56,7 +56,7 @@ def corrupt(
     """
     kind = name_of(label)
     corruption = CORRUPTIONS[kind]
-    if corruption.task == "superres":
+    if corruption.has_factors:
         return corruption.corrupt(image, factor_of(label))
     for _ in range(TRIES):
         corrupted, mask = _corrupt_once(kind, image, rng, params, silhouette)

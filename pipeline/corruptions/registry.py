@@ -17,9 +17,10 @@ class Corruption:
 
     Attributes:
         corrupt: makes it, `corrupt(image, rng, section) -> (corrupted, mask)` as the package says, where `section` are
-            the parameters under the kind's name. Silhouettes and kinds to combine come besides, and for `superres` it
-            is `corrupt(image, factor)`, with the factor out of the section's `factors`.
-        task: what a generator learns from its pairs: `restore` to fill a hole, `superres` to sharpen all of a picture.
+            the parameters under the kind's name. Silhouettes and kinds to combine come besides; one that has factors
+            is `corrupt(image, factor)`.
+        task: what a generator learns from its pairs, a key of `pipeline.tasks.TASKS`.
+        has_factors: whether it shrinks the whole picture, by one of the section's `factors`, and so has no hole.
         needs_silhouette: whether `corrupt` takes a `Silhouette` too.
         combines: whether it is made of others, those of the section's `kinds`; see `mixed.corrupt`.
         takes_margin: whether the mask may reach beyond the damage, by `corrupt.margin`.
@@ -27,6 +28,7 @@ class Corruption:
 
     corrupt: Callable[..., tuple[np.ndarray, np.ndarray]]
     task: Literal["restore", "superres"] = "restore"
+    has_factors: bool = False
     needs_silhouette: bool = False
     combines: bool = False
     takes_margin: bool = True
@@ -40,7 +42,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "freeform": Corruption(freeform.corrupt),
     "object": Corruption(cutout.corrupt, needs_silhouette=True),
     "mixed": Corruption(mixed.corrupt, combines=True),
-    "lowres": Corruption(lowres.corrupt, task="superres", takes_margin=False),
+    "lowres": Corruption(lowres.corrupt, task="superres", has_factors=True, takes_margin=False),
     "dust": Corruption(dust.corrupt),
     "hair": Corruption(hair.corrupt),
     "crease": Corruption(crease.corrupt),
@@ -51,6 +53,6 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 def labels_of(kind: str, params: Corrupt) -> list[str]:
     """The labels of a kind's pairs (see `labels`): `lowres_x2` and `lowres_x4`, or the kind itself."""
-    if CORRUPTIONS[kind].task == "superres":
+    if CORRUPTIONS[kind].has_factors:
         return [f"{kind}_x{factor}" for factor in getattr(params, kind).factors]
     return [kind]

@@ -9,11 +9,12 @@ from pipeline.corruptions import object as cutout
 from pipeline.corruptions.labels import factor_of, name_of, task_of
 from pipeline.corruptions.registry import CORRUPTIONS, labels_of
 from pipeline.params import Corrupt, HoleCorruption, Weights
+from pipeline.tasks import TASKS
 
 from .made import PARAMS, disc, picture, pictures, seeds
 
 LABELS = [label for kind in CORRUPTIONS for label in labels_of(kind, PARAMS)]
-HOLES = [kind for kind, corruption in CORRUPTIONS.items() if corruption.task == "restore"]
+HOLES = [kind for kind, corruption in CORRUPTIONS.items() if not corruption.has_factors]
 
 
 def corrupt(label, image, seed):
@@ -32,6 +33,10 @@ def test_a_label_names_its_kind_and_factor():
     kinds = {"stain": "stain", "mixed": "mixed", "lowres_x2": "lowres", "lowres_x8": "lowres"}
     assert {label: name_of(label) for label in kinds} == kinds
     assert [factor_of(label) for label in labels_of("lowres", PARAMS)] == PARAMS.lowres.factors == [2, 4]
+
+
+def test_what_is_learnt_from_each_is_a_task():
+    assert {corruption.task for corruption in CORRUPTIONS.values()} <= set(TASKS)
 
 
 @pytest.mark.parametrize("label", LABELS)
