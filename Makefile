@@ -6,9 +6,20 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 # What a lock pins into .venv, held to its hashes. The lock has none of PyTorch for the CPU alone, which is on an index of its own.
 install = $(if $(UV),uv pip install --python .venv,$(BIN)/pip install) --require-hashes --no-deps --requirement
+
+# .venv/torch says which PyTorch was chosen, and later calls go by it: neither of the two installs over the other.
+chosen := $(shell cat .venv/torch 2>/dev/null)
+TORCH ?= $(chosen)
+ifneq ($(filter-out cpu,$(TORCH)),)
+$(error TORCH is $(TORCH); expected cpu)
+endif
+ifneq ($(TORCH),$(chosen))
+$(if $(wildcard .venv/torch .venv/ready),$(error .venv was made with$(if $(chosen),,out) TORCH=cpu; to change that, rm -r .venv first))
+endif
+
 ifeq ($(TORCH),cpu)
 SIZE := 2 GB, with PyTorch for the CPU alone
-locked = $(if $(UV),,$(error TORCH=cpu needs uv; pip install uv, or leave TORCH=cpu out)).venv/requirements.lock
+locked = $(if $(UV),,$(error TORCH=cpu needs uv; pip install uv, or make a .venv without TORCH=cpu)).venv/requirements.lock
 else
 SIZE := 6.7 GB, most of it PyTorch with what it needs on a GPU
 locked = requirements.lock
@@ -24,6 +35,7 @@ help:  ## list the targets
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	@echo "installs $(SIZE), into .venv"
 	$(PYTHON) -m venv .venv
+	@echo $(TORCH) > .venv/torch
 ifeq ($(TORCH),cpu)
 	awk '/^[^ ]/ { cuda = /^(torch=|triton|nvidia-|cuda-)/ } !cuda' $< > $(locked)
 	uv pip install --python .venv --torch-backend cpu --no-deps "$$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' $<)"

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -42,12 +44,20 @@ def test_the_tools_of_developers_join_what_users_install_and_replace_none_of_it(
     assert {"mkdocs-material", "mypy", "pre-commit", "pytest", "ruff"} <= developers
 
 
-def commands(*variables: str) -> list[str]:
+@pytest.fixture
+def fresh(tmp_path):
+    """A checkout without an environment, as far as `make` needs one to install."""
+    for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def commands(folder: Path, *variables: str) -> list[str]:
     """What `make` would run to install all there is, developers' tools included."""
     command = ["make", "--dry-run", "--always-make", *variables, ".venv/dev"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     return (done.stdout + done.stderr).splitlines()
 
@@ -55,8 +65,9 @@ def commands(*variables: str) -> list[str]:
 @pytest.mark.parametrize(
     ("uv", "installer"), [("", ".venv/bin/pip install"), ("/usr/bin/uv", "uv pip install --python .venv")]
 )
-def test_make_holds_what_it_installs_to_the_hashes(uv, installer):
-    said, *done = [line for line in commands(f"UV={uv}") if "pip install" in line or line.startswith("echo")]
+def test_make_holds_what_it_installs_to_the_hashes(uv, installer, fresh):
+    lines = commands(fresh, f"UV={uv}")
+    said, *done = [line for line in lines if "pip install" in line or line.startswith('echo "')]
     assert "6.7 GB" in said
     assert done == [
         f"{installer} --require-hashes --no-deps --requirement requirements.lock",
@@ -65,8 +76,8 @@ def test_make_holds_what_it_installs_to_the_hashes(uv, installer):
     ]
 
 
-def test_make_takes_pytorch_for_the_cpu_and_all_else_by_its_hash():
-    lines = commands("TORCH=cpu", "UV=/usr/bin/uv")
+def test_make_takes_pytorch_for_the_cpu_and_all_else_by_its_hash(fresh):
+    lines = commands(fresh, "TORCH=cpu", "UV=/usr/bin/uv")
     (select,) = [line for line in lines if line.startswith("awk")]
     others = subprocess.run(
         ["sh", "-c", select.split(">")[0]], cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE
@@ -78,5 +89,27 @@ def test_make_takes_pytorch_for_the_cpu_and_all_else_by_its_hash():
     assert "uv pip install --python .venv --require-hashes --no-deps --requirement .venv/requirements.lock" in lines
 
 
-def test_make_says_that_pytorch_for_the_cpu_needs_uv():
-    assert "TORCH=cpu needs uv" in commands("TORCH=cpu", "UV=")[-1]
+def test_make_says_that_pytorch_for_the_cpu_needs_uv(fresh):
+    assert "TORCH=cpu needs uv" in commands(fresh, "TORCH=cpu", "UV=")[-1]
+
+
+@pytest.mark.parametrize("torch", ["cpu", ""])
+def test_make_goes_by_the_pytorch_that_was_chosen_first(torch, fresh):
+    first = commands(fresh, f"TORCH={torch}", "UV=/usr/bin/uv")
+    (keep,) = [line for line in first if line.endswith("> .venv/torch")]
+    (fresh / ".venv").mkdir()
+    subprocess.run(["sh", "-c", keep], cwd=fresh, check=True, timeout=PATIENCE)
+    assert commands(fresh, "UV=/usr/bin/uv") == first
+
+
+@pytest.mark.parametrize(("chosen", "wanted", "made"), [("cpu", "", "with"), ("", "cpu", "without")])
+def test_make_installs_neither_pytorch_over_the_other(chosen, wanted, made, fresh):
+    (fresh / ".venv").mkdir()
+    (fresh / ".venv/torch").write_text(f"{chosen}\n")
+    (said,) = commands(fresh, f"TORCH={wanted}", "UV=/usr/bin/uv")
+    assert said.endswith(f".venv was made {made} TORCH=cpu; to change that, rm -r .venv first.  Stop.")
+
+
+def test_make_refuses_a_pytorch_that_it_does_not_know(fresh):
+    (said,) = commands(fresh, "TORCH=CPU")
+    assert said.endswith("TORCH is CPU; expected cpu.  Stop.")
