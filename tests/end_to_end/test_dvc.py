@@ -52,6 +52,7 @@ def test_a_changed_parameter_reruns_the_stages_it_affects(clone, key, value, sta
         ("pipeline/evaluation/figures.py", {"evaluate"}),
         ("pipeline/params.py", set(STAGES)),
         ("pipeline/tracking/client.py", set()),
+        ("pipeline/runtime/environment.py", set()),
         ("pipeline/runtime/errors.py", set()),
         ("pipeline/runtime/outputs.py", set(STAGES)),
         ("pipeline/corruptions/labels.py", {"corrupt", "evaluate"}),
