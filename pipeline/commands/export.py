@@ -52,15 +52,15 @@ def main(folder: Path) -> None:
     if folder.resolve() == OUT.resolve():
         raise UserError(f"{folder}: is an out of DVC; save the model first (mendline save NAME), and export that")
     generator = weights.load_refiner(folder, torch.device("cpu"))
-    part = folder / f".{backends.ONNX}"
+    partial = folder / f".{backends.ONNX}"
     try:
-        write(generator, json.loads((folder / "config.json").read_text()), part)
-        furthest = difference(folder, part)
+        write(generator, json.loads((folder / "config.json").read_text()), partial)
+        furthest = difference(folder, partial)
         if furthest > CLOSE:
             raise UserError(f"{folder}: ONNX differs from PyTorch by {furthest:.1e}; nothing was written")
-        part.replace(folder / backends.ONNX)
+        partial.replace(folder / backends.ONNX)
     finally:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     print(f"{folder / backends.ONNX}: differs from PyTorch by {furthest:.1e} at most")
 
 

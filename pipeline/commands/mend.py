@@ -59,8 +59,8 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     hole = masks.grow(find_hole(before, job, options), options.grow)
     if options.remove and len(options.remove) == 2 and job.output and not options.yes:
         agree(before, hole, job)
-    if doubt := masks.mask_warning(hole):
-        say(f"warning: {job.source}: {doubt}")
+    if warning := masks.mask_warning(hole):
+        say(f"warning: {job.source}: {warning}")
     if job.save_mask:
         masks.write(hole, job.save_mask)
     if not (job.output and restorer):

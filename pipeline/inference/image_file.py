@@ -156,7 +156,7 @@ def write(picture: Picture, path: Path) -> None:
     if image.mode == "CMYK" and kind not in {"JPEG", "TIFF"}:
         image = image.convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         image.save(partial, kind, **settings)
         partial.replace(path)

@@ -130,8 +130,8 @@ def _annotation(path: Path, annotation_id: int) -> tuple[dict[str, Any], dict[st
 def _check_name(annotated: Any, source: Path, where: str) -> None:
     """Raise `UserError` where another picture was annotated; its folder, suffix and upper case do not matter."""
     if not isinstance(annotated, str):
-        doubt = "names no picture; make sure that it is of this one"
-        print(f"warning: {source}: {where} {doubt}", file=sys.stderr)
+        warning = "names no picture; make sure that it is of this one"
+        print(f"warning: {source}: {where} {warning}", file=sys.stderr)
     elif _stem(annotated) != _stem(source.name):
         remedy = "give that picture, or this one under that name if it is the same"
         raise UserError(f"{where} is of {excerpt(annotated)}, not of {source.name}; {remedy}")
@@ -158,8 +158,8 @@ def _sides(image: dict[str, Any], before: Picture, source: Path, where: str) -> 
         sizes = f"a picture of {given[0]} x {given[1]} px; this one has {before.size[0]} x {before.size[1]}"
         raise UserError(f"{where} is of {sizes}: give the annotated one")
     if len(fitting) == 2 and before.orientation in UPRIGHT:
-        doubt = "is taken as drawn on the picture as its EXIF tag turns it; look at it with --save-mask"
-        print(f"warning: {source}: {where} {doubt}", file=sys.stderr)
+        warning = "is taken as drawn on the picture as its EXIF tag turns it; look at it with --save-mask"
+        print(f"warning: {source}: {where} {warning}", file=sys.stderr)
     return fitting[0]
 
 

@@ -156,18 +156,18 @@ def _is_first_use(store: Store, data_run: "Run", row: "Run", code: dict[str, str
 def _fill(store: Store, run: "Run", stages: Stages, folder: Path) -> None:
     """Add the points, pictures and files that the run lacks."""
     client, run_id = store.client, run.info.run_id
-    held = run_content.logged(client, run_id)
+    logged = run_content.logged(client, run_id)
     points = [
         *read_curve(folder, "losses", "train"),
         *read_curve(folder, "validation", "val"),
         (0, read_scores(folder)),
     ]
-    fresh = run_content.points(points, held)
+    fresh = run_content.points(points, logged)
     for first in range(0, len(fresh), run_content.BATCH):
         client.log_batch(run_id, fresh[first : first + run_content.BATCH])
     for path in sorted((folder / "metrics/restored").glob("step-*.png")):
         step = int(path.stem.removeprefix("step-"))
-        if ("restored", step) not in held:
+        if ("restored", step) not in logged:
             with Image.open(path) as picture:
                 client.log_image(run_id, np.asarray(picture), key="restored", step=step)
     there = {file.path for file in client.list_artifacts(run_id)}

@@ -33,8 +33,8 @@ class Run:
     added by `experiment_run.complete`. What it holds already, name and step, is not sent again.
     """
 
-    def __init__(self, client: "MlflowClient", run_id: str, held: run_content.Held = frozenset()) -> None:
-        self.client, self.run_id, self.held = client, run_id, held
+    def __init__(self, client: "MlflowClient", run_id: str, logged: run_content.Logged = frozenset()) -> None:
+        self.client, self.run_id, self.logged = client, run_id, logged
         self._tags: dict[str, str] = {}
         self._points: list[Any] = []
         self._pictures: list[tuple[str, int, np.ndarray]] = []
@@ -46,12 +46,12 @@ class Run:
 
     def points(self, points: list[tuple[int, dict[str, float]]]) -> None:
         """Log points of metrics, each with its step."""
-        self._points += run_content.points(points, self.held)
+        self._points += run_content.points(points, self.logged)
         self._calls.put("")
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Log a uint8 RGB HWC picture of a series, for the run's image grid."""
-        if (name, step) not in self.held:
+        if (name, step) not in self.logged:
             self._pictures.append((name, step, picture))
             self._calls.put("")
 
@@ -177,12 +177,12 @@ def _open(facts: dict[str, str], earlier: str) -> Run:
     with mlflow_errors():
         if earlier and _goes_on(store, earlier, key):
             store.client.update_run(earlier, "RUNNING", lineage.name(code))
-            held = run_content.logged(store.client, earlier)
+            logged = run_content.logged(store.client, earlier)
         else:
             earlier = store.client.create_run(store.rows, run_name=lineage.name(code)).info.run_id
-            held = frozenset()
+            logged = frozenset()
         run_content.describe(store, earlier, stages, code, facts | {"training": key})
-        return Run(store.client, earlier, held)
+        return Run(store.client, earlier, logged)
 
 
 def trained(run: "LoggedRun") -> bool:

@@ -63,7 +63,7 @@ def exclusive_store() -> AbstractContextManager[None]:
     Raises:
         UserError: the folder of the store is not there, or another process goes on holding it.
     """
-    return _alone("lock", WAIT)
+    return _exclusive_lock("lock", WAIT)
 
 
 def exclusive_rows() -> AbstractContextManager[None]:
@@ -72,10 +72,10 @@ def exclusive_rows() -> AbstractContextManager[None]:
     Raises:
         UserError: as `exclusive_store`.
     """
-    return _alone("rows.lock", WAIT_FOR_ROWS)
+    return _exclusive_lock("rows.lock", WAIT_FOR_ROWS)
 
 
-def _alone(suffix: str, wait: float) -> AbstractContextManager[None]:
+def _exclusive_lock(suffix: str, wait: float) -> AbstractContextManager[None]:
     file = database()
     if file and not file.parent.is_dir():
         raise UserError(f"MLflow at {shown()}: no folder {file.parent}; make it, or check MLFLOW_TRACKING_URI")

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-Held = frozenset[tuple[str, int]]
+Logged = frozenset[tuple[str, int]]
 PICTURE = r"images/(\w+)\Wstep\W(\d+)\W"  # how log_image names the file of a key and a step
 BATCH = 1000  # metrics that MLflow takes in one call
 DATA = {"download": "data/coco", "corrupt": "data/pairs"}  # the data stages, and what they make
 
 
-def logged(client: "MlflowClient", run_id: str) -> Held:
+def logged(client: "MlflowClient", run_id: str) -> Logged:
     """The points and pictures of a run, by name and step."""
     names = [name for name in client.get_run(run_id).data.metrics if not name.startswith("system/")]
     points = {(name, point.step) for name in names for point in client.get_metric_history(run_id, name)}
@@ -28,8 +28,8 @@ def logged(client: "MlflowClient", run_id: str) -> Held:
     return frozenset(points | {(image[1], int(image[2])) for image in images if image})
 
 
-def points(points: Iterable[tuple[int, dict[str, float]]], held: Held) -> list[Any]:
-    """MLflow's metrics for these points, each with its step; those that are held are left out."""
+def points(points: Iterable[tuple[int, dict[str, float]]], logged: Logged) -> list[Any]:
+    """MLflow's metrics for these points, each with its step; those that are logged already are left out."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
@@ -37,7 +37,7 @@ def points(points: Iterable[tuple[int, dict[str, float]]], held: Held) -> list[A
         Metric(name, float(value), now, step)
         for step, values in points
         for name, value in values.items()
-        if (name, step) not in held
+        if (name, step) not in logged
     ]
 
 

@@ -147,8 +147,8 @@ def test_a_mask_grows_by_its_width_to_all_sides(strip, monkeypatch):
     ],
 )
 def test_a_mask_that_looks_wrong_is_doubted(hole, said):
-    doubt = masks.mask_warning(hole)
-    assert (said in doubt) if said else doubt is None
+    warning = masks.mask_warning(hole)
+    assert (said in warning) if said else warning is None
 
 
 def test_a_mask_of_any_tiff_is_as_white_as_in_a_viewer(photo, tmp_path):
