@@ -151,12 +151,12 @@ def count_pairs(folder: Path) -> pd.DataFrame:
 def draw_contact_sheet(store: Pairs) -> Image.Image:
     """Some pairs of each corruption: target, corrupted and mask."""
     labels = pd.Series(store.column("corruption"))
-    chosen = [row for _, rows in labels.groupby(labels) for row in grid.evenly_spaced(list(rows.index), EXAMPLES)]
+    chosen = [index for _, group in labels.groupby(labels) for index in grid.evenly_spaced(list(group.index), EXAMPLES)]
     pictures = []
-    for row in chosen:
-        target, corrupted, mask = store.pictures(row)
+    for index in chosen:
+        target, corrupted, mask = store.pictures(index)
         pictures.append([target, corrupted, mask.astype(np.uint8) * 255])
-    return grid.image_grid(pictures, ["target", "corrupted", "mask"], [labels[row] for row in chosen])
+    return grid.image_grid(pictures, ["target", "corrupted", "mask"], [labels[index] for index in chosen])
 
 
 if __name__ == "__main__":

@@ -176,30 +176,30 @@ class Pairs:
         """One of the small columns, such as `corruption`, as a list."""
         return self.table[name].to_pylist()
 
-    def pictures(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pictures(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Target and corrupted (uint8 RGB HWC), and the mask (bool HW, true where to restore).
 
         Raises:
             UserError: one of them is no picture, of another size than the first target, or a mask without a hole.
         """
         expected = {"target": (*self.size, 3), "corrupted": (*self.size, 3), "mask": self.size}
-        target, corrupted, mask = (self._picture(row, name) for name in expected)
+        target, corrupted, mask = (self._picture(index, name) for name in expected)
         if [picture.shape for picture in (target, corrupted, mask)] != list(expected.values()):
-            raise UserError(f"{self.name} pair {row}: pictures of different sizes or kinds; {REMEDY}")
+            raise UserError(f"{self.name} pair {index}: pictures of different sizes or kinds; {REMEDY}")
         holes = mask > 127
         if not holes.any():
-            raise UserError(f"{self.name} pair {row}: a mask without a hole; {REMEDY}")
+            raise UserError(f"{self.name} pair {index}: a mask without a hole; {REMEDY}")
         return target, corrupted, holes
 
-    def _picture(self, row: int, name: str) -> np.ndarray:
+    def _picture(self, index: int, name: str) -> np.ndarray:
         try:
-            return decode(self.table[name][row].as_py())
+            return decode(self.table[name][index].as_py())
         except ValueError:
-            raise UserError(f"{self.name} pair {row}: its {name} is not a picture; {REMEDY}") from None
+            raise UserError(f"{self.name} pair {index}: its {name} is not a picture; {REMEDY}") from None
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """All pairs in order, `size` at once: `pictures` stacked to NHWC, NHWC and NHW. The last may be fewer."""
         for first in range(0, len(self), size):
-            pictures = [self.pictures(row) for row in range(first, min(first + size, len(self)))]
+            pictures = [self.pictures(index) for index in range(first, min(first + size, len(self)))]
             targets, corrupted, masks = (np.stack(column) for column in zip(*pictures, strict=True))
             yield targets, corrupted, masks

@@ -27,11 +27,11 @@ class Comparison:
         self.pairs, self.gan, self.radius = pairs, gan, radius
         self.labels = pairs.column("corruption")
 
-    def restorations(self, row: int) -> dict[str, np.ndarray]:
+    def restorations(self, index: int) -> dict[str, np.ndarray]:
         """What each method makes of a pair, by name: uint8 HWC."""
-        target, image, mask = self.pairs.pictures(row)
-        task = task_of(self.labels[row])
-        small = lowres.shrink(target, factor_of(self.labels[row])) if task == "superres" else image
+        target, image, mask = self.pairs.pictures(index)
+        task = task_of(self.labels[index])
+        small = lowres.shrink(target, factor_of(self.labels[index])) if task == "superres" else image
         return restore_all(task, Damaged(image, mask, small, self.radius)) | {"gan": self.gan(image, mask)}
 
     def scores(self) -> pd.DataFrame:
@@ -39,11 +39,11 @@ class Comparison:
         names = ("image_id", "variant", "corruption", "hole_area", "margin")
         keys = pd.DataFrame({name: self.pairs.column(name) for name in names})
         tables = []
-        for row in progress.bar(range(len(self.pairs)), "evaluate", len(self.pairs), "pair"):
-            target, _, mask = self.pairs.pictures(row)
-            restored = self.restorations(row)
+        for index in progress.bar(range(len(self.pairs)), "evaluate", len(self.pairs), "pair"):
+            target, _, mask = self.pairs.pictures(index)
+            restored = self.restorations(index)
             count = len(restored)
             values = scores(np.stack(list(restored.values())), np.stack([target] * count), np.stack([mask] * count))
-            lines = keys.loc[[row] * count].reset_index(drop=True)
+            lines = keys.loc[[index] * count].reset_index(drop=True)
             tables.append(lines.assign(method=list(restored), **values))
         return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(METRICS, float))

@@ -23,9 +23,9 @@ LABELS = {name: baseline.label for name, baseline in BASELINES.items()} | {"gan"
 
 def grid(comparison: Comparison, table: pd.DataFrame, rows: int) -> Image.Image:
     """Test pairs of each corruption: corrupted, its task's baseline, GAN, original."""
-    groups = _by_row(table, "gan").groupby("corruption").groups.values()
+    groups = _by_pair(table, "gan").groupby("corruption").groups.values()
     each = max(1, rows // len(groups))
-    chosen = [row for group in groups for row in evenly_spaced(list(group), each)]
+    chosen = [index for group in groups for index in evenly_spaced(list(group), each)]
     return side_by_side(comparison, chosen[:rows], table)
 
 
@@ -52,25 +52,25 @@ def bars(by_corruption: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-def side_by_side(comparison: Comparison, rows: list[int], table: pd.DataFrame) -> Image.Image:
+def side_by_side(comparison: Comparison, indices: list[int], table: pd.DataFrame) -> Image.Image:
     """These test pairs, labelled with the corruption and what the GAN gains over its task's baseline."""
-    gain, gan = _gain(table), _by_row(table, "gan")
+    gain, gan = _gain(table), _by_pair(table, "gan")
     pictures, labels = [], []
-    for row in rows:
-        target, image, _ = comparison.pairs.pictures(row)
-        restored = comparison.restorations(row)
-        pictures.append([image, restored[SHOWN[task_of(gan.corruption[row])]], restored["gan"], target])
-        labels.append(f"{gan.corruption[row]} {gain[row]:+.1f} dB")
+    for index in indices:
+        target, image, _ = comparison.pairs.pictures(index)
+        restored = comparison.restorations(index)
+        pictures.append([image, restored[SHOWN[task_of(gan.corruption[index])]], restored["gan"], target])
+        labels.append(f"{gan.corruption[index]} {gain[index]:+.1f} dB")
     return image_grid(pictures, COLUMNS, labels)
 
 
-def _by_row(table: pd.DataFrame, *methods: str) -> pd.DataFrame:
+def _by_pair(table: pd.DataFrame, *methods: str) -> pd.DataFrame:
     """The lines of one of the methods, numbered as the pairs are."""
     return table[table.method.isin(methods)].reset_index(drop=True)
 
 
 def _gain(table: pd.DataFrame) -> pd.Series:
-    return _by_row(table, "gan").psnr - _by_row(table, *SHOWN.values()).psnr
+    return _by_pair(table, "gan").psnr - _by_pair(table, *SHOWN.values()).psnr
 
 
 def save(figure: plt.Figure, path: Path) -> None:

@@ -40,12 +40,12 @@ def training_batches(
 
 
 def sample_indices(step: int, count: int, batch: int, seed: int) -> Samples:
-    """The row, of `count`, and the seed (below 2**32) of all other chance, of each pair of a step."""
+    """The index, below `count`, and the seed (below 2**32) of all other chance, of each pair of a step."""
     seeds = np.random.default_rng([seed, step]).integers(2**32, size=batch)
     positions = range(step * batch, (step + 1) * batch)
     orders = {epoch: _order(epoch, count, seed) for epoch in {position // count for position in positions}}
-    rows = [orders[position // count][position % count] for position in positions]
-    return list(zip(rows, seeds.tolist(), strict=True))
+    indices = [orders[position // count][position % count] for position in positions]
+    return list(zip(indices, seeds.tolist(), strict=True))
 
 
 def _order(epoch: int, count: int, seed: int) -> list[int]:
@@ -58,7 +58,7 @@ def load_batch(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]:
     A thread that used torch, or OpenCV's own threads, would take the cores from the training.
     """
     cv2.setNumThreads(1)
-    loaded = [_crop_and_augment(*pairs.pictures(row), crop, np.random.default_rng(seed)) for row, seed in samples]
+    loaded = [_crop_and_augment(*pairs.pictures(index), crop, np.random.default_rng(seed)) for index, seed in samples]
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 

@@ -197,7 +197,7 @@ class TrainingRun:
         scores.to_csv(self.folder / "validation.csv", index=False)
         params, image_ids = self.trainer.params, self.training.column("image_id")
         samples = sample_indices(step - 1, len(self.training), params.batch, params.seed)
-        photos = ", ".join(str(image_ids[row]) for row, _ in samples)
+        photos = ", ".join(str(image_ids[index]) for index, _ in samples)
         checkpoints = checkpoint.list_checkpoints(self.folder)
         raise UserError(
             f"train: step {step}: {reason} (image ids of the batch: {photos}; "
