@@ -197,6 +197,14 @@ def test_a_training_whose_dvc_was_killed_before_the_lock_was_written_is_one_row(
     assert len(store(colleague).search_model_versions("name = 'mendline'")) == len(versions) == 1
 
 
+def test_sync_gives_a_result_that_mlflow_lacks_its_complete_row(colleague):
+    added = colleague.mendline("sync")
+    assert added == "model mendline version 1 is the champion: there was none\nMLflow: added workspace\n"
+    (row,) = runs(colleague)
+    assert_complete(colleague, row)
+
+
+@pytest.mark.long
 def test_a_registered_model_that_was_deleted_is_made_again_by_sync(colleague):
     colleague.mendline("sync")
     store(colleague).delete_registered_model("mendline")

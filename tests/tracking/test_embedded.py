@@ -150,6 +150,7 @@ def die_while_writing(database: Path, mode: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "left"), [("delete", "mlflow.db-journal"), ("wal", "mlflow.db-wal")])
 def test_the_journal_of_a_file_that_was_moved_away_is_not_the_new_ones(mode, left, repository):
     in_process(log, "gone")

@@ -121,6 +121,7 @@ def complete(folder: Path) -> None:
     experiment_run.complete(connect(), stages(), {}, folder, RULE)
 
 
+@pytest.mark.long
 def test_what_three_processes_add_at_once_is_there_once(store, result):
     processes = [FRESH.Process(target=complete, args=(result,)) for _ in range(3)]
     for process in processes:
