@@ -88,7 +88,7 @@ def compare(params: Evaluate) -> Comparison:
     def gan(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return weights.restore(generator, image[None], mask[None])[0]
 
-    return Comparison(pairs, gan, params.radius)
+    return Comparison(pairs, gan, params.radius, params.slow_baselines)
 
 
 if __name__ == "__main__":

@@ -263,6 +263,7 @@ class Train(Section):
 class Evaluate(Section):
     radius: int = Field(ge=1, le=50)
     rows: int = Field(ge=1, le=64)
+    slow_baselines: Annotated[list[Literal["fsr", "shift_map"]], AfterValidator(_distinct)]
 
 
 class Champion(Section):

@@ -1,6 +1,6 @@
 """Scores of every method on the test pairs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,17 @@ class Comparison:
         pairs: the test pairs.
         gan: the generator: (picture uint8 HWC, mask bool HW) -> uint8 HWC.
         radius: of Telea and Navier-Stokes, in px.
+        slow: those of the slow methods to run besides, by name.
     """
 
-    def __init__(self, pairs: Pairs, gan: Callable[[np.ndarray, np.ndarray], np.ndarray], radius: int) -> None:
-        self.pairs, self.gan, self.radius = pairs, gan, radius
+    def __init__(
+        self,
+        pairs: Pairs,
+        gan: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        radius: int,
+        slow: Collection[str] = (),
+    ) -> None:
+        self.pairs, self.gan, self.radius, self.slow = pairs, gan, radius, slow
         self.labels = pairs.column("corruption")
 
     def restorations(self, index: int) -> dict[str, np.ndarray]:
@@ -32,7 +39,8 @@ class Comparison:
         target, image, mask = self.pairs.pictures(index)
         task = task_of(self.labels[index])
         small = lowres.shrink(target, factor_of(self.labels[index])) if task == "superres" else image
-        return restore_all(task, Damaged(image, mask, small, self.radius)) | {"gan": self.gan(image, mask)}
+        damaged = Damaged(image, mask, small, self.radius)
+        return restore_all(task, damaged, self.slow) | {"gan": self.gan(image, mask)}
 
     def scores(self) -> pd.DataFrame:
         """A line for each pair and method: image_id, variant, corruption, hole_area, margin, method and the metrics."""

@@ -1,14 +1,23 @@
 import pytest
 
 from pipeline.evaluation.baselines import BASELINES
+from pipeline.evaluation.comparison import Comparison
 from pipeline.metrics.image_quality import scores
 
 
 def test_every_method_is_scored_on_every_pair_it_can_restore(comparison):
     methods = comparison.scores().groupby("image_id").method.apply(list)
-    for_task = {task: [name for name in BASELINES if BASELINES[name].task == task] for task in ("restore", "superres")}
+    quick = [name for name, baseline in BASELINES.items() if not baseline.slow]
+    for_task = {task: [name for name in quick if BASELINES[name].task == task] for task in ("restore", "superres")}
     assert methods[0] == methods[1] == [*for_task["restore"], "gan"]
     assert methods[2] == [*for_task["superres"], "gan"]
+
+
+def test_a_slow_method_that_is_named_is_scored_too(comparison):
+    comparison = Comparison(comparison.pairs, comparison.gan, comparison.radius, slow=["shift_map"])
+    methods = comparison.scores().groupby("image_id").method.apply(list)
+    assert "shift_map" in methods[0] and "fsr" not in methods[0]
+    assert methods[2] == ["bicubic", "lanczos", "gan"]
 
 
 def test_a_restoration_is_scored_against_the_original_of_its_own_pair(comparison):
