@@ -26,7 +26,7 @@ locked = requirements.lock
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-all lint docs ui app sync-mlflow compare lock
+.PHONY: help install repro test test-all lint docs ui app sync-mlflow compare perceptual lock
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -84,6 +84,9 @@ ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
 
 app: .venv/ready  ## open the page on which pictures are restored, http://127.0.0.1:7860
 	mendline app
+
+perceptual: .venv/dev  ## fetch the networks that judge how real restorations look, 60 MB, into .cache/perceptual
+	python -m pipeline.metrics.feature_networks
 
 COMPILE = uv pip compile $(if $(UPGRADE),--upgrade) --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app
 

@@ -18,6 +18,7 @@ if __name__ == "__main__":
 import platform
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -34,7 +35,7 @@ from pipeline.inference import exemplars, pyramid
 from pipeline.inference.model_files import MODELS
 from pipeline.inference.restorer import Restorer
 from pipeline.metrics.image_quality import scores
-from pipeline.params import load
+from pipeline.params import Corrupt, load
 from pipeline.priors import exemplar_fill
 from pipeline.runtime.errors import UserError, one_line_errors
 
@@ -86,22 +87,45 @@ def cases(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     Raises:
         UserError: the folder has too few photos that the model does not know.
     """
-    trained = set(pd.read_csv(MODELS / "restore/photos.csv")["image_id"])
-    unknown = [path for path in list_pictures(folder) if not path.stem.isdecimal() or int(path.stem) not in trained]
-    if len(unknown) < COUNT:
-        raise UserError(f"{folder}: {len(unknown)} photos that models/restore was not trained on; {COUNT} are needed")
+    photos = unknown(folder)
+    if len(photos) < COUNT:
+        raise UserError(f"{folder}: {len(photos)} photos that models/restore was not trained on; {COUNT} are needed")
     params = load().corrupt
-    for number, path in enumerate(unknown[:COUNT]):
-        photo = Image.fromarray(decode((folder / path).read_bytes(), str(folder / path)))
-        side = min(photo.size)
-        left, top = ((whole - side) // 2 for whole in photo.size)
-        box = left, top, left + side, top + side
-        target = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box))
-        rng, share = np.random.default_rng([params.seed, number]), 0.0
-        while not LEAST <= share <= MOST:
-            image, hole = draw.corrupt(KINDS[number % len(KINDS)], target, rng, params, None)
-            share = hole.mean()
-        yield image, hole, target
+    for number, path in enumerate(photos[:COUNT]):
+        yield damage(decode(path.read_bytes(), str(path)), number, params)
+
+
+def unknown(folder: Path) -> list[Path]:
+    """The photos of a folder, those that `models/restore` was trained on aside."""
+    paths = list_pictures(folder)
+    return [folder / path for path in paths if not path.stem.isdecimal() or is_unknown(int(path.stem))]
+
+
+def is_unknown(image_id: int) -> bool:
+    """Whether `models/restore` was not trained on this photo of COCO."""
+    return image_id not in _trained()
+
+
+@cache
+def _trained() -> set[int]:
+    return set(pd.read_csv(MODELS / "restore/photos.csv")["image_id"])
+
+
+def damage(photo: np.ndarray, number: int, params: Corrupt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle square of a photo (uint8 RGB HW3) with a hole of 10 to 40 %, the hole and the square itself.
+
+    Its number is the draw, and decides the kind.
+    """
+    picture = Image.fromarray(photo)
+    side = min(picture.size)
+    left, top = ((whole - side) // 2 for whole in picture.size)
+    box = left, top, left + side, top + side
+    target = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box))
+    rng, share = np.random.default_rng([params.seed, number]), 0.0
+    while not LEAST <= share <= MOST:
+        image, hole = draw.corrupt(KINDS[number % len(KINDS)], target, rng, params, None)
+        share = hole.mean()
+    return image, hole, target
 
 
 if __name__ == "__main__":
