@@ -65,7 +65,12 @@ def main(steps: int) -> None:
     done = experiments().index
     for name, changes in TRIALS.items():
         if prefix + name not in done:
-            length = [f"train.steps={steps}", f"train.warmup={steps * 7 // 8}", f"train.validate_every={steps}"]
+            length = [
+                "train.init=models/untrained",
+                f"train.steps={steps}",
+                f"train.warmup={steps * 7 // 8}",
+                f"train.validate_every={steps}",
+            ]
             settings = [argument for change in length + changes for argument in ("-S", change)]
             subprocess.run(["dvc", "exp", "run", "--temp", "-n", prefix + name, *settings], check=False)
     shown = ["gain_psnr.harmonic", "ssim", *(f"{kind}.psnr" for kind in (*HoleCorruption.__args__, "mixed"))]

@@ -20,6 +20,7 @@ SMALL = {
     "download.sample.size": 48,
     "corrupt.image_size": 32,
     "corrupt.variants": 1,
+    "train.init": "models/untrained",
     "train.steps": 40,
     "train.warmup": 10,
     "train.batch": 2,
@@ -116,7 +117,7 @@ class Clone:
         params = yaml.load(self.folder / "params.yaml")
         *sections, name = key.split(".")
         section = params
-        for part in sections:
-            section = section[part]
+        for key_above in sections:
+            section = section[key_above]
         section[name] = value
         yaml.dump(params, self.folder / "params.yaml")

@@ -127,6 +127,7 @@ def train_params() -> Train:
     tiny = {"channels": 8, "blocks": 1, "scales": 2, "patch": 2}
     return params.model_copy(
         update={
+            "init": "models/untrained",
             "steps": 6,
             "warmup": 2,
             "batch": 4,

@@ -26,7 +26,7 @@ def main(name: str) -> None:
         UserError: there is no such profile, or as `apply` does.
     """
     before = lineage.flatten(load(PARAMS).model_dump(), ".")
-    there = {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
+    there = dict(sorted((path.stem, path) for path in PROFILES.glob("*.yaml")))
     if name not in there:
         raise UserError(f"{PROFILES}: no profile {excerpt(name)}; expected {', '.join(there)}")
     apply(there[name], PARAMS)

@@ -65,7 +65,8 @@ def test_a_model_of_another_shape_is_one_line(clone):
     )
     assert done.returncode == 1
     assert done.stderr.endswith(
-        "error: models/mine: its generator differs from train.generator; set there channels: 4\n"
+        "error: models/mine: its generator differs from train.generator; set there channels: 4; or train.init to "
+        "models/untrained\n"
     )
     assert "Traceback" not in done.stderr
 
