@@ -61,7 +61,10 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
         differ = [key for key, value in (expected or {}).items() if arguments.get(key) != value]
         if differ:
             wanted = ", ".join(f"{key}: {arguments.get(key)}" for key in differ)
-            raise UserError(f"{folder}: its generator differs from train.generator; set there {wanted}; or train.init to models/untrained")
+            raise UserError(
+                f"{folder}: its generator differs from train.generator; set there {wanted}; or train.init to "
+                "models/untrained"
+            )
         with torch.device("meta"):
             generator = build_generator(**arguments)
         _check_weights(weights, generator, config.get("sha256"))

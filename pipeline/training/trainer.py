@@ -1,7 +1,6 @@
 """Generator against discriminator: one alternating update a step (Goodfellow et al. 2014, algorithm 1, k = 1)."""
 
 import copy
-import math
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +12,8 @@ from pipeline.training import distributed
 from pipeline.training.batches import Batch
 from pipeline.training.muon import Muon
 from pipeline.training.objectives import OBJECTIVES, r1_penalty
+from pipeline.training.schedule import share_of_peak
 
-RAMP = 0.05  # share of the steps in which the learning rate rises to its peak, under the cosine schedule
-CONSTANT_RAMP = 100  # the steps it takes under the constant schedule, whatever the length of the training
 PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
 FAINT = 1 / 255  # added to both contrasts, so that flat pictures count as restored well
 NETWORKS = ("generator", "discriminator", "ema")
@@ -133,8 +131,8 @@ class Trainer:
         """Each network's as its own schedule has it: the discriminator's begins when it joins."""
         params = self.params
         joined, left = step - params.warmup, params.steps - params.warmup
-        generator_scale = schedule(params.schedule, step, params.steps)
-        discriminator_scale = schedule(params.schedule, max(0, joined), left)
+        generator_scale = share_of_peak(params.schedule, step, params.steps)
+        discriminator_scale = share_of_peak(params.schedule, max(0, joined), left)
         for optimizer, rate in (
             (self.generator_muon, params.muon_lr * generator_scale),
             (self.generator_adam, params.lr * generator_scale),
@@ -237,14 +235,3 @@ def _deviation(picture: Tensor, mask: Tensor) -> Tensor:
     mean = (picture * mask).sum((0, 2, 3), keepdim=True) / mask.sum()
     variance = ((picture - mean).square() * mask).sum((0, 2, 3)) / mask.sum()
     return variance.sqrt().mean()
-
-
-def schedule(kind: str, step: int, steps: int) -> float:
-    """Share of the peak learning rate at `step`: a linear rise, then it stays, or falls to zero as half a cosine.
-
-    Under `constant` it does not depend on `steps`, so a longer training begins as a shorter one did.
-    """
-    ramp = CONSTANT_RAMP if kind == "constant" else max(1, round(RAMP * steps))
-    if step < ramp:
-        return (step + 1) / ramp
-    return 1.0 if kind == "constant" else (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp))) / 2

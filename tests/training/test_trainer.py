@@ -3,7 +3,7 @@ import torch
 
 from pipeline.training.batches import training_batches
 from pipeline.training.objectives import OBJECTIVES, r1_penalty
-from pipeline.training.trainer import Trainer, l1_in_hole, schedule
+from pipeline.training.trainer import Trainer, l1_in_hole
 
 CPU = torch.device("cpu")
 
@@ -157,21 +157,6 @@ def test_without_decay_the_average_is_the_generator(train_params, ten_pairs):
     trainer, _ = trained(train_params.model_copy(update={"ema": 0.0}), ten_pairs)
     pairs = zip(trainer.ema.parameters(), trainer.generator.parameters(), strict=True)
     assert all(torch.allclose(average, weight) for average, weight in pairs)
-
-
-def test_the_learning_rate_rises_and_falls_to_nothing():
-    rates = [schedule("cosine", step, 100) for step in range(100)]
-    assert max(rates) == 1
-    assert rates[0] < 0.25
-    assert rates[-1] < 0.01
-
-
-def test_a_constant_learning_rate_rises_and_stays_whatever_the_number_of_steps():
-    rates = [schedule("constant", step, 1000) for step in range(300)]
-    assert rates == sorted(rates)
-    assert rates[0] < 0.25
-    assert rates[150:] == [1] * 150
-    assert rates == [schedule("constant", step, 300) for step in range(300)]
 
 
 def test_clipping_bounds_the_gradient_and_the_norm_before_it_is_told(train_params, ten_pairs):
