@@ -76,9 +76,8 @@ def main(folder: Path | None) -> None:
     floors = {}
     for number, tap in enumerate(perceptual.KID_TAPS):
         features = {name: layers[number] for name, layers in pooled.items()}
-        scale = float(np.sqrt((features[ORIGINAL] ** 2).mean()))
-        statistics[f"KID {tap}"] = kid_of(features, scale)
-        floors[f"KID {tap}"] = f"{floor(features[ORIGINAL], scale):.2f}"
+        statistics[f"KID {tap}"] = kid_of(features)
+        floors[f"KID {tap}"] = f"{floor(features[ORIGINAL]):.3f}"
     for period in perceptual.PERIODS:
         found = {name: perceptual.lattice(each, holes, period) for name, each in pictures.items()}
         statistics[f"lattice {period}"] = mean_of(found)
@@ -92,7 +91,7 @@ def main(folder: Path | None) -> None:
     print(f"{len(cases)} photos at {SIDE} px, holes of {LEAST:.0%} to {MOST:.0%}")
     print(f"{platform.machine()}, {os.cpu_count()} cores; {', '.join(peers())}")
     print(perceptual.PROTOCOL)
-    print("+-: standard error of the difference from the first line, by the jackknife over photos")
+    print("±: standard error of the difference from the first line, by the jackknife over photos")
     print(pd.concat([table, rest]).fillna("").to_markdown(disable_numparse=True))
 
 
@@ -157,7 +156,9 @@ def distances(
 ) -> dict[str, np.ndarray]:
     """The distance of each method's pictures from the originals, in a network's features."""
     taps, found = FEATURE_NETWORKS[name].taps, {method: [] for method in pictures}
-    for first in progress.bar(range(0, len(holes), BATCH), FEATURE_NETWORKS[name].label, None, "batch"):
+    for first in progress.bar(
+        range(0, len(holes), BATCH), FEATURE_NETWORKS[name].label, -(-len(holes) // BATCH), "batch"
+    ):
         batch = slice(first, first + BATCH)
         features = {method: perceptual.unit_features(layers, taps, each[batch]) for method, each in pictures.items()}
         for method, ours in features.items():
@@ -178,17 +179,17 @@ def mean_of(values: dict[str, np.ndarray]) -> Statistic:
     return lambda name, rows: float(np.nanmean(values[name][rows]))
 
 
-def kid_of(features: dict[str, np.ndarray], scale: float) -> Statistic:
-    """The kernel distance from the originals, x 1000."""
-    return lambda name, rows: 1000 * perceptual.kernel_distance(features[name][rows], features[ORIGINAL][rows], scale)
+def kid_of(features: dict[str, np.ndarray]) -> Statistic:
+    """The kernel distance from the originals."""
+    return lambda name, rows: perceptual.kernel_distance(features[name][rows], features[ORIGINAL][rows])
 
 
-def floor(features: np.ndarray, scale: float) -> float:
-    """The kernel distance, x 1000, that originals have from others: the root mean square over random halvings."""
-    rng, found = np.random.default_rng(0), []
+def floor(features: np.ndarray) -> float:
+    """The kernel distance that originals have from others: the root mean square over random halvings."""
+    rng, half, found = np.random.default_rng(0), len(features) // 2, []
     for _ in range(HALVINGS):
-        one, other = np.array_split(rng.permutation(len(features)), 2)
-        found.append(1000 * perceptual.kernel_distance(features[one], features[other], scale))
+        drawn = features[rng.permutation(len(features))]
+        found.append(perceptual.kernel_distance(drawn[:half], drawn[half : 2 * half]))
     return float(np.sqrt(np.mean(np.square(found))))
 
 
@@ -203,7 +204,7 @@ def cell(statistic: Statistic, name: str, count: int) -> str:
         return f"{value:.3f}"
     left = [np.delete(every, row) for row in every]
     differences = np.array([statistic(name, rows) - statistic(FIRST, rows) for rows in left])
-    return f"{value:.3f} +- {np.sqrt((count - 1) * differences.var()):.3f}"
+    return f"{value:.3f} ± {np.sqrt((count - 1) * differences.var()):.3f}"
 
 
 if __name__ == "__main__":

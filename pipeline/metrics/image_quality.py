@@ -8,7 +8,8 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 PSNR_CEILING = 100.0  # dB; a perfect match has this PSNR, and so a finite mean
 PROTOCOL = (
     "uint8 RGB, composed (known pixels kept); PSNR a picture, then the mean, at most 100 dB; SSIM with the "
-    "11 x 11 Gaussian window (sigma 1.5); _hole: the same on the pixels of the mask alone; higher is better"
+    "11 x 11 Gaussian window (sigma 1.5), pictures mirrored at their borders (scikit-image leaves the borders out); "
+    "_hole: the same on the pixels of the mask alone; higher is better"
 )
 
 

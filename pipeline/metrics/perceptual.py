@@ -14,7 +14,7 @@ from pipeline.metrics.feature_networks import activations
 PROTOCOL = (
     "uint8 RGB, composed (known pixels kept), all in the hole. LP: mean squared difference of unit-normalised features "
     "of SqueezeNet 1.1 or HED's VGG16, unweighted, so not LPIPS. KID: squared kernel distance of hole-pooled features "
-    "of SqueezeNet x 1000, not of Inception's, so comparable within a table alone. lattice: share of the fine residual "
+    "of SqueezeNet, not of Inception's, so comparable within a table alone. lattice: share of the fine residual "
     "that the position modulo 4, 8 or 16 px explains, less chance. Lower is better, and the original's lattice is best"
 )
 PERIODS = (4, 8, 16)  # px: those that a decoder's upsampling leaves
@@ -107,23 +107,23 @@ def _share(masks: np.ndarray, shape: torch.Size) -> Tensor:
     return functional.adaptive_avg_pool2d(torch.from_numpy(masks).float(), (shape[0], shape[1]))
 
 
-def kernel_distance(features: np.ndarray, others: np.ndarray, scale: float) -> float:
-    """The squared maximum mean discrepancy of two sets of features, unbiased, with the kernel (x y / C + 1)^3.
+def kernel_distance(features: np.ndarray, others: np.ndarray) -> float:
+    """The squared maximum mean discrepancy of two sets of features, with the kernel (x y / C + 1)^3.
 
-    That is KID (Binkowski et al. 2018) on features of another network, pooled over the hole: no value of KID on
-    Inception's can be held against it. FID, which needs a covariance matrix from thousands of pictures, is not this.
+    It is the unbiased estimate that takes pairs (Gretton et al. 2012, equation 4): no picture is compared with its own
+    original, which it is like for another reason. As KID (Binkowski et al. 2018) but for the features: here they are
+    another network's, pooled over the hole and brought to a root mean square of 1, so no value of KID on Inception's
+    can be held against this. FID, which needs a covariance matrix from thousands of pictures, is something else.
 
     Args:
-        features: float NC, at least two.
-        others: float MC, at least two.
-        scale: above 0, what the features are divided by: their root mean square on real pictures, so that x y / C is
-            about 1, as it is for KID's.
+        features: float NC, not negative, N at least 2.
+        others: the same of the originals, in the same order; or of as many other pictures.
 
     Returns:
-        About 0, and as often below it as above, where both are drawn alike; otherwise above.
+        About 0, and as often below it as above, where both are drawn alike; otherwise above. 0 for a perfect match.
     """
-    x, y = features.astype(np.float64) / scale, others.astype(np.float64) / scale
+    x, y = (each.astype(np.float64) for each in (features, others))
+    x, y = (each / np.sqrt(np.square(each).mean(axis=1, keepdims=True)) for each in (x, y))
     among_x, among_y, between = ((a @ b.T / x.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
-    n, m = len(x), len(y)
-    alike = (among_x.sum() - np.trace(among_x)) / (n * (n - 1)) + (among_y.sum() - np.trace(among_y)) / (m * (m - 1))
-    return float(alike - 2 * between.mean())
+    pairs = among_x + among_y - between - between.T
+    return float((pairs.sum() - np.trace(pairs)) / (len(x) * (len(x) - 1)))
