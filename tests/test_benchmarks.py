@@ -53,6 +53,14 @@ def test_what_makes_no_sense_is_refused_in_one_line(name, arguments, said):
     assert said in done.stderr
 
 
+def test_realism_says_what_brings_the_networks(tmp_path, monkeypatch):
+    monkeypatch.setenv("MENDLINE_CACHE", str(tmp_path))
+    done = run("realism")
+    assert (done.returncode, done.stdout) == (1, "")
+    where = tmp_path / "perceptual/squeezenet_weights.pkl"
+    assert done.stderr == f"error: {where}: the weights of SqueezeNet 1.1 are not there; make perceptual brings it\n"
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "line"),
     [
