@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -147,7 +148,8 @@ def peers() -> list[str]:
     named = [f"OpenCV {cv2.__version__}", f"PyTorch {torch.__version__}"]
     if shutil.which("gmic"):
         said = subprocess.run(["gmic", "version"], capture_output=True, text=True, check=True)
-        named.append((said.stdout + said.stderr).strip().splitlines()[0])
+        version = re.search(r"\d+\.\d+\.\d+", said.stdout + said.stderr)
+        named.append(f"G'MIC {version[0] if version else 'of unknown version'}")
     return [*named, *(f"{network.label} of {network.requirement}" for network in FEATURE_NETWORKS.values())]
 
 
