@@ -2,8 +2,10 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from benchmarks import realism
 from tests.clone import ROOT
 
 NAMES = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__"})
@@ -76,3 +78,19 @@ def test_what_cannot_be_measured_is_one_line(name, arguments, line):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {line}")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_standard_error_of_a_mean_is_the_textbooks():
+    values = {realism.FIRST: np.array([1.0, 2.0, 4.0, 3.0]), "other": np.array([2.0, 2.0, 7.0, 3.0])}
+    differences = values["other"] - values[realism.FIRST]
+    expected = differences.std(ddof=1) / 2
+    assert realism.cell(realism.mean_of(values), "other", 4) == f"3.500 ± {expected:.3f}"
+    assert realism.cell(realism.mean_of(values), realism.FIRST, 4) == "2.500"
+
+
+def test_the_noise_floor_is_small_where_photos_are_alike():
+    rng = np.random.default_rng(0)
+    alike = rng.random((60, 30)) + 1
+    apart = alike.copy()
+    apart[::2, :15] = 0
+    assert realism.floor(alike) < realism.floor(apart) / 3
