@@ -207,6 +207,7 @@ class Corrupt(Section):
 class Losses(Section):
     l1: Weight
     adversarial: Weight
+    feature_matching: Weight
     penalty: Weight
 
 
@@ -218,10 +219,15 @@ class Generator(Section):
     patch: Patch
     block: Literal["plain", "gated", "dilated", "large"]
     attention: bool
-    prior: Literal["plate", "harmonic", "pushpull", "none"]
+    prior: Literal["plate", "harmonic", "pushpull", "exemplar", "none"]
     see_through: bool
     decoder: Literal["bilinear", "shuffle"]
     copy_pixels: bool
+
+    @property
+    def takes_exemplar(self) -> bool:
+        """Whether it starts from a prior of patches, which is made with the batches."""
+        return self.design == "residual" and self.prior == "exemplar"
 
     @property
     def stride(self) -> int:
@@ -230,7 +236,7 @@ class Generator(Section):
 
 
 class Discriminator(Section):
-    design: Literal["patchgan"]
+    design: Literal["patchgan", "projected"]
     channels: int = Field(ge=4, le=1024)
     norm: Literal["none", "batch"]
     lr: float = Field(gt=0, le=0.1)
@@ -306,6 +312,15 @@ class Params(Section):
         if warmup >= steps:
             raise ValueError(
                 f"train.warmup is {warmup}; expected less than train.steps ({steps}), or the discriminator never joins"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _features_to_match(self) -> Self:
+        weight, design = self.train.losses.feature_matching, self.train.discriminator.design
+        if weight and design == "patchgan":
+            raise ValueError(
+                f"train.losses.feature_matching is {weight}; expected 0, or projected as train.discriminator.design"
             )
         return self
 

@@ -84,7 +84,9 @@ def train_worker(params: Train, device: torch.device) -> None:
     if state:
         trainer.load_state_dict(state)
     steps, own = range(first, params.steps), distributed.rank_slice(params.batch)
-    batches = training_batches(training, params.batch, params.crop, params.seed, steps, own)
+    batches = training_batches(
+        training, params.batch, params.crop, params.seed, steps, own, params.generator.takes_exemplar
+    )
     with stop.at_safe_points():
         for step, batch in zip(steps, batches, strict=True):
             trainer.step(step, batch)

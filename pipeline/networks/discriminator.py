@@ -22,16 +22,21 @@ class Discriminator(nn.Module):
             layers += [nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(4 * channels, 1, 3, padding=1))
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+    def embed(self, image: Tensor) -> list[Tensor]:
+        """What is judged of pictures (float N3HW in [0, 1], composed; H and W at least 8): their pixels."""
+        return [image]
+
+    def forward(self, embedded: list[Tensor], mask: Tensor) -> Tensor:
         """Score each picture.
 
         Args:
-            image: float N3HW in [0, 1], composed; H and W at least 8.
+            embedded: as `embed` gives it.
             mask: float N1HW, 1 where it was restored.
 
         Returns:
             float N, a logit: high for a real picture.
         """
+        (image,) = embedded
         scores = self.layers(torch.cat([image - 0.5, mask], 1))
         hole = F.adaptive_max_pool2d(mask, scores.shape[-2:])
         return (scores * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))

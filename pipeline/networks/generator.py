@@ -55,18 +55,19 @@ class Generator(nn.Module):
         self.decoder = nn.ModuleList(_blocks(block, width, blocks) for width in widths[:-1])
         self.head = head(channels, planes_out, patch)
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, image: Tensor, mask: Tensor, start: Tensor | None = None) -> Tensor:
         """Restore pictures of any size.
 
         Args:
             image: float N3HW in [0, 1], the damaged pictures.
             mask: float N1HW, 1 where to restore, 0 where to keep. Where it is 1 everywhere the picture is taken as
                 degraded; elsewhere the image's pixels in the hole are looked at only with `see_through`.
+            start: the hole filled as the prior does, where that has been done already.
 
         Returns:
             float N3HW, composed: `image` where the mask is 0. It may leave [0, 1] by a little.
         """
-        return self.refine(image, mask, torch_fill.fill(self.prior, image, mask))
+        return self.refine(image, mask, torch_fill.fill(self.prior, image, mask) if start is None else start)
 
     def refine(self, image: Tensor, mask: Tensor, start: Tensor) -> Tensor:
         """`forward`, from another start than the prior's: float N3HW in [0, 1], `image` where the mask is 0."""

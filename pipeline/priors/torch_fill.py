@@ -1,8 +1,11 @@
 """The prior: a smooth fill of the hole, the start from which the generator learns the residual."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from pipeline.priors import exemplar_fill
 
 SWEEPS = 16  # Jacobi sweeps a level: more gain less than 0.05 dB
 BIHARMONIC_SWEEPS = 16  # sweeps of the thin plate a level; each costs two of the others
@@ -49,7 +52,23 @@ def grey_fill(image: Tensor, mask: Tensor) -> Tensor:
     return torch.where(_known(mask) > 0, image, 0.5)
 
 
-PRIORS = {"plate": thin_plate_fill, "harmonic": harmonic_fill, "pushpull": push_pull_fill, "none": grey_fill}
+def exemplar(image: Tensor, mask: Tensor) -> Tensor:
+    """`thin_plate_fill`, completed with patches of the picture itself. Arguments and result as of `harmonic_fill`."""
+    smooth = thin_plate_fill(image, mask)
+    completed = [
+        exemplar_fill.fill(guide, hole)
+        for guide, hole in zip(smooth.permute(0, 2, 3, 1).cpu().numpy(), mask[:, 0].cpu().numpy() > 0, strict=True)
+    ]
+    return torch.from_numpy(np.stack(completed)).permute(0, 3, 1, 2).to(image)
+
+
+PRIORS = {
+    "plate": thin_plate_fill,
+    "harmonic": harmonic_fill,
+    "pushpull": push_pull_fill,
+    "exemplar": exemplar,
+    "none": grey_fill,
+}
 
 
 def fill(prior: str, image: Tensor, mask: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Batches of pairs: their order is a pure function of the seed, their contents of the seed and the step."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -9,17 +9,25 @@ from torch import Tensor
 
 from pipeline.datasets.pairs import Pairs
 from pipeline.images.tensors import mask_to_tensor, to_tensor
+from pipeline.priors import exemplar_fill, numpy_fill
 from pipeline.runtime.environment import workers
 from pipeline.runtime.parallel import in_threads
 
-Batch = tuple[Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 Samples = list[tuple[int, int]]
 
 PREFETCH = 4  # batches that are ready before they are asked for
+KEPT = 2**13  # exemplar priors, each as large as its picture: one takes a fifth of a second to make
 
 
 def training_batches(
-    pairs: Pairs, batch: int, crop: int, seed: int, steps: range, rank_slice: slice = slice(None)
+    pairs: Pairs,
+    batch: int,
+    crop: int,
+    seed: int,
+    steps: range,
+    rank_slice: slice = slice(None),
+    with_exemplar: bool = False,
 ) -> Iterator[Batch]:
     """One shuffled, augmented batch for each step, made beside the training.
 
@@ -30,13 +38,16 @@ def training_batches(
         seed: of the order, the turns and the crops.
         steps: the steps to yield, counted from 0 at the beginning of the training.
         rank_slice: which pairs of each batch to yield; the others are for other processes.
+        with_exemplar: whether the exemplar prior of each pair is made too, which takes as long as the training.
 
     Yields:
-        Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore).
+        Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore); and the prior, as
+        the target is, where it is asked for.
     """
     samples = (sample_indices(step, len(pairs), batch, seed)[rank_slice] for step in steps)
-    for targets, images, masks in in_threads(partial(load_batch, pairs, crop), samples, workers(), PREFETCH):
-        yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks)
+    load = partial(load_batch, pairs, crop, with_exemplar)
+    for targets, images, masks, *priors in in_threads(load, samples, workers(), PREFETCH):
+        yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks), *map(to_tensor, priors)
 
 
 def sample_indices(step: int, count: int, batch: int, seed: int) -> Samples:
@@ -52,22 +63,36 @@ def _order(epoch: int, count: int, seed: int) -> list[int]:
     return np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
 
 
-def load_batch(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]:
+def load_batch(pairs: Pairs, crop: int, with_exemplar: bool, samples: Samples) -> list[np.ndarray]:
     """The pairs, each decoded, cropped, and turned one of the square's eight ways: uint8 NHWC twice, and bool NHW.
+
+    With the exemplar prior, uint8 NHWC too, it is made before the crop: its patches come from all of the picture.
 
     A thread that used torch, or OpenCV's own threads, would take the cores from the training.
     """
     cv2.setNumThreads(1)
-    loaded = [_crop_and_augment(*pairs.pictures(index), crop, np.random.default_rng(seed)) for index, seed in samples]
+    loaded = []
+    for index, seed in samples:
+        pictures = pairs.pictures(index)
+        given = [*pictures, _exemplar(pairs, index)] if with_exemplar else [*pictures]
+        loaded.append(_crop_and_augment(given, crop, np.random.default_rng(seed)))
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 
-def _crop_and_augment(
-    target: np.ndarray, image: np.ndarray, mask: np.ndarray, crop: int, rng: np.random.Generator
-) -> list[np.ndarray]:
+@lru_cache(KEPT)
+def _exemplar(pairs: Pairs, index: int) -> np.ndarray:
+    _, image, mask = pairs.pictures(index)
+    if mask.all():
+        return image
+    smooth = numpy_fill.fill("plate", image.astype(np.float32) / 255, mask)
+    return (exemplar_fill.fill(smooth, mask) * 255).round().astype(np.uint8)
+
+
+def _crop_and_augment(pictures: list[np.ndarray], crop: int, rng: np.random.Generator) -> list[np.ndarray]:
+    mask = pictures[2]
     turn = int(rng.integers(8))
     window = crop_at_mask_edge(mask, crop, rng) if 0 < crop < min(mask.shape) else ...
-    return [augment(picture[window], turn) for picture in (target, image, mask)]
+    return [augment(picture[window], turn) for picture in pictures]
 
 
 def crop_at_mask_edge(mask: np.ndarray, side: int, rng: np.random.Generator) -> tuple[slice, slice]:

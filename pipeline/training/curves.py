@@ -25,6 +25,7 @@ class Losses(Saved):
     step: int
     l1: float
     adversarial: float = math.nan
+    feature_matching: float = math.nan
     discriminator: float = math.nan
     penalty: float = math.nan
     score_real: float = math.nan

@@ -102,7 +102,9 @@ class TrainingRun:
         """
         params, curves = self.trainer.params, self.curves
         left, own = range(curves.step, params.steps), distributed.rank_slice(params.batch)
-        batches = training_batches(self.training, params.batch, params.crop, params.seed, left, own)
+        batches = training_batches(
+            self.training, params.batch, params.crop, params.seed, left, own, params.generator.takes_exemplar
+        )
         steps = progress.bar(batches, "train", params.steps, "step")
         steps.n = steps.initial = curves.step
         with stop.at_safe_points():

@@ -1,8 +1,10 @@
 """Generator against discriminator: one alternating update a step (Goodfellow et al. 2014, algorithm 1, k = 1)."""
 
 import copy
+from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -17,6 +19,7 @@ from pipeline.training.schedule import share_of_peak
 PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
 FAINT = 1 / 255  # added to both contrasts, so that flat pictures count as restored well
 NETWORKS = ("generator", "discriminator", "ema")
+Network = TypeVar("Network", bound=nn.Module)
 OPTIMIZERS = ("generator_muon", "generator_adam", "discriminator_adam")
 
 
@@ -34,12 +37,14 @@ class Trainer:
         torch.manual_seed(params.seed)
         self.generator = self._placed(build_generator(**params.generator.model_dump()))
         own = params.discriminator
-        self.discriminator = self._placed(DISCRIMINATORS[own.design](own.channels, own.norm))
+        self.shift = DISCRIMINATORS[own.design].shift
+        self.discriminator = self._placed(DISCRIMINATORS[own.design].build(own.channels, own.norm))
+        self.judging = [each for each in self.discriminator.parameters() if each.requires_grad]
         self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         for_muon, for_adam = muon_and_adam_params(self.generator, params)
         self.generator_muon = Muon(for_muon, params.muon_lr)
         self.generator_adam = torch.optim.Adam(for_adam, betas=(0.9, 0.99))
-        self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), betas=(0.5, 0.99))
+        self.discriminator_adam = torch.optim.Adam(self.judging, betas=(0.5, 0.99))
 
     def start_from(self, generator: nn.Module) -> None:
         """Take the weights of a generator of the same shape."""
@@ -55,53 +60,72 @@ class Trainer:
             and `score_restored` (mean logits), `discriminator_gradient`, and `penalty` in the steps that have it.
         """
         weights = self.params.losses
-        target, image, mask = (x.to(self.device, non_blocking=True) for x in batch)
+        target, image, mask, *start = (x.to(self.device, non_blocking=True) for x in batch)
         self.set_learning_rates(step)
         with self._autocast():
-            restored = self.generator(image, mask).float()
+            restored = self.generator(image, mask, *start).float()
         l1 = l1_in_hole(restored, target, mask)
         losses = {"l1": l1, "contrast": contrast(restored.detach(), target, mask)}
         g_loss = weights.l1 * l1
         if weights.adversarial and step >= self.params.warmup:
-            losses |= self.update_discriminator(step, target, restored.detach(), mask)
-            losses["adversarial"] = self.generator_loss(target, restored, mask)
+            target, restored, mask = shift(self.shift, target, restored, mask)
+            real, embedded = self.embed(target), self.embed(restored)
+            penalty = self.penalty(step, target, restored.detach(), mask)
+            losses |= self.update_discriminator(real, [x.detach() for x in embedded], mask, penalty)
+            losses["adversarial"] = self.generator_loss(real, embedded, mask)
             g_loss = g_loss + weights.adversarial * losses["adversarial"]
+            if weights.feature_matching:
+                losses["feature_matching"] = feature_distance(embedded, real, mask)
+                g_loss = g_loss + weights.feature_matching * losses["feature_matching"]
         losses["generator_gradient"] = self.optimizer_step(g_loss, self.generator_muon, self.generator_adam)
         self.update_ema(step)
         detached = {name: loss.detach() for name, loss in losses.items()}
         distributed.all_reduce_mean(list(detached.values()))
         return detached
 
-    def update_discriminator(self, step: int, target: Tensor, restored: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Let the discriminator learn to tell the batch's real pictures from the restored ones.
+    def penalty(self, step: int, target: Tensor, restored: Tensor, mask: Tensor) -> Tensor | None:
+        """R1, and R2 where the objective asks for it, in the steps that have it."""
+        if not self.params.losses.penalty or step % PENALTY_EVERY:
+            return None
+        penalized = [target, restored] if self.objective.penalize_restored else [target]
+        return torch.stack([r1_penalty(lambda x: self.score(self.embed(x), mask), each) for each in penalized]).sum()
+
+    def update_discriminator(
+        self, real: list[Tensor], restored: list[Tensor], mask: Tensor, penalty: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Let the discriminator learn to tell the batch's real pictures from the restored ones, both embedded.
 
         Returns:
             What `step` does of the discriminator.
         """
-        score_real, score_restored = self.discriminate(target, mask), self.discriminate(restored, mask)
+        score_real, score_restored = self.score(real, mask), self.score(restored, mask)
         d_loss = self.objective.discriminator_loss(score_real, score_restored)
         losses = {"discriminator": d_loss, "score_real": score_real.mean(), "score_restored": score_restored.mean()}
-        gamma = self.params.losses.penalty
-        if gamma and step % PENALTY_EVERY == 0:
-            penalized = [target, restored] if self.objective.penalize_restored else [target]
-            penalties = [r1_penalty(lambda x: self.discriminate(x, mask), pictures) for pictures in penalized]
-            losses["penalty"] = torch.stack(penalties).sum()
-            d_loss = d_loss + PENALTY_EVERY * gamma * losses["penalty"]
+        if penalty is not None:
+            losses["penalty"] = penalty
+            d_loss = d_loss + PENALTY_EVERY * self.params.losses.penalty * penalty
         losses["discriminator_gradient"] = self.optimizer_step(d_loss, self.discriminator_adam)
         return losses
 
-    def generator_loss(self, target: Tensor, restored: Tensor, mask: Tensor) -> Tensor:
+    def generator_loss(self, real: list[Tensor], restored: list[Tensor], mask: Tensor) -> Tensor:
         """What the generator minimizes beside L1; the discriminator's weights get no gradient of it."""
-        self.discriminator.requires_grad_(False)
-        score_real = self.discriminate(target, mask) if self.objective.uses_real else torch.empty(0)
-        score_restored = self.discriminate(restored, mask)
-        self.discriminator.requires_grad_(True)
+        for parameter in self.judging:
+            parameter.requires_grad_(False)
+        score_real = self.score(real, mask) if self.objective.uses_real else torch.empty(0)
+        score_restored = self.score(restored, mask)
+        for parameter in self.judging:
+            parameter.requires_grad_(True)
         return self.objective.generator_loss(score_real, score_restored)
 
-    def discriminate(self, image: Tensor, mask: Tensor) -> Tensor:
-        """The discriminator's scores, float N, of pictures (float N3HW in [0, 1]) with their masks (float N1HW)."""
+    def embed(self, image: Tensor) -> list[Tensor]:
+        """What the discriminator scores of pictures, float N3HW in [0, 1]."""
         with self._autocast():
-            return self.discriminator(image, mask).float()
+            return self.discriminator.embed(image)
+
+    def score(self, embedded: list[Tensor], mask: Tensor) -> Tensor:
+        """The discriminator's logits, float K, of what `embed` gives, with the pictures' masks (float N1HW)."""
+        with self._autocast():
+            return self.discriminator(embedded, mask).float()
 
     def optimizer_step(self, loss: Tensor, *optimizers: torch.optim.Optimizer) -> Tensor:
         """Update the optimizers' parameters; return the norm of their gradient, before clipping."""
@@ -140,7 +164,7 @@ class Trainer:
         ):
             optimizer.param_groups[0]["lr"] = rate
 
-    def _placed(self, network: nn.Module) -> nn.Module:
+    def _placed(self, network: Network) -> Network:
         return network.to(self.device).to(memory_format=torch.channels_last)
 
     def _autocast(self) -> torch.autocast:
@@ -221,6 +245,28 @@ def l1_in_hole(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute error over the hole's pixels of each picture (float N3HW, mask N1HW), then over the pictures."""
     error = ((restored - target).abs() * mask).sum((1, 2, 3))
     return (error / (3 * mask.sum((1, 2, 3)))).mean()
+
+
+def shift(less_than: int, *pictures: Tensor) -> list[Tensor]:
+    """Pictures and masks, float NCHW, shifted down and across by so many px at random; their edges are repeated."""
+    down, across = torch.randint(less_than, (2,)).tolist()
+    return (
+        [F.pad(picture, (across, 0, down, 0), mode="replicate") for picture in pictures]
+        if down + across
+        else [*pictures]
+    )
+
+
+def feature_distance(restored: list[Tensor], target: list[Tensor], mask: Tensor) -> Tensor:
+    """Mean absolute difference of features in the hole (float NCHW at several scales, mask N1HW), a mean of the scales.
+
+    As the feature matching of pix2pixHD (Wang et al. 2018, equation 4), with weights.
+    """
+    distances = []
+    for own, true in zip(restored, target, strict=True):
+        hole = F.adaptive_max_pool2d(mask, own.shape[-2:])
+        distances.append(((own - true).abs().mean(1, keepdim=True) * hole).sum() / hole.sum())
+    return torch.stack(distances).mean()
 
 
 def contrast(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
