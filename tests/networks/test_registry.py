@@ -1,11 +1,10 @@
 from typing import get_args
 
 import pytest
-import torch
 
 from pipeline import params
 from pipeline.networks.blocks import BLOCKS, DECODERS
-from pipeline.networks.registry import DISCRIMINATORS, GENERATORS, build_generator
+from pipeline.networks.registry import GENERATORS, build_generator
 
 ARGUMENTS = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2, "block": "plain"}
 ARGUMENTS |= {"attention": False, "prior": "plate", "see_through": True, "decoder": "bilinear", "copy_pixels": True}
@@ -17,7 +16,6 @@ def literal(section: type, name: str) -> list[str]:
 
 def test_the_tables_name_what_the_parameters_name():
     assert list(GENERATORS) == literal(params.Generator, "design")
-    assert list(DISCRIMINATORS) == literal(params.Discriminator, "design")
     assert list(BLOCKS) == literal(params.Generator, "block")
     assert list(DECODERS) == literal(params.Generator, "decoder")
 
@@ -33,14 +31,6 @@ def test_the_parameters_know_the_stride_of_the_network(design, scales, patch):
 def test_a_design_says_whether_it_refines_a_prior(design):
     network = build_generator(**ARGUMENTS | {"design": design})
     assert GENERATORS[design].has_prior == hasattr(network, "refine") == hasattr(network, "prior")
-
-
-@pytest.mark.parametrize("name", DISCRIMINATORS)
-@pytest.mark.parametrize("norm", ["none", "batch"])
-def test_a_discriminator_gives_a_logit_a_picture(name, norm):
-    mask = torch.zeros(3, 1, 32, 32)
-    mask[..., 5, 5] = 1
-    assert DISCRIMINATORS[name](4, norm)(torch.rand(3, 3, 32, 32), mask).shape == (3,)
 
 
 def test_an_unknown_design_is_no_other():

@@ -37,12 +37,12 @@ def test_both_networks_minimize_the_losses_of_the_objective(objective, train_par
     before, after = Trainer(params, CPU), Trainer(params, CPU)
     losses = after.step(1, batch)  # without the penalty
     restored = before.generator(image, mask)
-    real, fake = before.discriminate(target, mask), before.discriminate(restored, mask)
+    real, fake = (before.score(before.embed(picture), mask) for picture in (target, restored))
     assert losses["score_real"].item() == pytest.approx(real.mean().item(), rel=1e-5)
     assert losses["score_restored"].item() == pytest.approx(fake.mean().item(), rel=1e-5)
     expected = OBJECTIVES[objective].discriminator_loss(real, fake)
     assert losses["discriminator"].item() == pytest.approx(expected.item(), rel=1e-5)
-    real, fake = after.discriminate(target, mask), after.discriminate(restored, mask)  # after its update
+    real, fake = (after.score(after.embed(picture), mask) for picture in (target, restored))  # after its update
     expected = OBJECTIVES[objective].generator_loss(real, fake)
     assert losses["adversarial"].item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -55,7 +55,7 @@ def test_the_penalty_is_r1_with_r2_where_the_objective_asks_for_it_every_eighth_
     batch = target, image, mask = next(training_batches(ten_pairs, params.batch, params.crop, 0, range(1)))
     start = Trainer(params, CPU)
     penalized = [target, start.generator(image, mask)] if OBJECTIVES[objective].penalize_restored else [target]
-    expected = sum(r1_penalty(lambda x: start.discriminate(x, mask), pictures) for pictures in penalized)
+    expected = sum(r1_penalty(lambda x: start.score(start.embed(x), mask), pictures) for pictures in penalized)
     trainer = Trainer(params, CPU)
     losses = [trainer.step(step, batch) for step in range(9)]
     assert [step for step in range(9) if "penalty" in losses[step]] == [0, 8]

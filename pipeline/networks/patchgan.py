@@ -1,11 +1,11 @@
-"""The discriminator: judges patches of the composed picture."""
+"""The discriminator of pix2pix: judges patches of the composed picture."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Discriminator(nn.Module):
+class PatchGan(nn.Module):
     """A PatchGAN (Isola et al. 2017, section 3.2.2) on the picture and its mask, with a stride of 8 pixels.
 
     The known pixels of a restored picture are real, so a patch that sees no hole tells nothing. The score of a picture

@@ -1,0 +1,26 @@
+"""The designs that `train.discriminator.design` chooses from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.networks.patchgan import PatchGan
+from pipeline.networks.projected import ProjectedDiscriminator
+
+
+@dataclass(frozen=True)
+class DiscriminatorDesign:
+    """A kind of discriminator: its network's `embed` makes of pictures what it scores, (embedded, mask) -> logits.
+
+    Attributes:
+        build: the network, from `channels` and `norm`.
+        shift: px: pictures are shifted at random by less, so that no grid of the network is always at the same place.
+    """
+
+    build: Callable[[int, str], PatchGan | ProjectedDiscriminator]
+    shift: int = 1
+
+
+DISCRIMINATORS = {
+    "patchgan": DiscriminatorDesign(PatchGan),
+    "projected": DiscriminatorDesign(ProjectedDiscriminator, shift=8),
+}
