@@ -86,7 +86,7 @@ app: .venv/ready  ## open the page on which pictures are restored, http://127.0.
 	mendline app
 
 perceptual: .venv/dev  ## fetch the networks that judge how real a restoration looks, 80 MB, into .cache/perceptual
-	python -m pipeline.networks.pretrained
+	mendline fetch
 
 COMPILE = uv pip compile $(if $(UPGRADE),--upgrade) --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app
 

@@ -49,6 +49,7 @@ COMMANDS = {
     ),
     "sync": Command("sync", "bring MLflow up to date with DVC, without running a stage"),
     "compare": Command("compare", "print the experiments side by side, as DVC and MLflow have them"),
+    "fetch": Command("fetch", "fetch the networks, trained elsewhere, that judge how real a restoration looks"),
     "find": Command(
         "find_run",
         "find the MLflow run that made a model file, or that a dvc.lock belongs to",

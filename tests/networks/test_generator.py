@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.networks.blocks import BLOCKS, DECODERS, Attention, Head, Upsample
-from pipeline.networks.patchgan import PatchGan
 from pipeline.networks.generator import Generator, details
+from pipeline.networks.patchgan import PatchGan
 from pipeline.networks.registry import build_generator
 from pipeline.priors.torch_fill import fill
 

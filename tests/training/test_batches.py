@@ -65,6 +65,14 @@ def test_every_epoch_has_its_own_order():
 
 
 def test_a_pair_is_turned_all_eight_ways_its_mask_as_its_pictures(ten_pairs):
-    targets, images, masks = load_batch(ten_pairs, 0, [(3, seed) for seed in range(80)])
+    targets, images, masks = load_batch(ten_pairs, 0, False, [(3, seed) for seed in range(80)])
     assert len({mask.tobytes() for mask in masks}) == 8
     assert np.array_equal(images, np.where(masks[..., None], 0, targets))
+
+
+def test_the_exemplar_prior_comes_with_the_batch_turned_and_cut_as_its_pictures(ten_pairs):
+    (batch,) = training_batches(ten_pairs, 6, 16, 0, range(1), with_exemplar=True)
+    _, image, mask, prior = batch
+    assert prior.shape == image.shape
+    assert torch.equal(prior * (1 - mask), image * (1 - mask))
+    assert ((prior - image).abs() * mask).mean() > 0.01  # the hole is black

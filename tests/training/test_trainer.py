@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from pipeline.networks.pretrained import PRETRAINED
 from pipeline.training.batches import training_batches
 from pipeline.training.objectives import OBJECTIVES, r1_penalty
-from pipeline.training.trainer import Trainer, l1_in_hole
+from pipeline.training.trainer import Trainer, feature_distance, l1_in_hole, shift
 
 CPU = torch.device("cpu")
 
@@ -86,7 +87,8 @@ def test_the_generator_learns_from_the_discriminator_as_strongly_as_it_is_told(t
 def test_the_generators_loss_leaves_the_discriminator_without_gradient(objective, train_params, ten_pairs):
     trainer = Trainer(train_params.model_copy(update={"objective": objective}), CPU)
     target, image, mask = next(training_batches(ten_pairs, 4, 16, 0, range(1)))
-    trainer.generator_loss(target, trainer.generator(image, mask), mask).backward()
+    real, restored = trainer.embed(target), trainer.embed(trainer.generator(image, mask))
+    trainer.generator_loss(real, restored, mask).backward()
     assert all(parameter.grad is None for parameter in trainer.discriminator.parameters())
     assert all(parameter.requires_grad for parameter in trainer.discriminator.parameters())
     assert any(parameter.grad is not None and parameter.grad.any() for parameter in trainer.generator.parameters())
@@ -207,3 +209,39 @@ def test_other_precisions_and_designs_train(train_params, ten_pairs, changes):
     trainer, points = trained(train_params.model_copy(update=changes), ten_pairs)
     assert all(value.isfinite() for point in points for value in point.values())
     assert all(tensor.isfinite().all() for tensor in trainer.ema.state_dict().values())
+
+
+@pytest.mark.parametrize("pixels", [(4, 4), (9, 13)])
+def test_a_shift_moves_all_pictures_alike_by_less_than_it_may(pixels):
+    torch.manual_seed(0)
+    picture, mask = torch.rand(2, 3, *pixels), torch.rand(2, 1, *pixels)
+    seen = set()
+    for _ in range(100):
+        moved, moved_mask = shift(3, picture, mask)
+        down, across = (after - before for after, before in zip(moved.shape[2:], pixels, strict=True))
+        assert torch.equal(moved[..., down:, across:], picture)
+        assert torch.equal(moved_mask[..., down:, across:], mask)
+        seen.add((down, across))
+    assert seen == {(down, across) for down in range(3) for across in range(3)}
+
+
+def test_features_are_compared_in_the_hole_alone():
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., :4, :4] = 1
+    target = [torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 2, 2)]
+    restored = [feature.clone() for feature in target]
+    restored[0][..., 6:, 6:] = restored[1][..., 1, 1] = 7  # outside
+    assert feature_distance(restored, target, mask) == 0
+    restored[0][..., :4, :4], restored[1][..., 0, 0] = 1, 3
+    assert feature_distance(restored, target, mask) == 2
+
+
+@pytest.mark.skipif(not PRETRAINED["efficientnet_lite0"].path.exists(), reason="make perceptual brings its weights")
+def test_a_projected_discriminator_trains_with_feature_matching(train_params, ten_pairs):
+    losses = train_params.losses.model_copy(update={"feature_matching": 1.0, "penalty": 0.0})
+    judge = train_params.discriminator.model_copy(update={"design": "projected"})
+    params = train_params.model_copy(update={"losses": losses, "discriminator": judge, "objective": "hinge"})
+    trainer, points = trained(params, ten_pairs)
+    assert points[-1]["feature_matching"] > 0
+    assert points[-1]["discriminator_gradient"] > 0
+    assert set(trainer.layout(params.steps)) == set(trainer.state_dict())
