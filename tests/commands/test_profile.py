@@ -25,7 +25,14 @@ def params(tmp_path) -> Path:
 
 
 def test_there_are_the_profiles_that_the_readme_names():
-    assert [path.stem for path in PROFILES] == ["coco-cpu", "coco-cpu-long", "coco-cpu-real", "coco-gpu", "sample", "superres"]
+    assert [path.stem for path in PROFILES] == [
+        "coco-cpu",
+        "coco-cpu-long",
+        "coco-cpu-real",
+        "coco-gpu",
+        "sample",
+        "superres",
+    ]
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
