@@ -43,7 +43,8 @@ def main(folder: Path, name: str) -> None:
     gan = scores[scores.method == "gan"].reset_index(drop=True)
     free = gan[gan.image_id.map(license_).isin(FREE)]
     groups = free.groupby("corruption")
-    rows = [row for _, group in groups for row in evenly_spaced(list(group.index), ROWS // len(groups))]
+    each = max(1, ROWS // len(groups))
+    rows = [row for _, group in groups for row in evenly_spaced(list(group.index), each)]
     figures.side_by_side(compare(load().evaluate), rows, scores).save(folder / f"{name}-grid.png")
     (folder / f"{name}-credits.md").write_text(credits_of(gan.image_id[rows], f"{name}-grid.png"))
 
