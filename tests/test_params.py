@@ -221,7 +221,7 @@ def test_what_only_looks_like_a_number_of_a_choice_is_refused(key, value, tmp_pa
         ("[a]", "text"),
     ],
 )
-@pytest.mark.parametrize("key", ["path: photos ", "init: models/restore "])
+@pytest.mark.parametrize("key", ["path: photos ", "init: models/general "])
 def test_a_name_of_a_folder_is_text(key, value, wanted, tmp_path):
     line = refused(YAML_TEXT.replace(key, key.split()[0] + f" {value} ", 1), tmp_path)
     assert line.endswith(f"; expected {wanted}")
