@@ -40,6 +40,7 @@ from pipeline.inference.restorer import Restorer
 from pipeline.metrics import feature_networks, perceptual
 from pipeline.metrics.feature_networks import FEATURE_NETWORKS
 from pipeline.metrics.image_quality import scores
+from pipeline.networks.pretrained import PRETRAINED
 from pipeline.params import Corrupt, load
 from pipeline.runtime import progress
 from pipeline.runtime.errors import UserError, one_line_errors
@@ -150,7 +151,7 @@ def peers() -> list[str]:
         said = subprocess.run(["gmic", "version"], capture_output=True, text=True, check=True)
         version = re.search(r"\d+\.\d+\.\d+", said.stdout + said.stderr)
         named.append(f"G'MIC {version[0] if version else 'of unknown version'}")
-    return [*named, *(f"{network.label} of {network.requirement}" for network in FEATURE_NETWORKS.values())]
+    return [*named, *(f"{PRETRAINED[name].label} of {PRETRAINED[name].requirement}" for name in FEATURE_NETWORKS)]
 
 
 def distances(
@@ -158,9 +159,7 @@ def distances(
 ) -> dict[str, np.ndarray]:
     """The distance of each method's pictures from the originals, in a network's features."""
     taps, found = FEATURE_NETWORKS[name].taps, {method: [] for method in pictures}
-    for first in progress.bar(
-        range(0, len(holes), BATCH), FEATURE_NETWORKS[name].label, -(-len(holes) // BATCH), "batch"
-    ):
+    for first in progress.bar(range(0, len(holes), BATCH), PRETRAINED[name].label, -(-len(holes) // BATCH), "batch"):
         batch = slice(first, first + BATCH)
         features = {method: perceptual.unit_features(layers, taps, each[batch]) for method, each in pictures.items()}
         for method, ours in features.items():

