@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import lineage
 from pipeline.runtime.environment import cache_folder
 from pipeline.runtime.errors import UserError
 
@@ -34,7 +35,7 @@ class Pretrained:
     @property
     def path(self) -> Path:
         """Where the weights are kept."""
-        return Path(cache_folder()) / "perceptual" / Path(self.member).name
+        return lineage.root() / cache_folder() / "perceptual" / Path(self.member).name
 
 
 PRETRAINED = {

@@ -41,3 +41,9 @@ def test_weights_that_are_truncated_or_others_are_one_line(small, change):
         UserError, match=r"not the weights of Small, or not all of them; make perceptual brings it again"
     ):
         pretrained.read("small")
+
+
+def test_an_experiment_in_a_temporary_checkout_finds_the_weights_of_the_main_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MENDLINE_CACHE", raising=False)
+    assert PRETRAINED["squeezenet"].path == tmp_path / ".cache/perceptual/squeezenet_weights.pkl"
