@@ -16,6 +16,7 @@ CAUSES = {  # in the order in which a step computes them: of two that are not fi
     "penalty": "discriminator",
     "discriminator_gradient": "discriminator",
     "adversarial": "generator",
+    "feature_matching": "generator",
     "generator_gradient": "generator",
 }
 SLOWER = {

@@ -62,7 +62,8 @@ class Trainer:
         Returns:
             Scalars by name: `l1` (mean absolute error in the hole, in [0, 1]), `contrast` and `generator_gradient` (a
             norm, before clipping), and once the discriminator has joined `adversarial`, `discriminator`, `score_real`
-            and `score_restored` (mean logits), `discriminator_gradient`, and `penalty` in the steps that have it.
+            and `score_restored` (mean logits), `discriminator_gradient`, `feature_matching` where it has a weight, and
+            `penalty` in the steps that have it.
         """
         weights = self.params.losses
         target, image, mask, *start = (x.to(self.device, non_blocking=True) for x in batch)
