@@ -322,6 +322,19 @@ class Params(Section):
             raise ValueError(
                 f"train.losses.feature_matching is {weight}; expected 0, or projected as train.discriminator.design"
             )
+        if weight and not self.train.losses.adversarial:
+            raise ValueError(
+                f"train.losses.feature_matching is {weight}; expected 0, or train.losses.adversarial above 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_to_normalize(self) -> Self:
+        design, norm = self.train.discriminator.design, self.train.discriminator.norm
+        if design == "projected" and norm == "batch":
+            raise ValueError(
+                "train.discriminator.norm is batch; expected none, or patchgan as train.discriminator.design"
+            )
         return self
 
     @model_validator(mode="after")

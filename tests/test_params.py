@@ -137,6 +137,25 @@ def test_a_crop_has_16_px_at_least_whatever_the_stride():
         check(changed("train", generator=generator, crop=15), Path("mine.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("losses", "discriminator", "line"),
+    [
+        ({"feature_matching": 0.5}, {}, "train.losses.feature_matching is 0.5; expected 0, or projected as train.disc"),
+        (
+            {"feature_matching": 0.5, "adversarial": 0.0},
+            {"design": "projected"},
+            "train.losses.feature_matching is 0.5; expected 0, or train.losses.adversarial above 0$",
+        ),
+        ({}, {"design": "projected", "norm": "batch"}, "train.discriminator.norm is batch; expected none, or patchgan"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(losses, discriminator, line):
+    train = changed("train")["train"]
+    wrong = {"losses": train["losses"] | losses, "discriminator": train["discriminator"] | discriminator}
+    with pytest.raises(UserError, match=rf"^mine.yaml: {line}"):
+        check(changed("train", **wrong), Path("mine.yaml"))
+
+
 def test_a_corruption_must_have_weight(tmp_path):
     weights = dict.fromkeys(Weights.model_fields, 0)
     with pytest.raises(UserError, match=r"corrupt\.weights is .*; expected one of them above 0"):
