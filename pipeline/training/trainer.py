@@ -3,6 +3,7 @@
 import copy
 from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ class Trainer:
         losses = {"l1": l1, "contrast": contrast(restored.detach(), target, mask)}
         g_loss = weights.l1 * l1
         if weights.adversarial and step >= self.params.warmup:
-            target, restored, mask = shift(self.shift, target, restored, mask)
+            target, restored, mask = shift(self.shift, self.params.seed, step, target, restored, mask)
             real, embedded = self.embed(target), self.embed(restored)
             penalty = self.penalty(step, target, restored.detach(), mask)
             losses |= self.update_discriminator(real, [x.detach() for x in embedded], mask, penalty)
@@ -253,14 +254,12 @@ def l1_in_hole(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return (error / (3 * mask.sum((1, 2, 3)))).mean()
 
 
-def shift(less_than: int, *pictures: Tensor) -> list[Tensor]:
-    """Pictures and masks, float NCHW, shifted down and across by so many px at random; their edges are repeated."""
-    down, across = torch.randint(less_than, (2,)).tolist()
-    return (
-        [F.pad(picture, (across, 0, down, 0), mode="replicate") for picture in pictures]
-        if down + across
-        else [*pictures]
-    )
+def shift(less_than: int, seed: int, step: int, *pictures: Tensor) -> list[Tensor]:
+    """Pictures and masks, float NCHW, shifted down and across by so many px by chance; their edges are repeated."""
+    down, across = np.random.default_rng([seed, step]).integers(less_than, size=2).tolist()
+    if not down + across:
+        return [*pictures]
+    return [F.pad(picture, (across, 0, down, 0), mode="replicate") for picture in pictures]
 
 
 def feature_distance(restored: list[Tensor], target: list[Tensor], mask: Tensor) -> Tensor:

@@ -216,13 +216,23 @@ def test_a_shift_moves_all_pictures_alike_by_less_than_it_may(pixels):
     torch.manual_seed(0)
     picture, mask = torch.rand(2, 3, *pixels), torch.rand(2, 1, *pixels)
     seen = set()
-    for _ in range(100):
-        moved, moved_mask = shift(3, picture, mask)
+    for seed in range(100):
+        moved, moved_mask = shift(3, seed, 0, picture, mask)
         down, across = (after - before for after, before in zip(moved.shape[2:], pixels, strict=True))
         assert torch.equal(moved[..., down:, across:], picture)
         assert torch.equal(moved_mask[..., down:, across:], mask)
         seen.add((down, across))
     assert seen == {(down, across) for down in range(3) for across in range(3)}
+
+
+def test_the_shift_of_a_step_is_that_of_its_seed_whatever_was_drawn_before():
+    picture = torch.rand(1, 3, 8, 8)
+    torch.manual_seed(0)
+    before = [shift(8, 5, step, picture)[0] for step in range(9)]
+    torch.manual_seed(1)
+    after = [shift(8, 5, step, picture)[0] for step in range(9)]
+    assert all(map(torch.equal, before, after))
+    assert len({tuple(moved.shape) for moved in before}) > 1
 
 
 def test_features_are_compared_in_the_hole_alone():
