@@ -85,8 +85,11 @@ OBJECTIVES: dict[str, Objective] = {
 def r1_penalty(score: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     """Half the squared norm of the score's gradient, mean over the pictures; times gamma it is R1 on real pictures.
 
+    Where a picture has many scores, as from a projected discriminator, their mean is its score.
+
     R1: Mescheder et al. 2018, equation 9; R2, on restored pictures: equation 10.
     """
     image = image.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(score(image).sum(), image, create_graph=True)
+    scores = score(image)
+    (gradient,) = torch.autograd.grad(scores.sum() * (len(image) / len(scores)), image, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean() / 2

@@ -63,3 +63,9 @@ def test_the_penalty_of_a_linear_score_is_half_its_squared_slope():
     slope = torch.rand(3, 4, 4)
     penalty = r1_penalty(lambda image: (image * slope).sum((1, 2, 3)), torch.rand(2, 3, 4, 4))
     assert torch.isclose(penalty, slope.square().sum() / 2)
+
+
+def test_the_penalty_does_not_grow_with_the_scores_that_a_picture_has():
+    image = torch.rand(2, 3, 8, 8)
+    one, many = (r1_penalty(lambda x, n=n: x.mean((1, 2, 3)).repeat(n), image).item() for n in (1, 100))
+    assert many == pytest.approx(one, rel=1e-5)
