@@ -1,6 +1,6 @@
 """Batches of pairs: their order is a pure function of the seed, their contents of the seed and the step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 
 import cv2
@@ -17,7 +17,8 @@ Batch = tuple[Tensor, ...]
 Samples = list[tuple[int, int]]
 
 PREFETCH = 4  # batches that are ready before they are asked for
-KEPT = 2**13  # exemplar priors, each as large as its picture: one takes a fifth of a second to make
+KEPT = 2**29  # bytes of exemplar priors, of which one takes a fifth of a second to make at 128 px
+Exemplars = Callable[[int], np.ndarray]  # the prior of a pair, by its index
 
 
 def training_batches(
@@ -45,7 +46,7 @@ def training_batches(
         the target is, where it is asked for.
     """
     samples = (sample_indices(step, len(pairs), batch, seed)[rank_slice] for step in steps)
-    load = partial(load_batch, pairs, crop, with_exemplar)
+    load = partial(load_batch, pairs, crop, keep_exemplars(pairs) if with_exemplar else None)
     for targets, images, masks, *priors in in_threads(load, samples, workers(), PREFETCH):
         yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks), *map(to_tensor, priors)
 
@@ -63,7 +64,7 @@ def _order(epoch: int, count: int, seed: int) -> list[int]:
     return np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
 
 
-def load_batch(pairs: Pairs, crop: int, with_exemplar: bool, samples: Samples) -> list[np.ndarray]:
+def load_batch(pairs: Pairs, crop: int, exemplars: Exemplars | None, samples: Samples) -> list[np.ndarray]:
     """The pairs, each decoded, cropped, and turned one of the square's eight ways: uint8 NHWC twice, and bool NHW.
 
     With the exemplar prior, uint8 NHWC too, it is made before the crop: its patches come from all of the picture.
@@ -74,12 +75,16 @@ def load_batch(pairs: Pairs, crop: int, with_exemplar: bool, samples: Samples) -
     loaded = []
     for index, seed in samples:
         pictures = pairs.pictures(index)
-        given = [*pictures, _exemplar(pairs, index)] if with_exemplar else [*pictures]
+        given = [*pictures, exemplars(index)] if exemplars else [*pictures]
         loaded.append(_crop_and_augment(given, crop, np.random.default_rng(seed)))
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 
-@lru_cache(KEPT)
+def keep_exemplars(pairs: Pairs) -> Exemplars:
+    """The exemplar prior of a pair, by its index: uint8 RGB HWC. As many as `KEPT` has space for are made only once."""
+    return lru_cache(KEPT // (3 * pairs.size[0] * pairs.size[1]))(partial(_exemplar, pairs))
+
+
 def _exemplar(pairs: Pairs, index: int) -> np.ndarray:
     _, image, mask = pairs.pictures(index)
     if mask.all():

@@ -3,7 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.training.batches import crop_at_mask_edge, load_batch, sample_indices, training_batches
+from pipeline.training import batches
+from pipeline.training.batches import crop_at_mask_edge, keep_exemplars, load_batch, sample_indices, training_batches
 
 
 @settings(max_examples=60, deadline=None)
@@ -65,7 +66,7 @@ def test_every_epoch_has_its_own_order():
 
 
 def test_a_pair_is_turned_all_eight_ways_its_mask_as_its_pictures(ten_pairs):
-    targets, images, masks = load_batch(ten_pairs, 0, False, [(3, seed) for seed in range(80)])
+    targets, images, masks = load_batch(ten_pairs, 0, None, [(3, seed) for seed in range(80)])
     assert len({mask.tobytes() for mask in masks}) == 8
     assert np.array_equal(images, np.where(masks[..., None], 0, targets))
 
@@ -76,3 +77,14 @@ def test_the_exemplar_prior_comes_with_the_batch_turned_and_cut_as_its_pictures(
     assert prior.shape == image.shape
     assert torch.equal(prior * (1 - mask), image * (1 - mask))
     assert ((prior - image).abs() * mask).mean() > 0.01  # the hole is black
+
+
+def test_exemplar_priors_are_kept_as_far_as_memory_for_them_goes(ten_pairs, monkeypatch):
+    monkeypatch.setattr(batches, "KEPT", 2 * 3 * 32 * 32)
+    exemplar = keep_exemplars(ten_pairs)
+    first = exemplar(0)
+    assert exemplar(1).shape == (32, 32, 3)
+    assert exemplar(0) is first
+    exemplar(2), exemplar(3)
+    assert exemplar(0) is not first
+    assert np.array_equal(exemplar(0), first)
