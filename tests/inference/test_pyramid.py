@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import params
 from pipeline.inference import backends, pyramid
-from pipeline.priors.numpy_fill import fill
+from pipeline.networks.blocks import DECODERS
+from pipeline.networks.registry import build_generator
+from pipeline.priors.numpy_fill import SWEEPS, fill
 from tests.clone import ROOT
 
 NETWORK, PRIOR = backends.load(ROOT / "models/restore")
@@ -60,6 +64,23 @@ def test_tiles_show_no_seam(see_through, monkeypatch):
     monkeypatch.setattr(pyramid, "TILE", 128)
     in_tiles = pyramid.restore(NETWORK, PRIOR, image, hole, see_through)
     assert np.abs(at_once - in_tiles).max() < 2e-3
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_the_margin_holds_all_that_the_generator_and_the_prior_reach(decoder):
+    torch.manual_seed(0)
+    shape = params.load(ROOT / "params.yaml").train.generator.model_dump() | {"channels": 4, "decoder": decoder}
+    generator = build_generator(**shape)
+    for weights in generator.parameters():  # at first the head gives zero
+        torch.nn.init.normal_(weights, 0, 0.2)
+    image, start, reach = torch.rand(1, 3, 480, 480), torch.rand(1, 3, 480, 480), 0
+    for pixel in range(240, 240 + generator.stride):
+        seen = image.clone().requires_grad_()
+        generator.refine(seen, torch.ones(1, 1, 480, 480), start)[..., pixel, pixel].sum().backward()
+        rows = torch.nonzero(seen.grad.abs().sum((0, 1, 3)))
+        reach = max(reach, int((rows - pixel).abs().max()))
+    sweeps, biharmonic_sweeps = SWEEPS[PRIOR]
+    assert reach + sweeps + 2 * biharmonic_sweeps <= pyramid.MARGIN
 
 
 def test_a_generator_that_changes_nothing_leaves_the_prior():
