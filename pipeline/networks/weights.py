@@ -17,6 +17,7 @@ from pipeline import params
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
 from pipeline.networks.generator import Generator
 from pipeline.networks.registry import GENERATORS, build_generator
+from pipeline.priors.numpy_fill import SWEEPS
 from pipeline.runtime.errors import UserError, excerpt, shorten
 
 OUT = Path("data/model")
@@ -76,10 +77,10 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
 
 
 def load_refiner(folder: Path, device: torch.device) -> Generator:
-    """`load`, of a design that refines a prior.
+    """`load`, of a design that refines a prior which `numpy_fill` makes, of pictures of any size.
 
     Raises:
-        UserError: as `load`; or the design has no prior.
+        UserError: as `load`; or the design has no such prior.
     """
     generator = load(folder, device)
     design = json.loads((folder / "config.json").read_text())["generator"]["design"]
@@ -87,7 +88,13 @@ def load_refiner(folder: Path, device: torch.device) -> Generator:
         raise UserError(
             f"{folder}: the {design} design has no prior to start from; give a model of another, as models/restore is"
         )
-    return cast(Generator, generator)
+    refiner = cast(Generator, generator)
+    if refiner.prior not in SWEEPS:
+        raise UserError(
+            f"{folder}: the prior {refiner.prior} is for train and evaluate alone; give a model on another, as "
+            "models/restore is"
+        )
+    return refiner
 
 
 def _remedy(folder: Path) -> str:
