@@ -37,8 +37,8 @@ def score(restored: np.ndarray, target: np.ndarray) -> float:
     return psnr(restored[None], target[None]).item()
 
 
-def test_there_is_one_for_holes_and_one_for_size():
-    assert set(MODELS) == {"restore", "superres"}
+def test_there_is_one_for_holes_one_for_size_and_one_to_train_on_from():
+    assert set(MODELS) == {"restore", "superres", "general"}
 
 
 @pytest.mark.parametrize("folder", MODELS.values(), ids=lambda folder: folder.name)
