@@ -17,7 +17,7 @@ Batch = tuple[Tensor, ...]
 Samples = list[tuple[int, int]]
 
 PREFETCH = 4  # batches that are ready before they are asked for
-KEPT = 2**29  # bytes of exemplar priors, of which one takes a fifth of a second to make at 128 px
+CACHED = 2**29  # bytes of exemplar priors, of which one takes a fifth of a second to make at 128 px
 Exemplars = Callable[[int], np.ndarray]  # the prior of a pair, by its index
 
 
@@ -46,7 +46,7 @@ def training_batches(
         the target is, where it is asked for.
     """
     samples = (sample_indices(step, len(pairs), batch, seed)[rank_slice] for step in steps)
-    load = partial(load_batch, pairs, crop, keep_exemplars(pairs) if with_exemplar else None)
+    load = partial(load_batch, pairs, crop, cache_exemplars(pairs) if with_exemplar else None)
     for targets, images, masks, *priors in in_threads(load, samples, workers(), PREFETCH):
         yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks), *map(to_tensor, priors)
 
@@ -80,9 +80,9 @@ def load_batch(pairs: Pairs, crop: int, exemplars: Exemplars | None, samples: Sa
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 
-def keep_exemplars(pairs: Pairs) -> Exemplars:
-    """The exemplar prior of a pair, by its index: uint8 RGB HWC. As many as `KEPT` has space for are made only once."""
-    return lru_cache(KEPT // (3 * pairs.size[0] * pairs.size[1]))(partial(_exemplar, pairs))
+def cache_exemplars(pairs: Pairs) -> Exemplars:
+    """The exemplar prior of a pair, by its index: uint8 RGB HWC. What `CACHED` has space for is made only once."""
+    return lru_cache(CACHED // (3 * pairs.size[0] * pairs.size[1]))(partial(_exemplar, pairs))
 
 
 def _exemplar(pairs: Pairs, index: int) -> np.ndarray:

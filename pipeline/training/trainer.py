@@ -45,12 +45,12 @@ class Trainer:
         self.discriminator = self._placed(design.build(own.channels, own.norm))
         if isinstance(self.discriminator, ProjectedDiscriminator):
             self.discriminator.load_pretrained()
-        self.judging = [each for each in self.discriminator.parameters() if each.requires_grad]
+        self.discriminator_params = [each for each in self.discriminator.parameters() if each.requires_grad]
         self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         for_muon, for_adam = muon_and_adam_params(self.generator, params)
         self.generator_muon = Muon(for_muon, params.muon_lr)
         self.generator_adam = torch.optim.Adam(for_adam, betas=(0.9, 0.99))
-        self.discriminator_adam = torch.optim.Adam(self.judging, betas=(0.5, 0.99))
+        self.discriminator_adam = torch.optim.Adam(self.discriminator_params, betas=(0.5, 0.99))
 
     def start_from(self, generator: nn.Module) -> None:
         """Take the weights of a generator of the same shape."""
@@ -116,11 +116,11 @@ class Trainer:
 
     def generator_loss(self, real: list[Tensor], restored: list[Tensor], mask: Tensor) -> Tensor:
         """What the generator minimizes beside L1; the discriminator's weights get no gradient of it."""
-        for parameter in self.judging:
+        for parameter in self.discriminator_params:
             parameter.requires_grad_(False)
         score_real = self.score(real, mask) if self.objective.uses_real else torch.empty(0)
         score_restored = self.score(restored, mask)
-        for parameter in self.judging:
+        for parameter in self.discriminator_params:
             parameter.requires_grad_(True)
         return self.objective.generator_loss(score_real, score_restored)
 

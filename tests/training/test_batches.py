@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.training import batches
-from pipeline.training.batches import crop_at_mask_edge, keep_exemplars, load_batch, sample_indices, training_batches
+from pipeline.training.batches import cache_exemplars, crop_at_mask_edge, load_batch, sample_indices, training_batches
 
 
 @settings(max_examples=60, deadline=None)
@@ -79,9 +79,9 @@ def test_the_exemplar_prior_comes_with_the_batch_turned_and_cut_as_its_pictures(
     assert ((prior - image).abs() * mask).mean() > 0.01  # the hole is black
 
 
-def test_exemplar_priors_are_kept_as_far_as_memory_for_them_goes(ten_pairs, monkeypatch):
-    monkeypatch.setattr(batches, "KEPT", 2 * 3 * 32 * 32)
-    exemplar = keep_exemplars(ten_pairs)
+def test_exemplar_priors_are_cached_as_far_as_memory_for_them_goes(ten_pairs, monkeypatch):
+    monkeypatch.setattr(batches, "CACHED", 2 * 3 * 32 * 32)
+    exemplar = cache_exemplars(ten_pairs)
     first = exemplar(0)
     assert exemplar(1).shape == (32, 32, 3)
     assert exemplar(0) is first
