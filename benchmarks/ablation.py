@@ -29,6 +29,8 @@ TRIALS = {
     "prior-pushpull": ["train.generator.prior=pushpull"],
     "prior-none": ["train.generator.prior=none"],
     "opaque": ["train.generator.see_through=false"],
+    "shuffle": ["train.generator.decoder=shuffle"],
+    "no-copy": ["train.generator.copy_pixels=false"],
     "whole-pictures": ["train.crop=0", "train.batch=8"],
     "adam": ["train.muon_lr=0", "train.lr=0.0003"],
     "gated": ["train.generator.block=gated"],
@@ -66,7 +68,7 @@ def main(steps: int) -> None:
     for name, changes in TRIALS.items():
         if prefix + name not in done:
             length = [
-                "train.init=models/untrained",
+                *("train.init=models/untrained", "train.muon_lr=0.01"),
                 f"train.steps={steps}",
                 f"train.warmup={steps * 7 // 8}",
                 f"train.validate_every={steps}",
