@@ -16,6 +16,7 @@ if __name__ == "__main__":
 import os
 import platform
 import subprocess
+from typing import get_args
 
 import dvc.api
 import pandas as pd
@@ -75,7 +76,7 @@ def main(steps: int) -> None:
             ]
             settings = [argument for change in length + changes for argument in ("-S", change)]
             subprocess.run(["dvc", "exp", "run", "--temp", "-n", prefix + name, *settings], check=False)
-    shown = ["gain_psnr.harmonic", "ssim", *(f"{kind}.psnr" for kind in (*HoleCorruption.__args__, "mixed"))]
+    shown = ["gain_psnr.harmonic", "ssim", *(f"{kind}.psnr" for kind in (*get_args(HoleCorruption), "mixed"))]
     rows = experiments().reindex(index=[prefix + name for name in TRIALS], columns=shown)
     print(f"{platform.machine()}, {os.cpu_count()} cores; {steps} steps of the workspace's train.batch")
     print(rows.rename(lambda name: name.removeprefix(prefix)).to_markdown(floatfmt=".3f"))

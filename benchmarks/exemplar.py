@@ -17,8 +17,8 @@ if __name__ == "__main__":
 
 import platform
 import time
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
@@ -50,13 +50,11 @@ def main(folder: Path, figure: Path | None) -> None:
     restorer, lines, rows = Restorer.load(), [], []
     for image, hole, target in cases(folder):
         restored = restorer.restore(image, hole, False, 1)
-        methods = {
+        methods: dict[str, Callable[[], np.ndarray]] = {
             "Telea": lambda image=image, hole=hole: telea(image, hole, 3),
             "fidelity 1: the generator": lambda image=image, hole=hole: restorer.restore(image, hole, False, 1),
             **{
-                f"fidelity {fidelity}": lambda restored=restored, hole=hole, fidelity=fidelity: exemplars.complete(
-                    restored, hole, hole, fidelity
-                )
+                f"fidelity {fidelity}": partial(exemplars.complete, restored, hole, hole, fidelity)
                 for fidelity in (0.5, 0.0)
             },
             "patches, guidance 1.5": lambda restored=restored, hole=hole: pyramid.as_kind(

@@ -51,7 +51,8 @@ def main(folders: list[Path], figure: Path | None) -> None:
         )
         columns.append(restored)
         values = scores(restored, targets, masks)
-        line = {"model": str(folder)} | {name: float(values[name].mean()) for name in METRICS}
+        line: dict[str, str | float] = {"model": str(folder)}
+        line.update({name: float(values[name].mean()) for name in METRICS})
         lines.append(line | {"detail": detail(restored, targets, masks)} | learned(restored, targets))
     print(f"{len(rows)} test pairs; detail: gradient in the hole over the original's, 1 is as sharp")
     print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".4f"))

@@ -158,7 +158,8 @@ def distances(
     layers: torch.nn.Sequential, name: str, pictures: dict[str, np.ndarray], holes: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The distance of each method's pictures from the originals, in a network's features."""
-    taps, found = FEATURE_NETWORKS[name].taps, {method: [] for method in pictures}
+    taps = FEATURE_NETWORKS[name].taps
+    found: dict[str, list[np.ndarray]] = {method: [] for method in pictures}
     for first in progress.bar(range(0, len(holes), BATCH), PRETRAINED[name].label, -(-len(holes) // BATCH), "batch"):
         batch = slice(first, first + BATCH)
         features = {method: perceptual.unit_features(layers, taps, each[batch]) for method, each in pictures.items()}

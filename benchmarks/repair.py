@@ -64,7 +64,7 @@ def large_pictures(network: pyramid.Network, prior: str, targets: dict[int, np.n
             filled = fill(prior, pyramid.as_float(image), hole)
             methods = {
                 "Telea": telea(image, hole, 3),
-                "one scale": pyramid.in_tiles(network, image, hole, lambda around, filled=filled: filled[around]),
+                "one scale": pyramid.in_tiles(network, image, hole, filled.__getitem__),
                 "several scales": pyramid.restore(network, prior, image, hole, see_through=True),
                 "several scales, opaque": pyramid.restore(network, prior, image, hole, see_through=False),
                 "several scales, automatic": pyramid.restore(network, prior, image, hole),
