@@ -51,15 +51,13 @@ def main(folder: Path, figure: Path | None) -> None:
     for image, hole, target in cases(folder):
         restored = restorer.restore(image, hole, False, 1)
         methods: dict[str, Callable[[], np.ndarray]] = {
-            "Telea": lambda image=image, hole=hole: telea(image, hole, 3),
-            "fidelity 1: the generator": lambda image=image, hole=hole: restorer.restore(image, hole, False, 1),
+            "Telea": partial(telea, image, hole, 3),
+            "fidelity 1: the generator": partial(restorer.restore, image, hole, False, 1),
             **{
                 f"fidelity {fidelity}": partial(exemplars.complete, restored, hole, hole, fidelity)
                 for fidelity in (0.5, 0.0)
             },
-            "patches, guidance 1.5": lambda restored=restored, hole=hole: pyramid.as_kind(
-                exemplar_fill.fill(pyramid.as_float(restored), hole), restored.dtype
-            ),
+            "patches, guidance 1.5": partial(complete, restored, hole),
         }
         shown = [np.where(hole[..., None], np.uint8(128), target)]
         for name, method in methods.items():
@@ -77,6 +75,11 @@ def main(folder: Path, figure: Path | None) -> None:
     print(table.to_markdown(floatfmt=("", ".2f", ".3f")))
     if figure:
         image_grid(rows, ["damaged", *table.index, "original"]).save(figure)
+
+
+def complete(restored: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """A restored picture, uint8 HW3, with its hole completed by patches alone."""
+    return pyramid.as_kind(exemplar_fill.fill(pyramid.as_float(restored), hole), restored.dtype)
 
 
 def cases(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -53,7 +53,8 @@ def main(folders: list[Path], figure: Path | None) -> None:
         values = scores(restored, targets, masks)
         line: dict[str, str | float] = {"model": str(folder)}
         line.update({name: float(values[name].mean()) for name in METRICS})
-        lines.append(line | {"detail": detail(restored, targets, masks)} | learned(restored, targets))
+        line.update(learned(restored, targets), detail=detail(restored, targets, masks))
+        lines.append(line)
     print(f"{len(rows)} test pairs; detail: gradient in the hole over the original's, 1 is as sharp")
     print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".4f"))
     if figure:
