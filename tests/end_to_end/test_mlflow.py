@@ -47,7 +47,8 @@ def assert_complete(clone, run, name=None):
     assert name in (None, run.info.run_name)
     assert {name.split(".")[0] for name in run.data.params} == set(lineage.STAGES)
     assert 5 < run.data.metrics["evaluate/psnr"] < 60
-    assert "evaluate/scratch/psnr_hole" in run.data.metrics
+    kinds = set(pd.read_csv(clone.folder / "metrics/scores.csv").corruption)
+    assert {f"evaluate/{kind}/psnr_hole" for kind in kinds} <= run.data.metrics.keys()
     assert run.data.metrics["psnr"] == run.data.metrics["evaluate/psnr"]
     assert {"ssim", "gain"} <= run.data.metrics.keys()
     for metric, steps in {"train/l1": LOSSES, "val/psnr": SCORES, "evaluate/psnr": [0]}.items():
