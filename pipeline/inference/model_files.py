@@ -25,7 +25,7 @@ def find_model(source: str | Path) -> Path:
     if not path.is_dir() and not (path.is_file() and path.suffix == ".onnx"):
         raise UserError(
             f"{source}: no such model; give a model folder (dvc repro makes data/model), an ONNX file, a URI of MLflow "
-            f"(models:/mendline@champion), or the name of a model that ships: {' or '.join(ships)}"
+            f"(models:/mendline@champion), or the name of a model that ships: {', '.join(ships)}"
         )
     return path
 

@@ -251,7 +251,9 @@ def test_a_model_that_ships_is_found_by_its_name_anywhere(tmp_path, monkeypatch)
     (tmp_path / "restore").mkdir()
     assert np.array_equal(Restorer.load("restore")(PHOTO, HOLE), RESTORED)
     for missing in ("nope", "models/nope", tmp_path / "generator.onnx"):
-        with pytest.raises(UserError, match="no such model; give a model folder .* that ships: restore or superres"):
+        with pytest.raises(
+            UserError, match="no such model; give a model folder .* that ships: general, restore, superres"
+        ):
             Restorer.load(missing)
 
 
