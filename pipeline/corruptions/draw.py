@@ -85,9 +85,9 @@ def widen(label: str, damage: np.ndarray, rng: np.random.Generator, params: Corr
     if not CORRUPTIONS[name_of(label)].takes_margin:
         return damage, np.nan
     side = min(damage.shape)
+    distance = cv2.distanceTransform((~damage).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     for reach in range(round(side * draw_amount(rng, params.margin)), 0, -1):
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-        mask = cv2.dilate(damage.astype(np.uint8), disc).astype(bool)
+        mask = distance <= reach
         if mask.mean() <= params.max_hole:
             return mask, reach / side
     return damage, 0.0

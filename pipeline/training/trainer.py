@@ -20,7 +20,7 @@ from pipeline.training.objectives import OBJECTIVES, r1_penalty
 from pipeline.training.schedule import share_of_peak
 
 PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
-FAINT = 1 / 255  # added to both contrasts, so that flat pictures count as restored well
+FAINT = 1 / 255  # added to both contrasts, and to an error, so that flat and perfect pictures count as restored well
 NETWORKS = ("generator", "discriminator", "ema")
 Network = TypeVar("Network", bound=nn.Module)
 OPTIMIZERS = ("generator_muon", "generator_adam", "discriminator_adam")
@@ -71,9 +71,9 @@ class Trainer:
         self.set_learning_rates(step)
         with self._autocast():
             restored = self.generator(image, mask, *start).float()
-        l1 = l1_in_hole(restored, target, mask)
-        losses = {"l1": l1, "contrast": contrast(restored.detach(), target, mask)}
-        g_loss = weights.l1 * l1
+        errors = l1_in_hole(restored, target, mask)
+        losses = {"l1": errors.mean(), "contrast": contrast(restored.detach(), target, mask)}
+        g_loss = weights.l1 * mean_of_balanced(errors)
         if weights.adversarial and step >= self.params.warmup:
             target, restored, mask = shift(self.shift, self.params.seed, step, target, restored, mask)
             real, embedded = self.embed(target), self.embed(restored)
@@ -249,9 +249,21 @@ def _below(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def l1_in_hole(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error over the hole's pixels of each picture (float N3HW, mask N1HW), then over the pictures."""
+    """Mean absolute error over the hole's pixels of each picture: float N, of float N3HW and a mask N1HW."""
     error = ((restored - target).abs() * mask).sum((1, 2, 3))
-    return (error / (3 * mask.sum((1, 2, 3)))).mean()
+    return error / (3 * mask.sum((1, 2, 3)))
+
+
+def mean_of_balanced(errors: Tensor) -> Tensor:
+    """A mean of the pairs' errors (float N) whose gradient each pair has the same say in, whatever its error is.
+
+    Each weighs as the inverse of its error, so the gradient is that of the mean logarithm, which PSNR is as well; in a
+    plain mean a few large holes outvote all single pixels and fine scratches. The weights' mean over all processes is 1.
+    """
+    weights = 1 / (errors.detach() + FAINT)
+    mean = weights.mean()
+    distributed.all_reduce_mean([mean])
+    return (errors * weights).mean() / mean
 
 
 def shift(less_than: int, seed: int, step: int, *pictures: Tensor) -> list[Tensor]:
