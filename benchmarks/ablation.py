@@ -29,7 +29,7 @@ TRIALS = {
     "prior-harmonic": ["train.generator.prior=harmonic"],
     "prior-pushpull": ["train.generator.prior=pushpull"],
     "prior-none": ["train.generator.prior=none"],
-    "opaque": ["train.generator.see_through=false"],
+    "opaque": ["train.generator.see_through=false", "train.generator.copy_pixels=false"],
     "shuffle": ["train.generator.decoder=shuffle"],
     "no-copy": ["train.generator.copy_pixels=false"],
     "whole-pictures": ["train.crop=0", "train.batch=8"],

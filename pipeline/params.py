@@ -329,6 +329,13 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _pixels_to_copy(self) -> Self:
+        generator = self.train.generator
+        if generator.copy_pixels and not generator.see_through:
+            raise ValueError("train.generator.copy_pixels is true; expected false, or true as see_through beside it")
+        return self
+
+    @model_validator(mode="after")
     def _batches_to_normalize(self) -> Self:
         design, norm = self.train.discriminator.design, self.train.discriminator.norm
         if design == "projected" and norm == "batch":

@@ -156,6 +156,17 @@ def test_what_would_have_no_effect_is_refused(losses, discriminator, line):
         check(changed("train", **wrong), Path("mine.yaml"))
 
 
+def test_pixels_that_are_not_looked_at_cannot_be_copied():
+    generator = changed("train")["train"]["generator"] | {"see_through": False}
+    assert not check(
+        changed("train", generator=generator | {"copy_pixels": False}), Path("m")
+    ).train.generator.see_through
+    with pytest.raises(
+        UserError, match="^mine.yaml: train.generator.copy_pixels is true; expected false, or true as see"
+    ):
+        check(changed("train", generator=generator | {"copy_pixels": True}), Path("mine.yaml"))
+
+
 def test_a_corruption_must_have_weight(tmp_path):
     weights = dict.fromkeys(Weights.model_fields, 0)
     with pytest.raises(UserError, match=r"corrupt\.weights is .*; expected one of them above 0"):

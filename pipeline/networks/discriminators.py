@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.networks.patchgan import PatchGan
-from pipeline.networks.projected import ProjectedDiscriminator
+from pipeline.networks.projected import ProjectedDiscriminator, build_pretrained
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class DiscriminatorDesign:
     """A kind of discriminator: its network's `embed` makes of pictures what it scores, (embedded, mask) -> logits.
 
     Attributes:
-        build: the network, from `channels` and `norm`.
+        build: the network, from `channels` and `norm`; a UserError where weights that it needs are not there.
         shift: px: pictures are shifted at random by less, so that no grid of the network is always at the same place.
     """
 
@@ -22,5 +22,5 @@ class DiscriminatorDesign:
 
 DISCRIMINATORS = {
     "patchgan": DiscriminatorDesign(PatchGan),
-    "projected": DiscriminatorDesign(ProjectedDiscriminator, shift=8),
+    "projected": DiscriminatorDesign(build_pretrained, shift=8),
 }

@@ -27,14 +27,6 @@ class ProjectedDiscriminator(nn.Module):
         self.across_scales = nn.ModuleList(_random_projection(channels, channels, 3) for _ in CHANNELS)
         self.heads = nn.ModuleList(_head(channels) for _ in CHANNELS)
 
-    def load_pretrained(self) -> None:
-        """Give the frozen network its weights.
-
-        Raises:
-            UserError: they are not there; `make perceptual` brings them.
-        """
-        self.network.load(torch.load(io.BytesIO(pretrained.read("efficientnet_lite0")), weights_only=True))
-
     def embed(self, image: Tensor) -> list[Tensor]:
         """The features of pictures (float N3HW in [0, 1]), in their standard deviations; the finest first."""
         return [x / deviation for x, deviation in zip(self.network(image), DEVIATIONS, strict=True)]
@@ -67,6 +59,18 @@ class ProjectedDiscriminator(nn.Module):
 
     def _score(self, head: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
         return head(torch.cat([x, F.interpolate(mask, x.shape[-2:], mode="area")], 1))
+
+
+def build_pretrained(channels: int, norm: str) -> ProjectedDiscriminator:
+    """The discriminator with the frozen network's weights.
+
+    Raises:
+        UserError: they are not there; `make perceptual` brings them.
+    """
+    discriminator = ProjectedDiscriminator(channels, norm)
+    content = pretrained.read("efficientnet_lite0")
+    discriminator.network.load(torch.load(io.BytesIO(content), weights_only=True))
+    return discriminator
 
 
 def _random_projection(channels: int, channels_out: int, kernel: int) -> nn.Conv2d:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from pipeline.networks.discriminators import DISCRIMINATORS
-from pipeline.networks.projected import ProjectedDiscriminator
 from pipeline.networks.registry import GENERATORS, build_generator
 from pipeline.params import Train
 from pipeline.training import distributed
@@ -43,8 +42,6 @@ class Trainer:
         design = DISCRIMINATORS[own.design]
         self.shift = design.shift
         self.discriminator = self._placed(design.build(own.channels, own.norm))
-        if isinstance(self.discriminator, ProjectedDiscriminator):
-            self.discriminator.load_pretrained()
         self.discriminator_params = [each for each in self.discriminator.parameters() if each.requires_grad]
         self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
         for_muon, for_adam = muon_and_adam_params(self.generator, params)
@@ -82,7 +79,7 @@ class Trainer:
             losses["adversarial"] = self.generator_loss(real, embedded, mask)
             g_loss = g_loss + weights.adversarial * losses["adversarial"]
             if weights.feature_matching:
-                losses["feature_matching"] = feature_distance(embedded, real, mask)
+                losses["feature_matching"] = feature_matching_loss(embedded, real, mask)
                 g_loss = g_loss + weights.feature_matching * losses["feature_matching"]
         losses["generator_gradient"] = self.optimizer_step(g_loss, self.generator_muon, self.generator_adam)
         self.update_ema(step)
@@ -258,7 +255,7 @@ def mean_of_balanced(errors: Tensor) -> Tensor:
     """A mean of the pairs' errors (float N) whose gradient each pair has the same say in, whatever its error is.
 
     Each weighs as the inverse of its error, so the gradient is that of the mean logarithm, which PSNR is as well; in a
-    plain mean a few large holes outvote all single pixels and fine scratches. The weights' mean over all processes is 1.
+    plain mean a few large holes outvote all single pixels and fine scratches. The mean of the weights is 1.
     """
     weights = 1 / (errors.detach() + FAINT)
     mean = weights.mean()
@@ -274,7 +271,7 @@ def shift(less_than: int, seed: int, step: int, *pictures: Tensor) -> list[Tenso
     return [F.pad(picture, (across, 0, down, 0), mode="replicate") for picture in pictures]
 
 
-def feature_distance(restored: list[Tensor], target: list[Tensor], mask: Tensor) -> Tensor:
+def feature_matching_loss(restored: list[Tensor], target: list[Tensor], mask: Tensor) -> Tensor:
     """Mean absolute difference of features in the hole (float NCHW at several scales, mask N1HW), a mean of the scales.
 
     As the feature matching of pix2pixHD (Wang et al. 2018, equation 4), with weights.

@@ -1,10 +1,21 @@
+import io
 from typing import get_args
 
 import pytest
 import torch
 
 from pipeline import params
+from pipeline.networks import pretrained
 from pipeline.networks.discriminators import DISCRIMINATORS
+from pipeline.networks.efficientnet import EfficientNetLite0
+
+
+@pytest.fixture(autouse=True)
+def random_weights(monkeypatch):
+    """In place of those that `make perceptual` brings."""
+    content = io.BytesIO()
+    torch.save(EfficientNetLite0().state_dict(), content)
+    monkeypatch.setattr(pretrained, "read", lambda _: content.getvalue())
 
 
 def test_the_table_names_what_the_parameters_name():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pipeline.networks.efficientnet import CHANNELS, EfficientNetLite0
-from pipeline.networks.projected import ProjectedDiscriminator
+from pipeline.networks.projected import ProjectedDiscriminator, build_pretrained
 from pipeline.runtime.errors import UserError
 
 
@@ -53,7 +53,7 @@ def test_weights_come_by_their_order():
     assert torch.equal(ours(x)[-1], theirs(x)[-1])
 
 
-def test_without_the_weights_it_is_one_line(discriminator, tmp_path, monkeypatch):
+def test_without_the_weights_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("MENDLINE_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="the weights of EfficientNet-Lite0 are not there; make perceptual brings it$"):
-        discriminator.load_pretrained()
+        build_pretrained(8, "none")

@@ -4,7 +4,7 @@ import torch
 from pipeline.networks.pretrained import PRETRAINED
 from pipeline.training.batches import training_batches
 from pipeline.training.objectives import OBJECTIVES, r1_penalty
-from pipeline.training.trainer import Trainer, feature_distance, l1_in_hole, mean_of_balanced, shift
+from pipeline.training.trainer import Trainer, feature_matching_loss, l1_in_hole, mean_of_balanced, shift
 
 CPU = torch.device("cpu")
 
@@ -251,9 +251,9 @@ def test_features_are_compared_in_the_hole_alone():
     target = [torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 2, 2)]
     restored = [feature.clone() for feature in target]
     restored[0][..., 6:, 6:] = restored[1][..., 1, 1] = 7  # outside
-    assert feature_distance(restored, target, mask) == 0
+    assert feature_matching_loss(restored, target, mask) == 0
     restored[0][..., :4, :4], restored[1][..., 0, 0] = 1, 3
-    assert feature_distance(restored, target, mask) == 2
+    assert feature_matching_loss(restored, target, mask) == 2
 
 
 @pytest.mark.skipif(not PRETRAINED["efficientnet_lite0"].path.exists(), reason="make perceptual brings its weights")
