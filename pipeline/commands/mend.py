@@ -36,7 +36,7 @@ def main() -> None:
                 print(shorten(line.replace(f"{folder}{os.sep}", ""), LONGEST), file=sys.stderr)
 
             failed, jobs = 0, plan_jobs(options, say)
-            restorer = Restorer.load(options.model or options.kind) if options.output else None
+            restorer = Restorer.load(options.model or options.kind, options.texture) if options.output else None
             for job in progress.bar(jobs, "mend", len(jobs), "picture"):
                 try:
                     if options.upscale:

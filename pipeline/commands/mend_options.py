@@ -70,6 +70,12 @@ def parse_options() -> argparse.Namespace:
         type=not_empty,
         help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow",
     )
+    parser.add_argument(
+        "--texture",
+        type=not_empty,
+        metavar="MODEL",
+        help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with",
+    )
     options = parser.parse_args()
     options.kind = "superres" if options.upscale else "restore"
     if options.upscale and (options.save_mask or options.grow or not options.output):

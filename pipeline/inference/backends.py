@@ -14,6 +14,7 @@ from pipeline.runtime.errors import UserError
 ONNX = "generator.onnx"
 WEIGHTS = "generator.safetensors"
 INPUTS = {"image": 3, "mask": 1, "start": 3}  # their channels
+PATCHES = "exemplar"  # the prior that `exemplars` makes, not `numpy_fill`
 LEAST = 16  # px: what an exported generator takes
 
 
@@ -103,6 +104,6 @@ def _check(session: Any, weights: Path) -> None:
 
 def _prior(session: Any) -> str:
     prior = json.loads(session.get_modelmeta().custom_metadata_map["config"])["generator"]["prior"]
-    if prior not in SWEEPS:
+    if prior not in (*SWEEPS, PATCHES):
         raise ValueError(f"unknown prior {str(prior)[:40]!r}")
     return prior

@@ -3,6 +3,7 @@
 What the generator restores of a large hole is faithful in colour and light, but has no detail. Here it guides the
 completion with patches (`pipeline.priors.exemplar_fill`). They are searched for in a window round the hole, at a scale
 that bounds time and memory; what they propose is copied at the picture's own size, so that its texture is the photo's.
+A second generator, trained on such completions against a projected discriminator, then makes the patches one picture.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from pipeline.inference.pyramid import Box, as_float, as_kind
+from pipeline.inference.pyramid import Box, Network, as_float, as_kind, in_tiles, painted
 from pipeline.inference.windows import separate_boxes
 from pipeline.priors import exemplar_fill
 
@@ -23,7 +24,9 @@ WHOLLY = 0.999  # of a pixel, but for rounding
 SIGMA = 3.0  # px, at the scale of the search: what is coarser is the low frequencies
 
 
-def complete(restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fidelity: float) -> np.ndarray:
+def complete(
+    restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fidelity: float, refine: Network | None = None
+) -> np.ndarray:
     """The large opaque regions of a hole completed with patches.
 
     Args:
@@ -32,6 +35,7 @@ def complete(restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fidelit
         opaque: bool HW, the regions of the hole that may be completed.
         fidelity: from 0 to 1. 0 is patches alone, 1 leaves everything as it is. From 0 to 0.5 the low frequencies go
             over to those of `restored`, from 0.5 to 1 the detail does.
+        refine: the generator that starts from the patches; None leaves them as they are.
 
     Returns:
         As `restored`, and equal to it outside the opaque regions and in those that are thin.
@@ -40,11 +44,13 @@ def complete(restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fidelit
         return restored
     completed = restored.copy()
     for box in separate_boxes(hole):
-        completed[box] = _complete_box(restored[box], hole[box], opaque[box], fidelity)
+        completed[box] = _complete_box(restored[box], hole[box], opaque[box], fidelity, refine)
     return completed
 
 
-def _complete_box(restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fidelity: float) -> np.ndarray:
+def _complete_box(
+    restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fidelity: float, refine: Network | None
+) -> np.ndarray:
     completed = restored.copy()
     inside = opaque.astype(np.uint8)
     radius = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
@@ -58,7 +64,7 @@ def _complete_box(restored: np.ndarray, hole: np.ndarray, opaque: np.ndarray, fi
         depth = radius[window][region].max() / scale
         if depth >= THICK_ENOUGH:
             guidance = min(MOST_GUIDANCE, TRUSTED / depth)
-            textured = _textured(as_float(restored[window]), region, ~hole[window], scale, guidance, fidelity)
+            textured = _textured(as_float(restored[window]), region, ~hole[window], scale, guidance, fidelity, refine)
             completed[window][region] = as_kind(textured[region], restored.dtype)
     return completed
 
@@ -78,13 +84,21 @@ def _window(radius: np.ndarray, corner: tuple[int, int], size: tuple[int, ...]) 
 
 
 def _textured(
-    guide: np.ndarray, region: np.ndarray, known: np.ndarray, scale: int, guidance: float, fidelity: float
+    guide: np.ndarray,
+    region: np.ndarray,
+    known: np.ndarray,
+    scale: int,
+    guidance: float,
+    fidelity: float,
+    refine: Network | None,
 ) -> np.ndarray:
     small, hole, source = _shrink(guide, scale), _shrink(region, scale) > 0, _shrink(known, scale) > WHOLLY
     field = exemplar_fill.match(small, hole, source, guidance=guidance)
     if field is None:
         return guide
     textured = exemplar_fill.vote(guide, region, field, scale)
+    if refine:
+        textured = in_tiles(refine, painted(guide, region), region, textured.__getitem__)
     if not fidelity:
         return textured
     change = guide - textured

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.inference import backends, exemplars, masks, pyramid, windows
+from pipeline.inference.backends import PATCHES
 from pipeline.inference.conversions import (
     as_kind_of,
     holes_of,
@@ -43,25 +44,39 @@ class Restorer:
     """
 
     def __init__(
-        self, network: pyramid.Network, prior: str, name: str = "the model", corruptions: frozenset[str] = frozenset()
+        self,
+        network: pyramid.Network,
+        prior: str,
+        name: str = "the model",
+        corruptions: frozenset[str] = frozenset(),
+        refine: pyramid.Network | None = None,
     ) -> None:
-        """With the corruptions that the model is known to be for; none where that is not known."""
-        self.network, self.prior, self.name, self.corruptions = network, prior, name, corruptions
+        """With the corruptions that the model is known to be for; none where that is not known.
+
+        `refine` is the generator that makes one picture of the patches in large holes (`exemplars`).
+        """
+        self.network, self.prior, self.name, self.corruptions, self.refine = network, prior, name, corruptions, refine
 
     @classmethod
-    def load(cls, source: str | Path = MODELS / "restore") -> "Restorer":
+    def load(cls, source: str | Path = MODELS / "restore", texture: str | Path | None = None) -> "Restorer":
         """A trained generator.
 
         Args:
             source: a model folder (`data/model`, `models/portraits`), an ONNX file, a URI of MLflow, such as
                 `models:/mendline@champion`, or the name of a model that ships, wherever it is installed: `restore`, for
                 holes, or `superres`, to enlarge. A model folder of that name in the working folder comes first.
+            texture: the same of a model on the prior `exemplar`, which refines what patches make of large holes.
 
         Raises:
-            UserError: there is no such model, it is of another version, or what runs it is not installed.
+            UserError: there is no such model, it is of another version, is on the other kind of prior, or what runs it
+                is not installed.
         """
         folder = find_model(source)
-        return cls(*backends.load(folder), str(source), trained_corruptions(folder))
+        network, prior = backends.load(folder)
+        if prior == PATCHES:
+            raise UserError(f"{source}: refines patches in large holes alone; give it as the texture of another model")
+        refine = _load_texture(texture) if texture else None
+        return cls(network, prior, str(source), trained_corruptions(folder), refine)
 
     def __call__(
         self, image: Pictures, mask: "Mask", see_through: bool | None = None, fidelity: float = FIDELITY
@@ -178,21 +193,35 @@ class Restorer:
         colours = numbered if image.shape[-1] == 3 else numbered.repeat(3, axis=-1)
         opaque = windows.find_opaque(colours, hole, see_through)
         shown = pyramid.painted(colours, opaque)
-        restored = windows.restore(partial(pyramid.restore, self._checked, self.prior), shown, hole, True)
-        restored = exemplars.complete(restored, hole, opaque, fidelity)
+        restored = windows.restore(
+            partial(pyramid.restore, finite(self.network, self.name), self.prior), shown, hole, True
+        )
+        restored = exemplars.complete(restored, hole, opaque, fidelity, self.refine)
         if image.shape[-1] == 3:
             return restored
         grey, means = image.copy(), restored[hole].mean(axis=-1, keepdims=True)
         grey[hole] = means if image.dtype == np.float32 else means.round()
         return grey
 
-    def _checked(self, image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """What the network gives; weights that are too large overflow."""
-        restored = self.network(image, hole, start)
+
+def finite(network: pyramid.Network, name: str) -> pyramid.Network:
+    """The network, refused where its weights are too large: what it gives overflows."""
+
+    def checked(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
+        restored = network(image, hole, start)
         if not np.isfinite(restored).all():
             wrong = "gives values that are not finite; copy the model again from where it is from, or train it anew"
-            raise UserError(f"{self.name}: {wrong}")
+            raise UserError(f"{name}: {wrong}")
         return restored
+
+    return checked
+
+
+def _load_texture(source: str | Path) -> pyramid.Network:
+    network, prior = backends.load(find_model(source))
+    if prior != PATCHES:
+        raise UserError(f"{source}: its prior is {prior}; the texture of another model has {PATCHES}")
+    return finite(network, str(source))
 
 
 def _enlarges(corruption: str) -> bool:

@@ -17,7 +17,6 @@ from pipeline import params
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
 from pipeline.networks.generator import Generator
 from pipeline.networks.registry import GENERATORS, build_generator
-from pipeline.priors.numpy_fill import SWEEPS
 from pipeline.runtime.errors import UserError, excerpt, shorten
 
 OUT = Path("data/model")
@@ -77,10 +76,10 @@ def load(folder: Path, device: torch.device, expected: dict[str, Any] | None = N
 
 
 def load_refiner(folder: Path, device: torch.device) -> Generator:
-    """`load`, of a design that refines a prior which `numpy_fill` makes, of pictures of any size.
+    """`load`, of a design that refines a prior, of pictures of any size.
 
     Raises:
-        UserError: as `load`; or the design has no such prior.
+        UserError: as `load`; or the design has no prior.
     """
     generator = load(folder, device)
     design = json.loads((folder / "config.json").read_text())["generator"]["design"]
@@ -88,13 +87,7 @@ def load_refiner(folder: Path, device: torch.device) -> Generator:
         raise UserError(
             f"{folder}: the {design} design has no prior to start from; give a model of another, as models/restore is"
         )
-    refiner = cast(Generator, generator)
-    if refiner.prior not in SWEEPS:
-        raise UserError(
-            f"{folder}: the prior {refiner.prior} is for train and evaluate alone; give a model on another, as "
-            "models/restore is"
-        )
-    return refiner
+    return cast(Generator, generator)
 
 
 def _remedy(folder: Path) -> str:

@@ -5,12 +5,16 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
 from pipeline.inference import exemplars, pyramid, windows
 from pipeline.inference.restorer import Restorer
+from pipeline.networks import weights
+from pipeline.networks.registry import build_generator
+from pipeline.runtime.errors import UserError
 from tests.clone import ROOT
 
 RESTORER = Restorer.load()
@@ -70,6 +74,33 @@ def test_pixels_of_any_kind_come_out_alike(kind, fidelity):
     assert np.array_equal(restored[~LARGE], image[~LARGE])
     expected = pyramid.as_float(RESTORER.restore(PHOTO, LARGE, False, fidelity))
     assert np.abs(pyramid.as_float(restored) - expected).mean() < 0.01
+
+
+def test_patches_are_refined_without_a_look_at_what_lies_in_the_hole():
+    def inverted(image, hole, start):
+        assert (image[hole] == pyramid.GREY).all()
+        return 1 - start
+
+    arguments = PHOTO, LARGE | THIN, LARGE, 0
+    plain, refined = exemplars.complete(*arguments), exemplars.complete(*arguments, inverted)
+    assert np.array_equal(refined[~LARGE], PHOTO[~LARGE])
+    assert np.abs(255 - plain[LARGE].astype(int) - refined[LARGE]).max() <= 1
+
+
+def test_a_model_on_patches_is_the_texture_of_another(tmp_path):
+    arguments = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 4, "prior": "exemplar"}
+    torch.manual_seed(0)
+    generator = build_generator(**arguments)
+    torch.nn.init.normal_(generator.head[1].weight, std=0.1)
+    weights.save(tmp_path / "patches", generator, {"generator": arguments})
+    refined = Restorer.load(texture=tmp_path / "patches").restore(PHOTO, LARGE | THIN, False, 0)
+    plain = RESTORER.restore(PHOTO, LARGE | THIN, False, 0)
+    assert np.array_equal(refined[~LARGE], plain[~LARGE])
+    assert not np.array_equal(refined[LARGE], plain[LARGE])
+    with pytest.raises(UserError, match="patches: refines patches in large holes alone; give it as the texture of ano"):
+        Restorer.load(tmp_path / "patches")
+    with pytest.raises(UserError, match="^restore: its prior is plate; the texture of another model has exemplar"):
+        Restorer.load(texture="restore")
 
 
 def test_grey_pictures_get_grey_texture():

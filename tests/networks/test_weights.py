@@ -85,15 +85,6 @@ def test_a_design_without_a_prior_is_no_refiner(folder, tmp_path):
         weights.load_refiner(tmp_path / "textbook", CPU)
 
 
-def test_a_model_on_the_exemplar_prior_is_refused_where_pictures_of_any_size_are_restored(tmp_path):
-    arguments = ARGUMENTS | {"prior": "exemplar"}
-    weights.save(tmp_path / "patches", build_generator(**arguments), {"generator": arguments})
-    with pytest.raises(
-        UserError, match=f"{tmp_path}/patches: the prior exemplar is for train and evaluate alone; give"
-    ):
-        weights.load_refiner(tmp_path / "patches", CPU)
-
-
 def reconfigured(**changes):
     def change(folder):
         path = folder / "config.json"
