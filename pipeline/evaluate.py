@@ -15,7 +15,9 @@ from pipeline import lineage
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation import figures, model_card, tables
 from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation.holes import Holes
 from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
 from pipeline.networks import device, weights
 from pipeline.params import Champion, Evaluate, load
 from pipeline.runtime.errors import UserError, one_line_errors
@@ -29,6 +31,7 @@ OUTS = (
     "metrics/by_corruption.csv",
     "metrics/by_area.csv",
     "metrics/by_margin.csv",
+    "metrics/perceptual.csv",
     "metrics/scores.csv",
     "metrics/figures",
     "metrics/model_card.md",
@@ -40,17 +43,21 @@ def main() -> None:
     params = load()
     client.prepare(params.tracking.required)
     checkpoint.discard_ended(lineage.recorded_training())
+    holes = Holes(params.evaluate.perceptual)
     comparison = compare(params.evaluate)
     manifest = pd.read_csv("data/coco/manifest.csv")
     config = weights.facts(Path("data/model"))
-    scores = comparison.scores()
+    scores = comparison.scores(holes)
+    perceptual = holes.table()
     by_corruption, summary, headline = tables.by_corruption(scores), tables.summary(scores), tables.headline(scores)
+    summary |= tables.of_the_gan(perceptual)
     with complete_outs(*OUTS) as (
         headline_out,
         summary_out,
         by_corruption_out,
         by_area_out,
         by_margin_out,
+        perceptual_out,
         scores_out,
         figures_out,
         card_out,
@@ -60,14 +67,18 @@ def main() -> None:
         by_corruption.to_csv(by_corruption_out, index=False)
         tables.by_area(scores).to_csv(by_area_out, index=False)
         tables.by_margin(scores).to_csv(by_margin_out, index=False)
+        perceptual.to_csv(perceptual_out, index=False)
         scores.round(4).to_csv(scores_out, index=False)
-        card_out.write_text(model_card.model_card(config, manifest, by_corruption, summary))
+        card_out.write_text(model_card.model_card(config, manifest, by_corruption, summary, perceptual))
         figures_out.mkdir()
         figures.grid(comparison, scores, params.evaluate.rows).save(figures_out / "grid.png")
         figures.cases(comparison, scores, params.evaluate.rows).save(figures_out / "cases.png")
         figures.save(figures.bars(by_corruption), figures_out / "bars.png")
     print("PSNR in dB; " + PROTOCOL)
     print(tables.side_by_side(by_corruption, "psnr").round(2).to_string())
+    if len(perceptual):
+        print(PERCEPTUAL_PROTOCOL)
+        print(perceptual.set_index("method").to_string())
     print(f"GAN: {headline['gain']:+.2f} dB over the strongest classical methods; look at metrics/figures/grid.png")
     track(params.tracking.champion)
 

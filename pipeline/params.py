@@ -270,6 +270,7 @@ class Evaluate(Section):
     radius: int = Field(ge=1, le=50)
     rows: int = Field(ge=1, le=64)
     slow_baselines: Annotated[list[Literal["fsr", "shift_map"]], AfterValidator(_distinct)]
+    perceptual: Annotated[list[Literal["lp_sq", "lp_vgg", "kid", "lattice", "lpips", "fid"]], AfterValidator(_distinct)]
 
 
 class Champion(Section):

@@ -44,7 +44,6 @@ def test_help_says_what_is_measured(name):
         ("download", [], "the following arguments are required: url"),
         ("lama_masks", [], "the following arguments are required: model"),
         ("mend", ["--only", "GAN"], "argument --only: expected 2 arguments"),
-        ("perceptual", [], "the following arguments are required: models"),
         ("showcase", ["docs"], "the following arguments are required: name"),
     ],
     ids=lambda value: str(value)[:20],

@@ -9,6 +9,7 @@ from pipeline.corruptions import lowres
 from pipeline.corruptions.labels import factor_of, task_of
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation.baselines import Damaged, restore_all
+from pipeline.evaluation.holes import Holes
 from pipeline.metrics.image_quality import scores
 from pipeline.metrics.registry import METRICS
 from pipeline.runtime import progress
@@ -42,8 +43,11 @@ class Comparison:
         damaged = Damaged(image, mask, small, self.radius)
         return restore_all(task, damaged, self.slow) | {"gan": self.gan(image, mask)}
 
-    def scores(self) -> pd.DataFrame:
-        """A line for each pair and method: image_id, variant, corruption, hole_area, margin, method and the metrics."""
+    def scores(self, holes: Holes | None = None) -> pd.DataFrame:
+        """A line for each pair and method: image_id, variant, corruption, hole_area, margin, method and the metrics.
+
+        Pairs with a hole are shown to `holes` besides.
+        """
         names = ("image_id", "variant", "corruption", "hole_area", "margin")
         keys = pd.DataFrame({name: self.pairs.column(name) for name in names})
         tables = []
@@ -52,6 +56,8 @@ class Comparison:
             restored = self.restorations(index)
             count = len(restored)
             values = scores(np.stack(list(restored.values())), np.stack([target] * count), np.stack([mask] * count))
+            if holes and task_of(self.labels[index]) == "restore":
+                holes.add(restored, target, mask)
             lines = keys.loc[[index] * count].reset_index(drop=True)
             tables.append(lines.assign(method=list(restored), **values))
         return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(METRICS, float))

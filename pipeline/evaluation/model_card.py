@@ -6,6 +6,7 @@ import pandas as pd
 
 from pipeline.corruptions.labels import task_of
 from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
 from pipeline.tasks import TASKS
 
 USE = "What it paints is plausible, not what was there: it is no evidence of anything."
@@ -16,7 +17,13 @@ LIMITS = """\
 - Where the licenses below are not commercial, or ask for attribution, so may be what is made with this model."""
 
 
-def model_card(config: dict[str, Any], manifest: pd.DataFrame, scores: pd.DataFrame, summary: dict[str, Any]) -> str:
+def model_card(
+    config: dict[str, Any],
+    manifest: pd.DataFrame,
+    scores: pd.DataFrame,
+    summary: dict[str, Any],
+    perceptual: pd.DataFrame,
+) -> str:
     """The card, as Markdown.
 
     Args:
@@ -24,6 +31,7 @@ def model_card(config: dict[str, Any], manifest: pd.DataFrame, scores: pd.DataFr
         manifest: a line a photo, with `license` and `license_url`.
         scores: the means by corruption and method.
         summary: the means of all pairs.
+        perceptual: of `Holes.table`.
     """
     licenses = manifest.groupby(["license", "license_url"], dropna=False).size().rename("photos").reset_index()
     own = scores[scores.method == "gan"].drop(columns="method")
@@ -31,11 +39,12 @@ def model_card(config: dict[str, Any], manifest: pd.DataFrame, scores: pd.DataFr
     evaluated = set(scores.corruption.map(task_of))
     tasks = [task for name, task in TASKS.items() if name in evaluated]
     digests = ", ".join(f"{path} {digest}" for path, digest in config["trained_on"].items())
+    looks = f"\n\n{PERCEPTUAL_PROTOCOL}.\n\n{perceptual.to_markdown(index=False)}" if len(perceptual) else ""
     sections = {
         "Intended use": "\n".join([*(f"- {task.use}" for task in tasks), "", USE]),
         "Limits": "\n".join([*(f"- {task.limit}" for task in tasks), LIMITS.format(size=config["image_size"])]),
         "Metrics": f"On {summary['pairs']} test pairs. {PROTOCOL}.\n\n{own.to_markdown(index=False)}\n\n"
-        f"Above other methods, on the pairs each of them was applied to:\n\n{gains.to_markdown(index=False)}",
+        f"Above other methods, on the pairs each of them was applied to:\n\n{gains.to_markdown(index=False)}{looks}",
         "Data": f"{len(manifest)} photos, of which those of the train split were trained on ({digests}).\n\n"
         f"{licenses.to_markdown(index=False)}",
     }

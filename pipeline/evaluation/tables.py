@@ -54,6 +54,12 @@ def summary(scores: pd.DataFrame) -> dict:
     }
 
 
+def of_the_gan(perceptual: pd.DataFrame) -> dict:
+    """The GAN's line of `Holes.table`, as a part of the summary; empty where there is none."""
+    own = perceptual[perceptual.method == "gan"].drop(columns=["method", "pairs"])
+    return {"perceptual": own.iloc[0].dropna().to_dict()} if len(own) else {}
+
+
 def headline(scores: pd.DataFrame) -> dict[str, float]:
     """The three numbers to look at first: the GAN's mean `psnr` (dB) and `ssim`, and its `gain` (dB).
 

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation import tables
+from pipeline.evaluation.holes import Holes
 from pipeline.evaluation.model_card import model_card
 from pipeline.tasks import TASKS
 
@@ -14,8 +15,19 @@ def test_the_card_says_what_the_model_was_evaluated_for_and_no_more(tasks, compa
     scores = comparison.scores()
     of_size = scores.corruption == "lowres_x2"
     scores = scores[(of_size & ("superres" in tasks)) | (~of_size & ("restore" in tasks))]
-    card = model_card(CONFIG, MANIFEST, tables.by_corruption(scores), tables.summary(scores))
+    card = model_card(CONFIG, MANIFEST, tables.by_corruption(scores), tables.summary(scores), Holes([]).table())
     assert [name for name, task in TASKS.items() if task.use in card] == tasks
     assert [name for name, task in TASKS.items() if task.limit in card] == tasks
     assert f"On {scores.image_id.nunique()} test pairs" in card
     assert "3 photos" in card and "c0ffee" in card and "32 px" in card
+
+
+def test_the_card_says_how_real_holes_look_where_that_was_measured(comparison):
+    holes = Holes(["lattice"])
+    scores = comparison.scores(holes)
+    of_scores = CONFIG, MANIFEST, tables.by_corruption(scores), tables.summary(scores)
+    assert "lattice_16" in model_card(*of_scores, holes.table())
+    assert "lattice" not in model_card(*of_scores, Holes([]).table())
+    (gan,) = holes.table().query("method == 'gan'").lattice_4
+    assert tables.of_the_gan(holes.table())["perceptual"]["lattice_4"] == gan
+    assert tables.of_the_gan(Holes([]).table()) == {}
