@@ -223,6 +223,7 @@ class Generator(Section):
     see_through: bool
     decoder: Literal["bilinear", "shuffle"]
     copy_pixels: bool
+    least_seen: Annotated[Literal[1, 3, 5, 7], BeforeValidator(_whole)]
 
     @property
     def takes_exemplar(self) -> bool:

@@ -21,7 +21,9 @@ class Generator(nn.Module):
 
     With `see_through`, what lies in the hole is looked at too: stains and scratches let some of the picture through.
     Its `details` are added to the prior, as strongly as the generator finds them to be the picture's. With
-    `copy_pixels` so are its pixels themselves: a mask painted by hand reaches beyond the damage.
+    `copy_pixels` so are its pixels themselves: a mask painted by hand reaches beyond the damage. Where the mask is
+    thinner than `least_seen` px nothing is looked at: single lost pixels would be noise beside the little that is to
+    be restored between them.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class Generator(nn.Module):
         see_through: bool = True,
         decoder: str = "shuffle",
         copy_pixels: bool = False,
+        least_seen: int = 1,
     ) -> None:
         super().__init__()
         widths = [channels * 2**scale for scale in range(scales)]
         self.prior, self.see_through, self.copy_pixels = prior, see_through, copy_pixels and see_through
+        self.least_seen = least_seen
         self.stride = patch * 2 ** (scales - 1)
         planes_in, planes_out = (10, 5 + self.copy_pixels) if see_through else (4, 3)
         self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(planes_in * patch**2, channels, 3, padding=1))
@@ -75,8 +79,9 @@ class Generator(nn.Module):
         padding = (0, -width % self.stride, 0, -height % self.stride)
         seen = [start - 0.5, mask]
         if self.see_through:
-            fine, coarse = details(image, mask)
-            under = (image - start) * mask
+            shown = opened(mask, self.least_seen)
+            fine, coarse = details(image, shown)
+            under = (image - start) * shown
             seen += [under, fine + coarse]
         planes = self._planes(_pad(torch.cat(seen, 1), padding))[..., :height, :width]
         restored = start + planes[:, :3]
@@ -97,6 +102,12 @@ class Generator(nn.Module):
         for decoder, up, skip in reversed(list(zip(self.decoder, self.up, skips, strict=True))):
             x = decoder(up(x) + skip)
         return self.head(x)
+
+
+def opened(mask: Tensor, side: int) -> Tensor:
+    """The parts of a mask (float N1HW) that a square of so many px, an odd number, fits into: a morphological opening."""
+    inside = -F.max_pool2d(-mask, side, stride=1, padding=side // 2)
+    return F.max_pool2d(inside, side, stride=1, padding=side // 2)
 
 
 def details(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,14 @@ from pipeline.networks.blocks import BLOCKS, DECODERS
 from pipeline.networks.registry import GENERATORS, build_generator
 
 ARGUMENTS = {"design": "residual", "channels": 4, "blocks": 1, "scales": 2, "patch": 2, "block": "plain"}
-ARGUMENTS |= {"attention": False, "prior": "plate", "see_through": True, "decoder": "bilinear", "copy_pixels": True}
+ARGUMENTS |= {
+    "attention": False,
+    "prior": "plate",
+    "see_through": True,
+    "decoder": "bilinear",
+    "copy_pixels": True,
+    "least_seen": 3,
+}
 
 
 def literal(section: type, name: str) -> list[str]:
