@@ -79,7 +79,11 @@ def main() -> None:
     if len(perceptual):
         print(PERCEPTUAL_PROTOCOL)
         print(perceptual.set_index("method").to_string())
-    print(f"GAN: {headline['gain']:+.2f} dB over the strongest classical methods; look at metrics/figures/grid.png")
+    lost = [f"{corruption} ({method})" for corruption, method in tables.lost(by_corruption).items()]
+    where = f"behind on {', '.join(lost)}" if lost else "ahead on every corruption"
+    print(
+        f"GAN: {headline['gain']:+.2f} dB over the strongest classical methods, {where}; look at metrics/figures/grid.png"
+    )
     track(params.tracking.champion)
 
 

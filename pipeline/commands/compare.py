@@ -3,6 +3,7 @@
 mendline compare
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dvc.api
@@ -13,6 +14,7 @@ from pipeline import lineage
 from pipeline.commands.dvc_errors import dvc_errors
 from pipeline.metrics.registry import HEADLINE
 from pipeline.runtime.errors import UserError
+from pipeline.runtime.yaml_file import read
 from pipeline.tracking.client import connect_existing
 from pipeline.tracking.faults import mlflow_errors
 
@@ -39,10 +41,13 @@ def main() -> None:
         runs = store.search(store.rows, complete="true") if store else []
     rows = {run.data.tags["result"]: run for run in runs}
     views = pd.Series([view(scores[rev], stages_of(rev), rows) for rev in table.rev], table.index)
+    changed = changed_since(stages_of("workspace"))
+    if changed and views.get("workspace"):
+        views["workspace"] += f", but {', '.join(changed[:3])} changed since: dvc repro"
     parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
     shown = pd.DataFrame([scores[rev] for rev in table.rev], table.index).reindex(columns=[*HEADLINE])
     print(shown.join(table[parameters]).assign(MLflow=views).to_markdown(tablefmt="simple", floatfmt=".4f"))
-    if not views.isin({"the same", ""}).all():
+    if not views.str.match("the same|$").all():
         raise UserError("MLflow differs from DVC; make sync-mlflow adds what it lacks")
 
 
@@ -63,6 +68,12 @@ def stages_of(rev: str) -> lineage.Stages:
     """The stages in the lock of a commit, or of the workspace; none where not all of them have run."""
     stages = lineage.workspace_lock() if rev == "workspace" else lineage.committed(rev)
     return stages if stages.keys() >= set(lineage.STAGES) else {}
+
+
+def changed_since(stages: lineage.Stages) -> list[str]:
+    """The parameters whose values in `params.yaml` are not those of a lock."""
+    now = lineage.flatten(read(Path("params.yaml")), ".")
+    return [name for name, value in lineage.parameters(stages).items() if str(now.get(name)) != value]
 
 
 def view(scores: dict[str, float], stages: lineage.Stages, runs: dict[str, "Run"]) -> str:

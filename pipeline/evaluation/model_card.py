@@ -16,6 +16,9 @@ LIMITS = """\
 - The scores hold for the test pictures of the same source, which it has not seen; other pictures score differently.
 - Where the licenses below are not commercial, or ask for attribution, so may be what is made with this model."""
 
+UNTRAINED = "models/untrained"
+EARLIER = "The training went on from the weights of `{init}`: what that was trained on, and its licenses, count too."
+
 
 def model_card(
     config: dict[str, Any],
@@ -40,12 +43,13 @@ def model_card(
     tasks = [task for name, task in TASKS.items() if name in evaluated]
     digests = ", ".join(f"{path} {digest}" for path, digest in config["trained_on"].items())
     looks = f"\n\n{PERCEPTUAL_PROTOCOL}.\n\n{perceptual.to_markdown(index=False)}" if len(perceptual) else ""
+    earlier = "" if config.get("init", UNTRAINED) == UNTRAINED else "\n\n" + EARLIER.format(**config)
     sections = {
         "Intended use": "\n".join([*(f"- {task.use}" for task in tasks), "", USE]),
         "Limits": "\n".join([*(f"- {task.limit}" for task in tasks), LIMITS.format(size=config["image_size"])]),
         "Metrics": f"On {summary['pairs']} test pairs. {PROTOCOL}.\n\n{own.to_markdown(index=False)}\n\n"
         f"Above other methods, on the pairs each of them was applied to:\n\n{gains.to_markdown(index=False)}{looks}",
         "Data": f"{len(manifest)} photos, of which those of the train split were trained on ({digests}).\n\n"
-        f"{licenses.to_markdown(index=False)}",
+        f"{licenses.to_markdown(index=False)}{earlier}",
     }
     return "# Mendline generator\n" + "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items())

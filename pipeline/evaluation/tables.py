@@ -23,6 +23,12 @@ def side_by_side(means: pd.DataFrame, metric: str) -> pd.DataFrame:
     return means.pivot(index="corruption", columns="method", values=metric)
 
 
+def lost(means: pd.DataFrame) -> dict[str, str]:
+    """The corruptions on which another method has a higher mean PSNR than the GAN, and the best such method."""
+    best = side_by_side(means, "psnr").idxmax(axis=1)
+    return best[best != "gan"].to_dict()
+
+
 def by_area(scores: pd.DataFrame) -> pd.DataFrame:
     """The same by share of the picture that is missing, of the pairs where some is."""
     holes = scores[scores.corruption.map(task_of) == "restore"]

@@ -2,6 +2,7 @@
 
 import warnings
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -128,7 +129,7 @@ class Restorer:
         """Arrays alone, without the warnings: an image as above, and bool HW or NHW."""
         if not (see_through is None or isinstance(see_through, bool)):
             raise TypeError(f"see_through={excerpt(see_through)}; expected True, False or None")
-        if not 0 <= fidelity <= 1:
+        if not (isinstance(fidelity, Real) and 0 <= fidelity <= 1):
             raise ValueError(f"fidelity={excerpt(fidelity)}; expected a number from 0 to 1")
         pictures = with_channels(image)
         if pictures.shape[:-1] != holes.shape:

@@ -169,7 +169,7 @@ def _planes(picture: np.ndarray) -> Tensor:
 
 
 def _unavailable(name: str, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
     return UserError(
         f"evaluate.perceptual: {name} cannot be had ({reason}); pip install 'torchmetrics[image]', whose network comes "
         "from the internet, or leave it out"

@@ -105,7 +105,7 @@ class Generator(nn.Module):
 
 
 def opened(mask: Tensor, side: int) -> Tensor:
-    """The parts of a mask (float N1HW) that a square of so many px, an odd number, fits into: a morphological opening."""
+    """What of a mask (float N1HW) a square of so many px, an odd number, fits into: its morphological opening."""
     inside = -F.max_pool2d(-mask, side, stride=1, padding=side // 2)
     return F.max_pool2d(inside, side, stride=1, padding=side // 2)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import safetensors.torch
 import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from pipeline import params
@@ -28,18 +29,12 @@ DEFAULTS = {  # of a generator, for models that are older than some of its argum
 
 
 def save(folder: Path, generator: nn.Module, config: dict[str, Any]) -> None:
-    """Write the two files; `config["generator"]` holds those of `build_generator`. The weights' SHA-256 is added.
-
-    Raises:
-        UserError: the weights cannot be written.
-    """
+    """Write the two files; `config["generator"]` holds those of `build_generator`. The weights' SHA-256 is added."""
     folder.mkdir(parents=True)
     weights = {name: tensor.contiguous().cpu() for name, tensor in generator.state_dict().items()}
-    try:
-        save_file(weights, folder / "generator.safetensors")
-    except SafetensorError as error:  # it hides the OSError of a full disk
-        raise UserError(f"{folder}: {error}") from None
-    digest = {"sha256": sha256((folder / "generator.safetensors").read_bytes()).hexdigest()}
+    content = safetensors.torch.save(weights)  # its `save_file` makes a file that its owner alone may read
+    (folder / "generator.safetensors").write_bytes(content)
+    digest = {"sha256": sha256(content).hexdigest()}
     (folder / "config.json").write_text(json.dumps(config | digest, indent=2) + "\n")
 
 

@@ -186,6 +186,9 @@ def test_an_experiment_that_reuses_stages_has_a_complete_row_that_says_so(collea
     printed = colleague.mendline("compare")
     assert printed.count("the same") == 5  # the workspace, the commit, three experiments
     assert "evaluate.radius" in printed
+    colleague.set("evaluate.radius", 6)
+    assert "the same, but evaluate.radius changed since: dvc repro" in colleague.mendline("compare")
+    colleague.set("evaluate.radius", 5)
     assert colleague.mendline("sync") == "MLflow: nothing to add\n"
 
 

@@ -22,6 +22,14 @@ def test_the_card_says_what_the_model_was_evaluated_for_and_no_more(tasks, compa
     assert "3 photos" in card and "c0ffee" in card and "32 px" in card
 
 
+@pytest.mark.parametrize("init", [None, "models/untrained", "models/portraits"])
+def test_the_card_names_the_model_that_the_training_went_on_from(init, comparison):
+    scores = comparison.scores()
+    config = CONFIG if init is None else CONFIG | {"init": init}
+    card = model_card(config, MANIFEST, tables.by_corruption(scores), tables.summary(scores), Holes([]).table())
+    assert ("its licenses, count too" in card) == ("models/portraits" in card) == (init == "models/portraits")
+
+
 def test_the_card_says_how_real_holes_look_where_that_was_measured(comparison):
     holes = Holes(["lattice"])
     scores = comparison.scores(holes)

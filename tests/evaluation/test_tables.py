@@ -52,6 +52,8 @@ def test_the_headline_is_the_gain_over_the_strongest_method_of_each_task():
     table = scored(*((pair, kind, name, value) for (kind, pair), own in psnr.items() for name, value in own.items()))
     assert tables.headline(table) == {"psnr": 27.0, "ssim": 0.27, "gain": (3 - 1 + 7 - 1) / 4}
 
+    assert tables.lost(tables.by_corruption(table)) == {"scratch": "telea", "lowres_x2": "lanczos"}
+
 
 def test_the_headline_agrees_with_the_summary(comparison):
     table = comparison.scores()

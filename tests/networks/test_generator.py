@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.networks.blocks import BLOCKS, DECODERS, Attention, Head, Upsample
-from pipeline.networks.generator import Generator, details
+from pipeline.networks.generator import Generator, details, opened
 from pipeline.networks.patchgan import PatchGan
 from pipeline.networks.registry import build_generator
 from pipeline.priors.torch_fill import fill
@@ -101,6 +101,19 @@ def test_what_lies_in_the_hole_is_looked_at_only_to_see_through(generator):
     mask[..., 8:20, 8:20] = 1
     assert torch.equal(opaque(image, mask), opaque(image * (1 - mask), mask))
     assert not torch.equal(generator(image, mask), generator(image * (1 - mask), mask))
+
+
+def test_what_lies_under_the_thinnest_parts_of_a_mask_is_not_looked_at():
+    """Nor is it where lines touch a thick part."""
+    looking = random_weights(Generator(4, 1, 2, 2, decoder="bilinear", copy_pixels=True, least_seen=3))
+    image, thick, thin = torch.rand(1, 3, 48, 48), torch.zeros(1, 1, 48, 48), torch.zeros(1, 1, 48, 48)
+    thick[..., 8:20, 8:20] = 1
+    thin[..., 30:32, 4:40] = thin[..., 20:30, 10:12] = thin[..., 4, 40] = 1
+    mask = thick + thin
+    assert torch.equal(opened(mask, 3), thick)
+    assert torch.equal(opened(mask, 1), mask)
+    assert torch.equal(looking(image, mask), looking(image * (1 - thin), mask))
+    assert not torch.equal(looking(image, mask), looking(image * (1 - thick), mask))
 
 
 def test_an_untrained_generator_gives_the_prior():

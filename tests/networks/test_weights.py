@@ -40,6 +40,10 @@ def test_a_missing_model_says_how_to_make_one(tmp_path):
         weights.load(tmp_path, CPU)
 
 
+def test_colleagues_may_read_the_weights_as_they_may_the_rest(folder):
+    assert (folder / "generator.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
+
+
 @pytest.mark.parametrize("name", ["generator.safetensors", "config.json"])
 def test_a_damaged_model_is_refused_in_one_line(folder, name):
     content = (folder / name).read_bytes()
