@@ -81,9 +81,8 @@ def main() -> None:
         print(perceptual.set_index("method").to_string())
     lost = [f"{corruption} ({method})" for corruption, method in tables.lost(by_corruption).items()]
     where = f"behind on {', '.join(lost)}" if lost else "ahead on every corruption"
-    print(
-        f"GAN: {headline['gain']:+.2f} dB over the strongest classical methods, {where}; look at metrics/figures/grid.png"
-    )
+    print(f"GAN: {headline['gain']:+.2f} dB over the strongest classical methods; {where}")
+    print("look at metrics/figures/grid.png")
     track(params.tracking.champion)
 
 
