@@ -224,6 +224,7 @@ class Generator(Section):
     decoder: Literal["bilinear", "shuffle"]
     copy_pixels: bool
     least_seen: Annotated[Literal[1, 3, 5, 7], BeforeValidator(_whole)]
+    fine: int = Field(ge=0, le=256)
 
     @property
     def takes_exemplar(self) -> bool:

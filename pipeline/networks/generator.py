@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.networks.blocks import BLOCKS, DECODERS, Attention
+from pipeline.networks.blocks import BLOCKS, DECODERS, Attention, Fine
 from pipeline.priors import torch_fill
 
 FINE, COARSE = 3, 8  # px: the squares over which `details` takes its means
@@ -23,7 +23,7 @@ class Generator(nn.Module):
     Its `details` are added to the prior, as strongly as the generator finds them to be the picture's. With
     `copy_pixels` so are its pixels themselves: a mask painted by hand reaches beyond the damage. Where the mask is
     thinner than `least_seen` px nothing is looked at: single lost pixels would be noise beside the little that is to
-    be restored between them.
+    be restored between them. A `Fine` branch of so many channels restores that.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Generator(nn.Module):
         decoder: str = "shuffle",
         copy_pixels: bool = False,
         least_seen: int = 1,
+        fine: int = 0,
     ) -> None:
         super().__init__()
         widths = [channels * 2**scale for scale in range(scales)]
@@ -58,6 +59,7 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(upsample(2 * width, width) for width in widths[:-1])
         self.decoder = nn.ModuleList(_blocks(block, width, blocks) for width in widths[:-1])
         self.head = head(channels, planes_out, patch)
+        self.fine = Fine(fine) if fine else None
 
     def forward(self, image: Tensor, mask: Tensor, start: Tensor | None = None) -> Tensor:
         """Restore pictures of any size.
@@ -85,6 +87,8 @@ class Generator(nn.Module):
             seen += [under, fine + coarse]
         planes = self._planes(_pad(torch.cat(seen, 1), padding))[..., :height, :width]
         restored = start + planes[:, :3]
+        if self.fine:
+            restored = restored + self.fine(start, mask)
         if self.see_through:
             restored = restored + planes[:, 3:4] * fine + planes[:, 4:5] * coarse
         if self.copy_pixels:

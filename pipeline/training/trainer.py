@@ -226,12 +226,12 @@ class Trainer:
 
 
 def muon_and_adam_params(generator: nn.Module, params: Train) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The weights of the layers between the first and the last, for Muon, and what is left, for Adam.
+    """The weights of the U-Net's layers between the first and the last, for Muon, and what is left, for Adam.
 
     A design that takes no Muon is all Adam's.
     """
     with_muon = params.muon_lr and GENERATORS[params.generator.design].takes_muon
-    ends = ("stem", "head")
+    ends = ("stem", "head", "fine")
     hidden = [
         parameter
         for name, parameter in generator.named_parameters()

@@ -17,6 +17,7 @@ MADE = [
     {"design": "residual", "prior": "pushpull"},
     *({"design": "residual", "decoder": decoder, "copy_pixels": True} for decoder in DECODERS),
     {"design": "residual", "prior": "none", "see_through": False},
+    {"design": "residual", "fine": 4},
     {"design": "textbook"},
 ]
 

@@ -14,6 +14,7 @@ ARGUMENTS |= {
     "decoder": "bilinear",
     "copy_pixels": True,
     "least_seen": 3,
+    "fine": 4,
 }
 
 
