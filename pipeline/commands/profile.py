@@ -64,5 +64,7 @@ def _lay(over: dict[str, Any], under: dict[str, Any]) -> None:
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(under.get(key), dict):
             _lay(value, under[key])
+        elif isinstance(value, list) and isinstance(under.get(key), list):
+            under[key][:] = value  # the file's list stays on its line
         else:
             under[key] = value
