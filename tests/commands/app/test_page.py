@@ -178,6 +178,7 @@ def example_damage(name: str) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(Image.open(path)), editor["layers"][0][:height, :width, 3] > 0
 
 
+@pytest.mark.long
 @browsed
 @pytest.mark.parametrize(
     "browser", [DESK, *(pytest.param(screen, marks=pytest.mark.slow) for screen in (DENSE, TELEPHONE))], indirect=True
@@ -204,6 +205,7 @@ def test_after_a_stroke_examples_and_proposals_lie_where_the_damage_is(browser, 
 
 
 @browsed
+@pytest.mark.long
 def test_undo_clearing_and_a_second_photo_leave_the_photo_without_the_paint(browser, photo, tmp_path):
     def click(label: str, name: str = "canvas") -> None:
         button = browser.find_element("css selector", f"#{name} button[aria-label='{label}']")
@@ -256,6 +258,7 @@ def test_an_object_that_is_painted_over_is_inserted(browser, photo, tmp_path):
 
 
 @browsed
+@pytest.mark.long
 def test_a_download_is_always_of_what_is_shown(browser, photo, tmp_path):
     button = browser.find_element("id", "restored-download")
     assert not button.is_enabled()
