@@ -183,7 +183,7 @@ def test_muon_is_for_the_inner_layers_alone(train_params):
     trainer = Trainer(train_params, CPU)
     weights = trainer.generator.state_dict(keep_vars=True)
     chosen = set(map(id, trainer.generator_muon.param_groups[0]["params"]))
-    inner = [name for name in weights if weights[name].dim() > 1 and not name.startswith(("stem", "head"))]
+    inner = [name for name in weights if weights[name].dim() > 1 and not name.startswith(("stem", "head", "fine"))]
     assert chosen == {id(weights[name]) for name in inner}
     assert not Trainer(train_params.model_copy(update={"muon_lr": 0.0}), CPU).generator_muon.param_groups[0]["params"]
 
