@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
@@ -83,6 +84,7 @@ def test_a_disk_that_is_full_is_one_line(stage, tmp_path):
     assert failure(stage("folder", blocks=200), tmp_path) == "error: data/coco: File too large; make room and run again"
 
 
+@pytest.mark.long
 def test_a_failed_run_leaves_the_photos_of_the_last_one(stage, tmp_path):
     picture(tmp_path / "photos/a.png")
     assert stage("folder").returncode == 0

@@ -26,7 +26,7 @@ SMALLEST = 256  # px: up to this side a picture is restored at its own scale alo
 RIM = 4  # px of the smaller scale: within it of a hole's edge the finer scale knows better
 JUDGED = 640  # px: a region whose box is larger than a square of this side is judged shrunk to as many px
 TILE = 512  # px: side of what is restored at once
-MARGIN = 176  # px around it, more than the prior's sweeps (48) and the generator's convolutions (121) reach
+MARGIN = 192  # px around it, more than the prior's sweeps (48) and the generator's convolutions (133) reach
 GRID = 16  # px: what the generator sees as one position at its coarsest scale, where tiles must begin
 
 Box = tuple[slice, slice]

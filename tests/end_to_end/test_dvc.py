@@ -29,7 +29,7 @@ def test_a_second_repro_runs_nothing_and_imports_neither_torch_nor_mlflow(clone)
         pytest.param(
             "download.sample.leaves", 25, ["download", "corrupt", "train", "evaluate"], marks=pytest.mark.long
         ),
-        ("download.coco.limit", 9, ["download"]),
+        pytest.param("download.coco.limit", 9, ["download"], marks=pytest.mark.long),
     ],
 )
 def test_a_changed_parameter_reruns_the_stages_it_affects(clone, key, value, stages):
@@ -92,6 +92,7 @@ def test_dvc_shows_metrics_parameters_and_pictures(clone):
     assert len(list((page.parent / "static").glob("*figures_grid.png"))) == 1
 
 
+@pytest.mark.long
 def test_an_experiment_takes_a_folder_of_any_name(clone):
     name = "été, it's [1]"
     for number in range(3):

@@ -140,6 +140,7 @@ def test_a_copied_clone_has_its_runs_and_its_champion_and_leaves_the_originals_a
     assert hashes(undisturbed.folder / "mlartifacts") == original
 
 
+@pytest.mark.long
 def test_the_restorer_takes_the_champion_from_the_store(undisturbed):
     compare = """
 import numpy as np
@@ -156,6 +157,7 @@ assert np.array_equal(ours, theirs) and not np.array_equal(ours, image)
     assert "UserError: models:/nothing@champion: Registered Model with name=nothing not found" in errors
 
 
+@pytest.mark.long
 def test_one_command_leads_from_a_model_or_a_lock_to_its_run(undisturbed):
     (run,) = runs(undisturbed)
     for path in ("data/model/generator.safetensors", "data/model", "dvc.lock"):

@@ -60,5 +60,6 @@ def made(tmp_path):
     return made
 
 
+@pytest.mark.long
 def test_processors_without_newer_instructions_make_the_same_bytes(made):
     assert made(OLD) == made({})

@@ -278,6 +278,7 @@ def test_accents_may_be_written_either_way(tmp_path, listed, there):
     assert (dataset["images"][0]["file_name"], contents[0]) == (there, content)
 
 
+@pytest.mark.long
 def test_dvc_reruns_download_when_the_annotations_beside_the_folder_are_replaced(tmp_path):
     clone = Clone(tmp_path / "clone")
     annotated(clone.folder / "mine/images")

@@ -2,6 +2,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from pipeline.tracking import data_run
 from pipeline.tracking.client import connect
 from tests.clone import PATIENCE, ROOT
@@ -51,6 +53,7 @@ def test_the_data_and_the_code_are_named(store, tmp_path, monkeypatch):
     assert "code.corrupt" in run.data.tags
 
 
+@pytest.mark.long
 def test_four_processes_can_start_a_fresh_store_at_once(store, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "fresh"))
     (tmp_path / "fresh").mkdir()

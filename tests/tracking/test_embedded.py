@@ -85,7 +85,7 @@ def texts() -> list[str]:
     return [Path(unquote(uri.removeprefix("file://"))).read_text() for uri in uris]
 
 
-KILLS = [10, pytest.param(100, marks=pytest.mark.slow)]
+KILLS = [pytest.param(10, marks=pytest.mark.long), pytest.param(100, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("kills", KILLS)

@@ -156,6 +156,7 @@ def test_files_that_cannot_be_kept_cost_a_warning(store, tmp_path, capsys):
     assert steps(store, run.run_id, "val/psnr") == [0]
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer_costs_a_training_no_time_and_no_point(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))

@@ -44,6 +44,7 @@ def test_torchrun_starts_them_too(clone, alone):
     check_like(clone, alone)
 
 
+@pytest.mark.long
 def test_a_batch_that_cannot_be_shared_out_is_one_line(clone):
     with clone.start("env", "MENDLINE_PROCESSES=3", sys.executable, "-m", "pipeline.train") as process:
         _, errors = finish(process)

@@ -296,6 +296,7 @@ def test_it_fits_a_telephone_and_asks_no_other_host(browser, server):
     assert [name for name in loaded if not name.startswith((server.rstrip("/"), "data:", "blob:"))] == []
 
 
+@pytest.mark.long
 def test_ten_people_at_once_are_served(server, photo):
     from gradio_client import Client, handle_file
 
