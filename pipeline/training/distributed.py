@@ -44,7 +44,8 @@ def launch(work: Callable[[], None]) -> None:
     """
     count = processes()
     if count == 1:
-        work()
+        with _rank0_speaks():
+            work()
         return
     from torch import multiprocessing
 
@@ -79,8 +80,19 @@ def _run_rank(rank: int, count: int, port: int, work: Callable[[], None]) -> Non
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // count))
     stop.listen()
-    with one_line_errors():
+    with one_line_errors(), _rank0_speaks():
         work()
+
+
+@contextmanager
+def _rank0_speaks() -> Iterator[None]:
+    """Let rank 0 alone say that the training was stopped, where all processes were told to."""
+    try:
+        yield
+    except stop.Stopped:
+        if os.environ.get("RANK", "0") != "0":
+            sys.exit(1)
+        raise
 
 
 @contextmanager
@@ -168,8 +180,7 @@ def check_stop(device: torch.device) -> None:
     """To be called by all between two steps: when one of them was told to stop, all do, at the same step.
 
     Raises:
-        Stopped: in rank 0, which saves a checkpoint and says so.
-        SystemExit: in the others, without a word.
+        Stopped: each of them, after the same step.
     """
     if world_size() == 1:
         stop.check()
@@ -177,7 +188,5 @@ def check_stop(device: torch.device) -> None:
     asked = torch.tensor(float(stop.asked()), device=device)
     all_reduce_mean([asked])
     if asked:
-        if rank():
-            sys.exit(1)
         stop.ask("another of its processes")
         stop.check()

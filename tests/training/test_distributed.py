@@ -1,3 +1,4 @@
+import os
 import re
 import signal
 import subprocess
@@ -79,6 +80,20 @@ def test_an_environment_that_makes_no_sense_is_one_line(variables, line, clone):
     assert process.returncode == 1
     assert re.fullmatch(line, errors.splitlines()[-1])
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("rank", "said"), [("0", "error: stopped by SIGTERM; run the same command again to go on\n"), ("1", "")])
+def test_one_of_several_says_that_they_were_stopped(rank, said):
+    code = """if True:
+        import signal
+        from pipeline.runtime import stop
+        from pipeline.training import distributed
+        stop.listen()
+        distributed.launch(lambda: signal.raise_signal(signal.SIGTERM))
+    """
+    command, environment = [sys.executable, "-c", code], os.environ | {"RANK": rank}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (1, said)
 
 
 def stopped_at(clone, beginning: str) -> int:
