@@ -189,6 +189,7 @@ class Corrupt(Section):
     test: float = Field(ge=0.01, le=0.5)
     max_hole: float = Field(ge=0.05, le=0.95)
     margin: Bounds[Annotated[float, Field(ge=0, le=0.2)]]
+    exact: float = Field(ge=0, le=1)
     weights: Weights
     occlusion: Occlusion
     scratch: Scratch

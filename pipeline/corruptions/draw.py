@@ -72,6 +72,8 @@ def corrupt(
 def widen(label: str, damage: np.ndarray, rng: np.random.Generator, params: Corrupt) -> tuple[np.ndarray, float]:
     """The mask that a hand would paint over the damage: `corrupt.margin` wider, as far as `max_hole` allows.
 
+    Of so many as `corrupt.exact` says, it fits the damage as a careful hand's does.
+
     Args:
         label: of the pair, as `corrupt` takes it.
         damage: bool HW, true where it is damaged.
@@ -84,6 +86,8 @@ def widen(label: str, damage: np.ndarray, rng: np.random.Generator, params: Corr
     """
     if not CORRUPTIONS[name_of(label)].takes_margin:
         return damage, np.nan
+    if params.exact and rng.random() < params.exact:
+        return damage, 0.0
     side = min(damage.shape)
     distance = cv2.distanceTransform((~damage).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     for reach in range(round(side * draw_amount(rng, params.margin)), 0, -1):

@@ -89,6 +89,14 @@ def test_margins_are_drawn_between_their_bounds():
     assert margins == {0, 1 / 40, 2 / 40, 3 / 40, 4 / 40}
 
 
+def test_the_asked_share_of_masks_fits_exactly():
+    half = PARAMS.model_copy(update={"exact": 0.5, "margin": [0.05, 0.1]})
+    drawn = [draw.widen("text", damage(40, 40), np.random.default_rng(seed), half) for seed in range(200)]
+    exact = [mask for mask, margin in drawn if margin == 0]
+    assert 70 < len(exact) < 130
+    assert all(np.array_equal(mask, damage(40, 40)) for mask in exact)
+
+
 def test_a_margin_makes_no_hole_larger_than_allowed():
     params = PARAMS.model_copy(update={"margin": [0.2, 0.2], "max_hole": 0.05})
     mask, margin = draw.widen("hair", damage(40, 40), np.random.default_rng(0), params)
