@@ -29,7 +29,7 @@ from pipeline.evaluation import tables
 from pipeline.evaluation.comparison import Comparison
 from pipeline.images import crops
 from pipeline.metrics.image_quality import PROTOCOL
-from pipeline.metrics.registry import METRICS
+from pipeline.metrics.registry import RESTORATION
 from pipeline.networks import device, weights
 from pipeline.params import load
 from pipeline.runtime.errors import one_line_errors
@@ -75,7 +75,7 @@ def main(folder: Path) -> None:
         table = Comparison(Pairs(Path(temporary), "test"), gan, load().evaluate.radius).scores()
     means = tables.by_corruption(table)
     print(f"{means.pairs.max()} photos at {SIDE} px, {folder}; {PROTOCOL}")
-    for metric in METRICS:
+    for metric in RESTORATION:
         print(f"\n{metric}\n{tables.side_by_side(means, metric).loc[list(SETTINGS)].to_markdown(floatfmt='.4f')}")
 
 

@@ -24,7 +24,8 @@ from pipeline.corruptions import draw, occlusion
 from pipeline.datasets import photos
 from pipeline.datasets.splits import assign_splits
 from pipeline.evaluation.baselines import telea
-from pipeline.inference import backends, detect_scratches, pyramid
+from pipeline.images import detect_scratches
+from pipeline.inference import backends, pyramid
 from pipeline.inference.model_files import MODELS
 from pipeline.metrics.image_quality import scores
 from pipeline.params import Corrupt, load

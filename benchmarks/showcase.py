@@ -21,9 +21,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from pipeline.evaluate import compare
+from pipeline.datasets.pairs import Pairs
+from pipeline.evaluate import MODEL, PAIRS, restore
 from pipeline.evaluation import figures
 from pipeline.images.grid import evenly_spaced
+from pipeline.networks import device, weights
 from pipeline.params import load
 from pipeline.runtime.errors import one_line_errors
 
@@ -45,7 +47,8 @@ def main(folder: Path, name: str) -> None:
     groups = free.groupby("corruption")
     each = max(1, ROWS // len(groups))
     rows = [row for _, group in groups for row in evenly_spaced(list(group.index), each)]
-    figures.side_by_side(compare(load().evaluate), rows, scores).save(folder / f"{name}-grid.png")
+    comparison = restore(Pairs(PAIRS, "test"), weights.load(MODEL, device.resolve_device()), load().evaluate)
+    figures.side_by_side(comparison, rows, scores, figures.RESTORED).save(folder / f"{name}-grid.png")
     (folder / f"{name}-credits.md").write_text(credits_of(gan.image_id[rows], f"{name}-grid.png"))
 
 

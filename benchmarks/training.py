@@ -35,9 +35,9 @@ def main() -> None:
     pairs = Pairs(Path("data/pairs"), "train")
     trainer = Trainer(params, device)
     steps = range((ROUNDS + 1) * STEPS)
-    drawn = training_batches(pairs, params.batch, params.crop, params.seed, steps)
+    drawn = training_batches(pairs, params, steps)
     held = list(islice(drawn, STEPS))
-    fresh, again = training_batches(pairs, params.batch, params.crop, params.seed, steps), cycle(held)
+    fresh, again = training_batches(pairs, params, steps), cycle(held)
     timed(trainer, again)
     ratios, compute = [], []
     for _ in range(ROUNDS):

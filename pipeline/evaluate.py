@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from pipeline import lineage
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation import figures, model_card, tables
 from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.holes import Holes
-from pipeline.metrics.image_quality import PROTOCOL
 from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
+from pipeline.metrics.registry import METRICS
 from pipeline.networks import device, weights
 from pipeline.params import Champion, Evaluate, load
 from pipeline.runtime.errors import UserError, one_line_errors
@@ -25,12 +27,15 @@ from pipeline.runtime.outputs import complete_outs
 from pipeline.tracking import client, experiment_run
 from pipeline.training import checkpoint
 
+MODEL = Path("data/model")
+PAIRS = Path("data/pairs")
 OUTS = (
     "metrics/headline.json",
     "metrics/evaluate.json",
     "metrics/by_corruption.csv",
     "metrics/by_area.csv",
     "metrics/by_margin.csv",
+    "metrics/by_width.csv",
     "metrics/perceptual.csv",
     "metrics/scores.csv",
     "metrics/figures",
@@ -44,10 +49,15 @@ def main() -> None:
     client.prepare(params.tracking.required)
     checkpoint.discard_ended(lineage.recorded_training())
     holes = Holes(params.evaluate.perceptual)
-    comparison = compare(params.evaluate)
-    manifest = pd.read_csv("data/coco/manifest.csv")
-    config = weights.facts(Path("data/model"))
-    scores = comparison.scores(holes)
+    pairs, network = Pairs(PAIRS, "test"), weights.load(MODEL, device.resolve_device())
+    manifest, config = pd.read_csv("data/coco/manifest.csv"), weights.facts(MODEL)
+    contest: Comparison | Detections
+    if config["task"] == "detect":
+        contest, looks = find_damage(pairs, network), figures.FOUND
+        scores = contest.scores()
+    else:
+        contest, looks = restore(pairs, network, params.evaluate), figures.RESTORED
+        scores = contest.scores(holes)
     perceptual = holes.table()
     by_corruption, summary, headline = tables.by_corruption(scores), tables.summary(scores), tables.headline(scores)
     summary |= tables.of_the_gan(perceptual)
@@ -57,6 +67,7 @@ def main() -> None:
         by_corruption_out,
         by_area_out,
         by_margin_out,
+        by_width_out,
         perceptual_out,
         scores_out,
         figures_out,
@@ -67,21 +78,22 @@ def main() -> None:
         by_corruption.to_csv(by_corruption_out, index=False)
         tables.by_area(scores).to_csv(by_area_out, index=False)
         tables.by_margin(scores).to_csv(by_margin_out, index=False)
+        tables.by_width(scores).to_csv(by_width_out, index=False)
         perceptual.to_csv(perceptual_out, index=False)
         scores.round(4).to_csv(scores_out, index=False)
         card_out.write_text(model_card.model_card(config, manifest, by_corruption, summary, perceptual))
         figures_out.mkdir()
-        figures.grid(comparison, scores, params.evaluate.rows).save(figures_out / "grid.png")
-        figures.cases(comparison, scores, params.evaluate.rows).save(figures_out / "cases.png")
-        figures.save(figures.bars(by_corruption), figures_out / "bars.png")
-    print("PSNR in dB; " + PROTOCOL)
-    print(tables.side_by_side(by_corruption, "psnr").round(2).to_string())
+        figures.grid(contest, scores, looks, params.evaluate.rows).save(figures_out / "grid.png")
+        figures.cases(contest, scores, looks, params.evaluate.rows).save(figures_out / "cases.png")
+        figures.save(figures.bars(by_corruption, looks), figures_out / "bars.png")
+    print(f"{METRICS[tables.compared(scores)].title}; {looks.protocol}")
+    print(tables.side_by_side(by_corruption, tables.compared(scores)).round(2).to_string())
     if len(perceptual):
         print(PERCEPTUAL_PROTOCOL)
         print(perceptual.set_index("method").to_string())
     lost = [f"{corruption} ({method})" for corruption, method in tables.lost(by_corruption).items()]
     where = f"behind on {', '.join(lost)}" if lost else "ahead on every corruption"
-    print(f"GAN: {headline['gain']:+.2f} dB over the strongest classical methods; {where}")
+    print(f"{looks.verdict.format(**headline)}; {where}")
     print("look at metrics/figures/grid.png")
     track(params.tracking.champion)
 
@@ -95,15 +107,18 @@ def track(champion: Champion) -> None:
         client.unavailable(error, required=False)
 
 
-def compare(params: Evaluate) -> Comparison:
-    """The trained generator against the classical methods, on the test pairs."""
-    pairs = Pairs(Path("data/pairs"), "test")
-    generator = weights.load(Path("data/model"), device.resolve_device())
+def restore(pairs: Pairs, generator: nn.Module, params: Evaluate) -> Comparison:
+    """The generator against the classical methods."""
 
     def gan(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return weights.restore(generator, image[None], mask[None])[0]
 
     return Comparison(pairs, gan, params.radius, params.slow_baselines)
+
+
+def find_damage(pairs: Pairs, detector: nn.Module) -> Detections:
+    """The detector against the classical methods."""
+    return Detections(pairs, lambda image: weights.find_damage(detector, image[None])[0])
 
 
 if __name__ == "__main__":

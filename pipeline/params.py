@@ -213,7 +213,7 @@ class Losses(Section):
 
 
 class Generator(Section):
-    design: Literal["residual", "textbook"]
+    design: Literal["residual", "textbook", "detector"]
     channels: int = Field(ge=4, le=1024)
     blocks: int = Field(ge=1, le=64)
     scales: int = Field(ge=1, le=6)
@@ -277,7 +277,7 @@ class Evaluate(Section):
 
 
 class Champion(Section):
-    metric: Literal["psnr", "ssim", "psnr_hole", "ssim_hole"]
+    metric: Literal["psnr", "ssim", "psnr_hole", "ssim_hole", "precision", "recall", "f1", "ap"]
     margin: float = Field(ge=0, le=100)
 
 
@@ -329,6 +329,23 @@ class Params(Section):
         if weight and not self.train.losses.adversarial:
             raise ValueError(
                 f"train.losses.feature_matching is {weight}; expected 0, or train.losses.adversarial above 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _damage_to_find(self) -> Self:
+        if self.train.generator.design != "detector":
+            return self
+        weight, judge = self.corrupt.weights.lowres, self.train.discriminator.design
+        if weight:
+            raise ValueError(
+                f"corrupt.weights.lowres is {weight}; expected 0, or another train.generator.design than detector: "
+                "a picture of low resolution has no damage to be found"
+            )
+        if self.train.losses.adversarial and judge != "patchgan":
+            raise ValueError(
+                f"train.discriminator.design is {judge}; expected patchgan, or 0 as train.losses.adversarial: "
+                "a detector changes no picture whose features could be looked at"
             )
         return self
 

@@ -1,34 +1,64 @@
-"""What a generator may be for: the method to beat, and the words about it."""
+"""What a trained network may be for: the method to beat, and the words about it."""
 
 from dataclasses import dataclass
+
+BLURRED = "It was trained on squares of {size} px; other sizes work, holes much larger than its own are blurred."
+PLAUSIBLE = "What it paints is plausible, not what was there: it is no evidence of anything."
+SEEN = (
+    "It knows the pictures of its training data. Faces, text and drawings are restored as badly as they are rare there."
+)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A kind of restoration.
+    """What can be done for a damaged picture.
 
     Attributes:
-        baseline: the classical method that figures show beside the GAN.
+        baseline: the classical method that figures show beside the trained network.
         use: what the model card says it is for.
-        limit: and what to mind.
+        limits: and what to mind; `{size}` stands for the side of its training pictures, in px.
     """
 
     baseline: str
     use: str
-    limit: str
+    limits: tuple[str, ...]
 
+
+DAMAGES = ("scratch", "crease", "fleck", "stain", "cover")
+"""The kinds of damage that a detector tells apart."""
 
 TASKS = {
     "restore": Task(
         baseline="telea",
         use="To restore what is missing or covered in a photograph: parts, scratches, stains and objects to take out, "
         "each marked by a mask.",
-        limit="It looks at what lies in the hole, for stains let some of the picture through. An object to be taken "
-        "out must be painted over first, in one colour.",
+        limits=(
+            "It looks at what lies in the hole, for stains let some of the picture through. An object to be taken "
+            "out must be painted over first, in one colour.",
+            PLAUSIBLE,
+            BLURRED,
+            SEEN,
+        ),
     ),
     "superres": Task(
         baseline="bicubic",
         use="To enlarge a photograph of low resolution, all of which is restored.",
-        limit="It takes a picture that has been brought to its new size by the bicubic filter, and was sharp before.",
+        limits=(
+            "It takes a picture that has been brought to its new size by the bicubic filter, and was sharp before.",
+            PLAUSIBLE,
+            BLURRED,
+            SEEN,
+        ),
+    ),
+    "detect": Task(
+        baseline="heuristic",
+        use="To find the damage of a photograph: scratches, creases, flecks, stains, and what covers it. What it finds "
+        "is the mask of a restoration, or the start of one.",
+        limits=(
+            "Wires, whiskers, frames and lettering of the scene itself look like damage to it too: look at what it "
+            "marks before that is restored.",
+            "It was trained on squares of {size} px; other sizes work, damage much larger than its own is missed.",
+            "It knows the pictures of its training data, and damage that was painted on them.",
+        ),
     ),
 }

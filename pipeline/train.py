@@ -13,8 +13,10 @@ import torch
 
 from pipeline import lineage
 from pipeline.datasets.pairs import Pairs
+from pipeline.metrics.registry import METRICS
 from pipeline.networks import weights
 from pipeline.networks.device import numeric_environment, resolve_device
+from pipeline.networks.registry import GENERATORS
 from pipeline.params import Params, Train, load
 from pipeline.runtime import outputs, stop
 from pipeline.runtime.errors import UserError, one_line_errors
@@ -73,8 +75,9 @@ def train_rank0(params: Params, device: torch.device) -> None:
             tracked.tag(live_run.MADE, lineage.digests(stages).get("data/model", ""))
         if params.train.schedule != "constant":  # a longer training goes on from this one
             checkpoint.mark_ended(folder, lineage.training_name(stages))
-    last, first = run.curves.scores[-1]["psnr"], run.curves.scores[0]["psnr"]
-    print(f"val PSNR {last:.2f} dB, at the start {first:.2f} dB; model in data/model")
+    first, last = run.first_and_last_score()
+    metric = METRICS[trainer.task.score]
+    print(f"val {metric.label} {metric.show(last)}, at the start {metric.show(first)}; model in data/model")
 
 
 def train_worker(params: Train, device: torch.device) -> None:
@@ -84,9 +87,7 @@ def train_worker(params: Train, device: torch.device) -> None:
     if state:
         trainer.load_state_dict(state)
     steps, own = range(first, params.steps), distributed.rank_slice(params.batch)
-    batches = training_batches(
-        training, params.batch, params.crop, params.seed, steps, own, params.generator.takes_exemplar
-    )
+    batches = training_batches(training, params, steps, own)
     with stop.at_safe_points():
         for step, batch in zip(steps, batches, strict=True):
             trainer.step(step, batch)
@@ -124,7 +125,9 @@ def write_outs(run: TrainingRun, params: Params) -> None:
     with outputs.complete_outs(*OUTS) as (model_out, summary_out, losses_out, scores_out, pictures_out):
         losses.to_csv(losses_out, index=False)
         scores.to_csv(scores_out, index=False)
-        pd.Series({"val_psnr": scores.psnr.iloc[-1], "first_val_psnr": scores.psnr.iloc[0]}).to_json(summary_out)
+        first, last = run.first_and_last_score()
+        name = run.trainer.task.score
+        pd.Series({f"val_{name}": last, f"first_val_{name}": first}).to_json(summary_out)
         pictures_out.mkdir()
         for step in scores.step:
             shutil.copy(run.picture_path(step), pictures_out)
@@ -135,7 +138,7 @@ def model_config(params: Params) -> dict:
     """What a reader of the weights must know."""
     data = lineage.digests(lineage.upstream_stages("train"))
     return {
-        "task": "restoration",
+        "task": GENERATORS[params.train.generator.design].task,
         "generator": params.train.generator.model_dump(),
         "image_size": params.corrupt.image_size,
         "init": params.train.init,

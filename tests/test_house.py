@@ -43,6 +43,7 @@ REPORTING = (  # No dependency of a stage: it says what happens or where, and ca
 LOOPS = {  # what runs for minutes, and so shows a bar, looks whether it shall stop, or tells MLflow
     *(f"pipeline/{stage}.py" for stage in STAGES),
     "pipeline/evaluation/comparison.py",
+    "pipeline/evaluation/detections.py",
     "pipeline/sources/coco/fetch.py",
     "pipeline/sources/folder.py",
     "pipeline/sources/sample/source.py",

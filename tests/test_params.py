@@ -156,6 +156,23 @@ def test_what_would_have_no_effect_is_refused(losses, discriminator, line):
         check(changed("train", **wrong), Path("mine.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("lowres", "judge", "line"),
+    [
+        (2.0, "patchgan", "corrupt.weights.lowres is 2.0; expected 0, or another train.generator.design than detector"),
+        (0.0, "projected", "train.discriminator.design is projected; expected patchgan, or 0 as train.losses.adv"),
+    ],
+)
+def test_a_detector_needs_damage_and_pictures_to_look_at(lowres, judge, line):
+    values = YAML(typ="safe", pure=True).load(YAML_TEXT)
+    values["train"]["generator"]["design"] = "detector"
+    values["corrupt"]["weights"]["lowres"] = 0.0
+    assert check(values, Path("mine.yaml")).train.generator.design == "detector"
+    values["corrupt"]["weights"]["lowres"], values["train"]["discriminator"]["design"] = lowres, judge
+    with pytest.raises(UserError, match=rf"^mine.yaml: {line}"):
+        check(values, Path("mine.yaml"))
+
+
 def test_pixels_that_are_not_looked_at_cannot_be_copied():
     generator = changed("train")["train"]["generator"] | {"see_through": False}
     assert not check(

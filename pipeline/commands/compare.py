@@ -46,6 +46,7 @@ def main() -> None:
         views["workspace"] += f", but {', '.join(changed[:3])} changed since: dvc repro"
     parameters = [name for name in table if name.split(".")[0] in lineage.STAGES and table[name].nunique() > 1]
     shown = pd.DataFrame([scores[rev] for rev in table.rev], table.index).reindex(columns=[*HEADLINE])
+    shown = shown.dropna(axis="columns", how="all")
     print(shown.join(table[parameters]).assign(MLflow=views).to_markdown(tablefmt="simple", floatfmt=".4f"))
     if not views.str.match("the same|$").all():
         raise UserError("MLflow differs from DVC; make sync-mlflow adds what it lacks")
@@ -81,7 +82,7 @@ def view(scores: dict[str, float], stages: lineage.Stages, runs: dict[str, "Run"
 
     The parameters are those that made the result, which in the workspace may have been edited since.
     """
-    if not stages or "psnr" not in scores:
+    if not stages or not scores.keys() & set(HEADLINE):
         return ""
     run = runs.get(lineage.result_key(stages))
     if run is None:

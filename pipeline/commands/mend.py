@@ -16,7 +16,8 @@ from PIL import Image
 
 from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, streams_as_files
 from pipeline.commands.mend_options import GUESS, parse_options
-from pipeline.inference import detect_scratches, image_file, masks, select_object, windows
+from pipeline.images import detect_scratches
+from pipeline.inference import image_file, masks, select_object, windows
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime import progress, stop

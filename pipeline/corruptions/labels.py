@@ -8,6 +8,19 @@ run again when one of them changes.
 import re
 
 SHRUNK = r"(.+)_x(\d+)"
+DAMAGE = {  # the one of `pipeline.tasks.DAMAGES` that a detector shall call it; None for either of two
+    "occlusion": "cover",
+    "scratch": "scratch",
+    "stain": "stain",
+    "freeform": "cover",
+    "object": "cover",
+    "dust": "fleck",
+    "hair": "fleck",
+    "crease": "crease",
+    "text": "cover",
+    "speck": "fleck",
+    "mixed": None,
+}
 
 
 def name_of(label: str) -> str:

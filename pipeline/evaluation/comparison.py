@@ -1,18 +1,35 @@
-"""Scores of every method on the test pairs."""
+"""Scores of every restoration of the test pairs."""
 
 from collections.abc import Callable, Collection
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from pipeline.corruptions import lowres
 from pipeline.corruptions.labels import factor_of, task_of
 from pipeline.datasets.pairs import Pairs
-from pipeline.evaluation.baselines import Damaged, restore_all
+from pipeline.evaluation.baselines import BASELINES, Damaged, restore_all
 from pipeline.evaluation.holes import Holes
 from pipeline.metrics.image_quality import scores
-from pipeline.metrics.registry import METRICS
+from pipeline.metrics.registry import RESTORATION
 from pipeline.runtime import progress
+from pipeline.tasks import TASKS
+
+BESIDE = {task: TASKS[task].baseline for task in ("restore", "superres")}  # the method that is shown beside the GAN
+TITLES = ["corrupted", " / ".join(BASELINES[name].label for name in BESIDE.values()), "GAN", "original"]
+LABELS = {name: baseline.label for name, baseline in BASELINES.items()} | {"gan": "GAN"}
+KEYS = ("image_id", "variant", "corruption", "hole_area", "margin")
+
+
+def pair_keys(pairs: Pairs) -> pd.DataFrame:
+    """What is known of each pair, a line each: image_id, variant, corruption, hole_area and margin."""
+    return pd.DataFrame({name: pairs.column(name) for name in KEYS})
+
+
+def width_of(mask: np.ndarray) -> float:
+    """How wide a mask (bool HW, true somewhere) is where it is widest, in px: twice the largest inner radius."""
+    return float(2 * cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
 
 
 class Comparison:
@@ -43,13 +60,18 @@ class Comparison:
         damaged = Damaged(image, mask, small, self.radius)
         return restore_all(task, damaged, self.slow) | {"gan": self.gan(image, mask)}
 
+    def pictures(self, index: int) -> list[np.ndarray]:
+        """What to show of a pair, as `TITLES` says: uint8 HWC."""
+        target, image, _ = self.pairs.pictures(index)
+        restored = self.restorations(index)
+        return [image, restored[BESIDE[task_of(self.labels[index])]], restored["gan"], target]
+
     def scores(self, holes: Holes | None = None) -> pd.DataFrame:
-        """A line for each pair and method: image_id, variant, corruption, hole_area, margin, method and the metrics.
+        """A line for each pair and method: the columns of `pair_keys`, method and the metrics.
 
         Pairs with a hole are shown to `holes` besides.
         """
-        names = ("image_id", "variant", "corruption", "hole_area", "margin")
-        keys = pd.DataFrame({name: self.pairs.column(name) for name in names})
+        keys = pair_keys(self.pairs)
         tables = []
         for index in progress.bar(range(len(self.pairs)), "evaluate", len(self.pairs), "pair"):
             target, _, mask = self.pairs.pictures(index)
@@ -59,5 +81,5 @@ class Comparison:
             if holes and task_of(self.labels[index]) == "restore":
                 holes.add(restored, target, mask)
             lines = keys.loc[[index] * count].reset_index(drop=True)
-            tables.append(lines.assign(method=list(restored), **values))
-        return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(METRICS, float))
+            tables.append(lines.assign(width=width_of(mask), method=list(restored), **values))
+        return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(RESTORATION, float))

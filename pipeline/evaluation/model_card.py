@@ -5,16 +5,16 @@ from typing import Any
 import pandas as pd
 
 from pipeline.corruptions.labels import task_of
-from pipeline.metrics.image_quality import PROTOCOL
+from pipeline.evaluation.tables import compared, trained
+from pipeline.metrics import detection, image_quality
 from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
+from pipeline.metrics.registry import METRICS
 from pipeline.tasks import TASKS
 
-USE = "What it paints is plausible, not what was there: it is no evidence of anything."
-LIMITS = """\
-- It was trained on squares of {size} px; other sizes work, holes much larger than its own are blurred.
-- It knows the pictures of its training data. Faces, text and drawings are restored as badly as they are rare there.
-- The scores hold for the test pictures of the same source, which it has not seen; other pictures score differently.
-- Where the licenses below are not commercial, or ask for attribution, so may be what is made with this model."""
+LIMITS = (
+    "The scores hold for unseen test pictures of the same source; other pictures score differently.",
+    "Where the licenses below are not commercial, or ask for attribution, so may be what is made with this model.",
+)
 
 UNTRAINED = "models/untrained"
 EARLIER = "The training went on from the weights of `{init}`: what that was trained on, and its licenses, count too."
@@ -37,19 +37,23 @@ def model_card(
         perceptual: of `Holes.table`.
     """
     licenses = manifest.groupby(["license", "license_url"], dropna=False).size().rename("photos").reset_index()
-    own = scores[scores.method == "gan"].drop(columns="method")
-    gains = pd.DataFrame({"method": summary["gain_psnr"].keys(), "gain in PSNR (dB)": summary["gain_psnr"].values()})
-    evaluated = set(scores.corruption.map(task_of))
+    own = scores[scores.method == trained(scores)].drop(columns="method")
+    by, detects = compared(scores), trained(scores) == "detector"
+    gains = pd.Series(summary[f"gain_{by}"], name=f"gain in {METRICS[by].title}").rename_axis("method").reset_index()
+    evaluated = {"detect"} if detects else set(scores.corruption.map(task_of))
     tasks = [task for name, task in TASKS.items() if name in evaluated]
+    limits = dict.fromkeys(limit.format(size=config["image_size"]) for task in tasks for limit in task.limits)
+    protocol = detection.PROTOCOL if detects else image_quality.PROTOCOL
     digests = ", ".join(f"{path} {digest}" for path, digest in config["trained_on"].items())
     looks = f"\n\n{PERCEPTUAL_PROTOCOL}.\n\n{perceptual.to_markdown(index=False)}" if len(perceptual) else ""
     earlier = "" if config.get("init", UNTRAINED) == UNTRAINED else "\n\n" + EARLIER.format(**config)
     sections = {
-        "Intended use": "\n".join([*(f"- {task.use}" for task in tasks), "", USE]),
-        "Limits": "\n".join([*(f"- {task.limit}" for task in tasks), LIMITS.format(size=config["image_size"])]),
-        "Metrics": f"On {summary['pairs']} test pairs. {PROTOCOL}.\n\n{own.to_markdown(index=False)}\n\n"
+        "Intended use": "\n".join(f"- {task.use}" for task in tasks),
+        "Limits": "\n".join(f"- {limit}" for limit in (*limits, *LIMITS)),
+        "Metrics": f"On {summary['pairs']} test pairs. {protocol}.\n\n{own.to_markdown(index=False)}\n\n"
         f"Above other methods, on the pairs each of them was applied to:\n\n{gains.to_markdown(index=False)}{looks}",
         "Data": f"{len(manifest)} photos, of which those of the train split were trained on ({digests}).\n\n"
         f"{licenses.to_markdown(index=False)}{earlier}",
     }
-    return "# Mendline generator\n" + "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items())
+    title = f"# Mendline {'detector' if detects else 'generator'}\n"
+    return title + "".join(f"\n## {heading}\n\n{body}\n" for heading, body in sections.items())

@@ -1,4 +1,4 @@
-"""The measures that `image_quality.scores` gives, and how to read them."""
+"""The measures that `image_quality.scores` and `detection.scores` give, and how to read them."""
 
 from dataclasses import dataclass
 
@@ -22,12 +22,23 @@ class Metric:
         """The label with the unit, for an axis."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
+    def show(self, value: float) -> str:
+        """A value with the unit, in so many digits as tell apart what one can see."""
+        return f"{value:.2f} {self.unit}" if self.unit else f"{value:.3f}"
 
-METRICS = {
+
+RESTORATION = {
     "psnr": Metric("PSNR", unit="dB", higher_is_better=True),
     "ssim": Metric("SSIM", unit="", higher_is_better=True),
     "psnr_hole": Metric("PSNR in the hole", unit="dB", higher_is_better=True),
     "ssim_hole": Metric("SSIM in the hole", unit="", higher_is_better=True),
 }
-HEADLINE = ("psnr", "ssim", "gain")
-"""The scores to look at first; `gain` is the GAN's PSNR above the strongest classical method's, in dB."""
+DETECTION = {
+    "precision": Metric("precision", unit="", higher_is_better=True),
+    "recall": Metric("recall", unit="", higher_is_better=True),
+    "f1": Metric("F1", unit="", higher_is_better=True),
+    "ap": Metric("AP", unit="", higher_is_better=True),
+}
+METRICS = RESTORATION | DETECTION
+HEADLINE = ("psnr", "ssim", "gain", "f1", "ap")
+"""The scores to look at first, of either task; `gain` is the PSNR above the strongest classical method's, in dB."""

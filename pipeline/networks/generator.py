@@ -2,22 +2,17 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from pipeline.networks.blocks import BLOCKS, DECODERS, Attention, Fine
+from pipeline.networks.blocks import Fine
+from pipeline.networks.unet import UNet
 from pipeline.priors import torch_fill
 
 FINE, COARSE = 3, 8  # px: the squares over which `details` takes its means
 
 
-class Generator(nn.Module):
-    """Restores the hole of a picture, or the whole of it, and keeps every other pixel.
-
-    A pixel unshuffle makes `patch` x `patch` pixels one position, so that the convolutions run where they are cheap;
-    each of the `scales` halves the resolution and doubles the width. There is no batch normalization, which small
-    batches would break, and no transposed convolution, which leaves a checkerboard; the `bilinear` decoder draws no
-    lattice either, as the pixel shuffle of constant features does. The last layers start at zero, so an untrained
-    generator gives the prior.
+class Generator(UNet):
+    """Restores the hole of a picture, or the whole of it, and keeps every other pixel. Untrained it gives the prior.
 
     With `see_through`, what lies in the hole is looked at too: stains and scratches let some of the picture through.
     Its `details` are added to the prior, as strongly as the generator finds them to be the picture's. With
@@ -41,24 +36,10 @@ class Generator(nn.Module):
         least_seen: int = 1,
         fine: int = 0,
     ) -> None:
-        super().__init__()
-        widths = [channels * 2**scale for scale in range(scales)]
+        planes_in, planes_out = (10, 5 + (copy_pixels and see_through)) if see_through else (4, 3)
+        super().__init__(planes_in, planes_out, channels, blocks, scales, patch, block, attention, decoder)
         self.prior, self.see_through, self.copy_pixels = prior, see_through, copy_pixels and see_through
         self.least_seen = least_seen
-        self.stride = patch * 2 ** (scales - 1)
-        planes_in, planes_out = (10, 5 + self.copy_pixels) if see_through else (4, 3)
-        self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(planes_in * patch**2, channels, 3, padding=1))
-        encoder = [_blocks(block, width, blocks) for width in widths]
-        if attention:
-            encoder[-1].append(Attention(widths[-1]))
-        self.encoder = nn.ModuleList(encoder)
-        self.down = nn.ModuleList(
-            nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * width, 2 * width, 1)) for width in widths[:-1]
-        )
-        upsample, head = DECODERS[decoder]
-        self.up = nn.ModuleList(upsample(2 * width, width) for width in widths[:-1])
-        self.decoder = nn.ModuleList(_blocks(block, width, blocks) for width in widths[:-1])
-        self.head = head(channels, planes_out, patch)
         self.fine = Fine(fine) if fine else None
 
     def forward(self, image: Tensor, mask: Tensor, start: Tensor | None = None) -> Tensor:
@@ -77,15 +58,13 @@ class Generator(nn.Module):
 
     def refine(self, image: Tensor, mask: Tensor, start: Tensor) -> Tensor:
         """`forward`, from another start than the prior's: float N3HW in [0, 1], `image` where the mask is 0."""
-        height, width = image.shape[-2:]
-        padding = (0, -width % self.stride, 0, -height % self.stride)
         seen = [start - 0.5, mask]
         if self.see_through:
             shown = opened(mask, self.least_seen)
             fine, coarse = details(image, shown)
             under = (image - start) * shown
             seen += [under, fine + coarse]
-        planes = self._planes(_pad(torch.cat(seen, 1), padding))[..., :height, :width]
+        planes = self.planes(torch.cat(seen, 1))
         restored = start + planes[:, :3]
         if self.fine:
             restored = restored + self.fine(start, mask)
@@ -94,18 +73,6 @@ class Generator(nn.Module):
         if self.copy_pixels:
             restored = restored + planes[:, 5:6] * under
         return torch.lerp(image, restored, mask)
-
-    def _planes(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        skips = []
-        for encoder, down in zip(self.encoder, self.down, strict=False):
-            x = encoder(x)
-            skips.append(x)
-            x = down(x)
-        x = self.encoder[-1](x)
-        for decoder, up, skip in reversed(list(zip(self.decoder, self.up, skips, strict=True))):
-            x = decoder(up(x) + skip)
-        return self.head(x)
 
 
 def opened(mask: Tensor, side: int) -> Tensor:
@@ -138,15 +105,3 @@ def details(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def _mean(inside: Tensor) -> Tensor:
     return inside[:, :3] / inside[:, 3:].clamp(min=1e-4)
-
-
-def _blocks(block: str, width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(BLOCKS[block](width) for _ in range(count)))
-
-
-def _pad(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
-    """Reflect; replicate where the picture is too small to be reflected."""
-    if not any(padding):
-        return x
-    reflectable = padding[1] < x.shape[-1] and padding[3] < x.shape[-2]
-    return F.pad(x, padding, mode="reflect" if reflectable else "replicate")

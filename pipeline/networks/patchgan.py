@@ -34,9 +34,9 @@ class PatchGan(nn.Module):
             mask: float N1HW, 1 where it was restored.
 
         Returns:
-            float N, a logit: high for a real picture.
+            float N, a logit: high for a real picture; 0 where nothing was restored.
         """
         (image,) = embedded
         scores = self.layers(torch.cat([image - 0.5, mask], 1))
         hole = F.adaptive_max_pool2d(mask, scores.shape[-2:])
-        return (scores * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
+        return (scores * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3)).clamp(min=1e-6)

@@ -2,27 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
+from pipeline.networks.detector import Detector
 from pipeline.networks.generator import Generator
 from pipeline.networks.pix2pix import TextbookGenerator
+from pipeline.tasks import DAMAGES
 
 
 @dataclass(frozen=True)
 class GeneratorDesign:
-    """A kind of generator: its network takes (image, mask), and has a `stride`.
+    """A kind of generator: its network takes (image, mask), a detector's the image alone, and has a `stride`.
 
     Attributes:
         build: the network, from the parameters of `train.generator` but `design`, some of which it may leave unused.
         takes_muon: whether Muon may train its inner layers.
         has_prior: whether it refines a prior, by `refine`: restoring in windows and an export need that.
+        task: what it learns from the pairs, `restore` or `detect`.
     """
 
     build: Callable[..., nn.Module]
     takes_muon: bool
     has_prior: bool
+    task: Literal["restore", "detect"] = "restore"
+
+
+def _detector(
+    channels: int, blocks: int, scales: int, patch: int, block: str, attention: bool, decoder: str, **_: Any
+) -> Detector:
+    return Detector(len(DAMAGES), channels, blocks, scales, patch, block, attention, decoder)
 
 
 def _textbook(channels: int, scales: int, **_: Any) -> TextbookGenerator:
@@ -32,6 +42,7 @@ def _textbook(channels: int, scales: int, **_: Any) -> TextbookGenerator:
 GENERATORS = {
     "residual": GeneratorDesign(Generator, takes_muon=True, has_prior=True),
     "textbook": GeneratorDesign(_textbook, takes_muon=False, has_prior=False),
+    "detector": GeneratorDesign(_detector, takes_muon=True, has_prior=False, task="detect"),
 }
 
 

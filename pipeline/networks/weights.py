@@ -16,12 +16,17 @@ from torch import nn
 
 from pipeline import params
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
+from pipeline.networks.detector import damage_of
 from pipeline.networks.generator import Generator
 from pipeline.networks.registry import GENERATORS, build_generator
 from pipeline.runtime.errors import UserError, excerpt, shorten
 
 OUT = Path("data/model")
 LONGEST = 300  # characters of what is wrong with a model
+NOT_FINITE = (
+    "gives values that are not finite; copy the model again from where it is from, or train it anew, with a smaller "
+    "train.lr and train.muon_lr, or train.clip of 1"
+)
 DTYPES = {torch.float32: "F32", torch.int64: "I64"}  # of the weights, and of a count that batch normalization has
 DEFAULTS = {  # of a generator, for models that are older than some of its arguments
     name: each.default for name, each in signature(Generator).parameters.items() if each.default is not Parameter.empty
@@ -156,8 +161,19 @@ def restore(generator: nn.Module, images: np.ndarray, masks: np.ndarray) -> np.n
     device = next(generator.parameters()).device
     restored = generator(to_tensor(images).to(device), mask_to_tensor(masks).to(device))
     if not restored.isfinite().all():
-        raise UserError(
-            "the generator gives values that are not finite; copy the model again from where it is from, or train it "
-            "anew, with a smaller train.lr and train.muon_lr, or train.clip of 1"
-        )
+        raise UserError(f"the generator {NOT_FINITE}")
     return np.where(masks[..., None], to_uint8(restored), images)
+
+
+@torch.no_grad()
+def find_damage(detector: nn.Module, images: np.ndarray) -> np.ndarray:
+    """The probability that each pixel of a batch of pictures, uint8 NHWC, is damaged: float32 NHW in [0, 1].
+
+    Raises:
+        UserError: the detector gives values that are not finite, as its weights are too large.
+    """
+    device = next(detector.parameters()).device
+    found = damage_of(detector(to_tensor(images).to(device)))
+    if not found.isfinite().all():
+        raise UserError(f"the detector {NOT_FINITE}")
+    return found.squeeze(1).cpu().numpy()

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,10 +94,12 @@ def complete(
 def reopen(store: Store) -> None:
     """Where the registered model or files were deleted, make rows incomplete, so that `complete` adds them again."""
     with mlflow_errors():
-        registered, empty = model_registry.is_there(store), model_registry.without_files(store)
+        names = [*filter(partial(model_registry.is_there, store), model_registry.DESCRIPTIONS)]
+        empty = {name: model_registry.without_files(store, name) for name in names}
         for run in store.search(store.rows, complete="true"):
-            whole = registered and store.client.list_artifacts(run.info.run_id)
-            if not whole or run.data.tags.get("model.version") in empty:
+            name = model_registry.name_of(run)
+            whole = name in names and store.client.list_artifacts(run.info.run_id)
+            if not whole or run.data.tags.get("model.version") in empty[name]:
                 store.client.delete_tag(run.info.run_id, "complete")
 
 

@@ -1,4 +1,4 @@
-"""The generator as a registered MLflow model, and which of its versions is the champion."""
+"""Generators and detectors as registered MLflow models, and which of the versions is the champion."""
 
 import re
 import shutil
@@ -16,11 +16,16 @@ from pipeline.tracking.client import Store, is_missing
 from pipeline.tracking.place import uri
 
 if TYPE_CHECKING:
-    from mlflow.entities import RunData
+    from mlflow.entities import Run, RunData
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-NAME = "mendline"
+NAME, DETECTOR = "mendline", "mendline-detector"
+DESCRIPTIONS = {
+    NAME: "Restores pictures: inpainting and super-resolution.",
+    DETECTOR: "Finds the damage of pictures.",
+}
+DESIGN = "train.generator.design"  # a parameter of a run
 ALIAS = "champion"
 LOGGED = "models:/([^/@]+)"  # a version's source, where that is a logged model: its id
 MODEL, PAIRS = "digest.data/model", "digest.data/pairs"  # tags of a run
@@ -31,10 +36,12 @@ CODE = [  # what a process that loads the model runs
     "pipeline/images/tensors.py",
     "pipeline/networks/__init__.py",
     "pipeline/networks/blocks.py",
+    "pipeline/networks/detector.py",
     "pipeline/networks/device.py",
     "pipeline/networks/generator.py",
     "pipeline/networks/pix2pix.py",
     "pipeline/networks/registry.py",
+    "pipeline/networks/unet.py",
     "pipeline/networks/weights.py",
     "pipeline/params.py",
     "pipeline/priors/__init__.py",
@@ -46,6 +53,7 @@ CODE = [  # what a process that loads the model runs
     "pipeline/runtime/errors.py",
     "pipeline/runtime/stop.py",
     "pipeline/runtime/yaml_file.py",
+    "pipeline/tasks.py",
     "pipeline/tracking/__init__.py",
     "pipeline/tracking/pyfunc.py",
 ]
@@ -53,7 +61,7 @@ PACKAGES = ["mlflow", "numpy", "opencv-contrib-python-headless", "pydantic", "ru
 
 
 def register(store: Store, run_id: str, folder: Path, champion: Champion) -> None:
-    """Make the generator of a run a version of the registered model, unless it is one, and perhaps the champion.
+    """Make the model of a run a version of the registered one of its kind, unless it is one, and perhaps the champion.
 
     MLflow keeps no pickle: weights, `config.json`, the code that runs them, signature, example, requirements and the
     model card. The run's tag `model.version` names the version. stdout says what became of the alias. To be called
@@ -61,24 +69,30 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
     """
     made = _version(store, run_id) or _log(store, run_id, folder)
     store.client.set_tag(run_id, "model.version", str(made.version))
-    holder = _champion(store)
+    name = name_of(store.client.get_run(run_id))
+    holder = _champion(store, name)
     if holder and str(holder.version) == str(made.version):
         better, why = True, "it was before"
     else:
         better, why = improves(store, run_id, champion)
     if better:
-        store.client.set_registered_model_alias(NAME, ALIAS, made.version)
-    print(f"model {NAME} version {made.version} {'is' if better else 'is not'} the {ALIAS}: {why}")
+        store.client.set_registered_model_alias(name, ALIAS, made.version)
+    print(f"model {name} version {made.version} {'is' if better else 'is not'} the {ALIAS}: {why}")
 
 
-def is_there(store: Store) -> bool:
-    """Whether there is a registered model; someone may have deleted it."""
-    return bool(store.client.search_registered_models(f"name = '{NAME}'"))
+def name_of(run: "Run") -> str:
+    """The registered model that the model of a run is a version of."""
+    return DETECTOR if run.data.params.get(DESIGN) == "detector" else NAME
 
 
-def without_files(store: Store) -> set[str]:
-    """The versions whose files were deleted."""
-    versions = store.client.search_model_versions(f"name = '{NAME}'")
+def is_there(store: Store, name: str) -> bool:
+    """Whether there is a registered model of this name; someone may have deleted it."""
+    return bool(store.client.search_registered_models(f"name = '{name}'"))
+
+
+def without_files(store: Store, name: str) -> set[str]:
+    """The versions of a registered model whose files were deleted."""
+    versions = store.client.search_model_versions(f"name = '{name}'")
     return {str(version.version) for version in versions if not _has_files(store, version)}
 
 
@@ -90,9 +104,10 @@ def _has_files(store: Store, version: "ModelVersion") -> bool:
 
 def _version(store: Store, run_id: str) -> "ModelVersion | None":
     """The version that holds the model of a run: its own, or that of another run with the same bytes."""
-    digest = store.client.get_run(run_id).data.tags.get(MODEL)
+    run = store.client.get_run(run_id)
+    digest = run.data.tags.get(MODEL)
     same = [run.info.run_id for run in store.search(store.rows, **{MODEL: digest})] if digest else []
-    found = store.client.search_model_versions(f"name = '{NAME}'")
+    found = store.client.search_model_versions(f"name = '{name_of(run)}'")
     versions = {version.run_id: version for version in found if _has_files(store, version)}
     return next((versions[run] for run in [run_id, *same] if run in versions), None)
 
@@ -103,6 +118,7 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
 
     mlflow.set_tracking_uri(uri())
     mlflow.set_experiment(experiment_id=store.rows)
+    name = name_of(store.client.get_run(run_id))
     card = (folder / "metrics/model_card.md").read_text()
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary, "model")
@@ -114,46 +130,49 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
         logged = Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
-            name=NAME,
+            name=name,
             run_id=run_id,
             step=-1,  # MLflow would log the metrics of this step a second time
             loader_module="pipeline.tracking.pyfunc",
             data_path=str(data),
             code_paths=[str(Path(temporary, "pipeline"))],
-            signature=_signature(),
-            input_example=_example(),
+            signature=_signature(name),
+            input_example=_example(name),
             pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
         )
     client, model_id = store.client, logged.model_id
-    if not is_there(store):
-        client.create_registered_model(NAME, description="Restores pictures: inpainting and super-resolution.")
-    return client.create_model_version(NAME, logged.model_uri, run_id, description=card[:LONGEST], model_id=model_id)
+    if not is_there(store, name):
+        client.create_registered_model(name, description=DESCRIPTIONS[name])
+    return client.create_model_version(name, logged.model_uri, run_id, description=card[:LONGEST], model_id=model_id)
 
 
-def _signature() -> "ModelSignature":
+def _signature(name: str) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     uint8 = np.dtype(np.uint8)
     pictures = TensorSpec(uint8, (-1, -1, -1, 3), "image")
     masks = TensorSpec(uint8, (-1, -1, -1), "mask")
+    if name == DETECTOR:
+        return ModelSignature(Schema([pictures]), Schema([TensorSpec(uint8, (-1, -1, -1))]))
     return ModelSignature(Schema([pictures, masks]), Schema([TensorSpec(uint8, (-1, -1, -1, 3))]))
 
 
-def _example() -> dict[str, np.ndarray]:
-    """Two pictures of a colour gradient with a square hole."""
+def _example(name: str) -> dict[str, np.ndarray]:
+    """Two pictures of a colour gradient with a square hole, and where it is."""
     ramp = np.linspace(0, 255, 24).astype(np.uint8)
     across, down = np.meshgrid(ramp, ramp)
     image = np.stack([across, down, 255 - across], -1)
     mask = np.zeros((24, 24), np.uint8)
     mask[8:16, 8:16] = 255
     image[mask > 0] = 0
-    return {"image": np.stack([image, image]), "mask": np.stack([mask, mask])}
+    pictures = {"image": np.stack([image, image])}
+    return pictures if name == DETECTOR else pictures | {"mask": np.stack([mask, mask])}
 
 
 def improves(store: Store, run_id: str, rule: Champion) -> tuple[bool, str]:
     """Whether the model of a run is better than the champion by the rule, and why."""
-    holder = _champion(store)
+    holder = _champion(store, name_of(store.client.get_run(run_id)))
     if not holder:
         return True, "there was none"
     you_decide = "to prefer the new one, move the alias"
@@ -170,9 +189,9 @@ def improves(store: Store, run_id: str, rule: Champion) -> tuple[bool, str]:
     return better, f"{rule.metric} {score:.4f} against {to_beat:.4f} of version {holder.version}"
 
 
-def _champion(store: Store) -> "ModelVersion | None":
+def _champion(store: Store, name: str) -> "ModelVersion | None":
     """The version with the alias, unless its files were deleted."""
-    holder = _found(store.client.get_model_version_by_alias, NAME, ALIAS)
+    holder = _found(store.client.get_model_version_by_alias, name, ALIAS)
     return holder if holder and _has_files(store, holder) else None
 
 

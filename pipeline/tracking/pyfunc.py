@@ -1,5 +1,6 @@
-"""The generator behind MLflow's pyfunc interface."""
+"""Generators and detectors behind MLflow's pyfunc interface."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pipeline.networks import device, weights
 
 
 class Restoration:
-    """What `mlflow.pyfunc.load_model` gives."""
+    """What `mlflow.pyfunc.load_model` gives of a generator."""
 
     def __init__(self, generator: nn.Module) -> None:
         self.generator = generator
@@ -29,6 +30,28 @@ class Restoration:
         return weights.restore(self.generator, model_input["image"], model_input["mask"] > 127)
 
 
-def _load_pyfunc(data_path: str) -> Restoration:
+class Detection:
+    """What `mlflow.pyfunc.load_model` gives of a detector."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        self.detector = detector
+
+    def predict(self, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None) -> np.ndarray:
+        """Find the damage of a batch of pictures of any one size.
+
+        Args:
+            model_input: `image`, uint8 RGB NHWC.
+            params: MLflow passes it; there are none.
+
+        Returns:
+            uint8 NHW: the probability that a pixel is damaged, of 255. What is above 127 is a mask.
+        """
+        return (weights.find_damage(self.detector, model_input["image"]) * 255).round().astype(np.uint8)
+
+
+def _load_pyfunc(data_path: str) -> Restoration | Detection:
     """MLflow calls this with the folder that `weights.save` has written."""
-    return Restoration(weights.load(Path(data_path), device.resolve_device()))
+    folder = Path(data_path)
+    network = weights.load(folder, device.resolve_device())
+    task = json.loads((folder / "config.json").read_text())["task"]
+    return Detection(network) if task == "detect" else Restoration(network)

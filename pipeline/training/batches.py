@@ -1,54 +1,65 @@
 """Batches of pairs: their order is a pure function of the seed, their contents of the seed and the step."""
 
+import io
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 
 import cv2
 import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor
 
+from pipeline.corruptions.labels import DAMAGE, name_of
 from pipeline.datasets.pairs import Pairs
 from pipeline.images.tensors import mask_to_tensor, to_tensor
+from pipeline.networks.registry import GENERATORS
+from pipeline.params import Train
 from pipeline.priors import exemplar_fill, numpy_fill
 from pipeline.runtime.environment import workers
 from pipeline.runtime.parallel import in_threads
+from pipeline.tasks import DAMAGES
 
 Batch = tuple[Tensor, ...]
 Samples = list[tuple[int, int]]
 
 PREFETCH = 4  # batches that are ready before they are asked for
 CACHED = 2**29  # bytes of exemplar priors, of which one takes a fifth of a second to make at 128 px
+ANY = 255  # what a damaged pixel is, where that is not known
+UNDAMAGED, COMPRESSED = 0.2, 0.5  # of the pictures that a detector learns from
+QUALITIES = 60, 96  # of JPEG
 Exemplars = Callable[[int], np.ndarray]  # the prior of a pair, by its index
 
 
-def training_batches(
-    pairs: Pairs,
-    batch: int,
-    crop: int,
-    seed: int,
-    steps: range,
-    rank_slice: slice = slice(None),
-    with_exemplar: bool = False,
-) -> Iterator[Batch]:
+def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slice = slice(None)) -> Iterator[Batch]:
     """One shuffled, augmented batch for each step, made beside the training.
 
     Args:
         pairs: what to draw from; every pair is drawn once before any is drawn again.
-        batch: pairs a step.
-        crop: side of the square that is cut from each pair, in px; 0, or no less than the picture's, takes it whole.
-        seed: of the order, the turns and the crops.
+        params: the pairs a step, the side of the square that is cut from each (0, or no less than the picture's, takes
+            it whole), the seed of all chance, and the generator: what it learns, and from which prior.
         steps: the steps to yield, counted from 0 at the beginning of the training.
         rank_slice: which pairs of each batch to yield; the others are for other processes.
-        with_exemplar: whether the exemplar prior of each pair is made too, which takes as long as the training.
 
     Yields:
-        Target and damaged picture (float NCHW in [0, 1]) and mask (float N1HW, 1 where to restore); and the prior, as
-        the target is, where it is asked for.
+        To restore: target and damaged picture (float N3HW in [0, 1]), mask (float N1HW, 1 where to restore) and, for a
+        prior of patches, which take as long as the training, the prior as the target is. To detect: picture (float N3HW
+        in [0, 1]) and what each of its pixels is (uint8 NHW), as `load_damage` says.
     """
-    samples = (sample_indices(step, len(pairs), batch, seed)[rank_slice] for step in steps)
-    load = partial(load_batch, pairs, crop, cache_exemplars(pairs) if with_exemplar else None)
-    for targets, images, masks, *priors in in_threads(load, samples, workers(), PREFETCH):
-        yield to_tensor(targets), to_tensor(images), mask_to_tensor(masks), *map(to_tensor, priors)
+    if GENERATORS[params.generator.design].task == "detect":
+        load = partial(load_damage, pairs, params.crop, classes_of(pairs))
+    else:
+        exemplars = cache_exemplars(pairs) if params.generator.takes_exemplar else None
+        load = partial(load_batch, pairs, params.crop, exemplars)
+    samples = (sample_indices(step, len(pairs), params.batch, params.seed)[rank_slice] for step in steps)
+    for arrays in in_threads(load, samples, workers(), PREFETCH):
+        yield tuple(map(_as_tensor, arrays))
+
+
+def _as_tensor(array: np.ndarray) -> Tensor:
+    if array.ndim == 4:
+        return to_tensor(array)
+    return mask_to_tensor(array) if array.dtype == bool else torch.from_numpy(array)
 
 
 def sample_indices(step: int, count: int, batch: int, seed: int) -> Samples:
@@ -76,8 +87,45 @@ def load_batch(pairs: Pairs, crop: int, exemplars: Exemplars | None, samples: Sa
     for index, seed in samples:
         pictures = pairs.pictures(index)
         given = [*pictures, exemplars(index)] if exemplars else [*pictures]
-        loaded.append(_crop_and_augment(given, crop, np.random.default_rng(seed)))
+        loaded.append(_crop_and_augment(given, pictures[2], crop, np.random.default_rng(seed)))
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
+
+
+def classes_of(pairs: Pairs) -> list[int]:
+    """What the damaged pixels of each pair are, as `load_damage` numbers it."""
+    kinds = [DAMAGE[name_of(label)] for label in pairs.column("corruption")]
+    return [1 + DAMAGES.index(kind) if kind else ANY for kind in kinds]
+
+
+def load_damage(pairs: Pairs, crop: int, classes: list[int], samples: Samples) -> list[np.ndarray]:
+    """Pictures to find the damage of, each decoded, cropped, and turned one of the square's eight ways.
+
+    Of so many as `UNDAMAGED` says it is the undamaged one, since most pictures are. Half of the crops lie anywhere,
+    half at the edge of the damage. Half are compressed once more, as scans are: JPEG blurs the edges.
+
+    Returns:
+        uint8 NHWC; and uint8 NHW: 0 where a pixel is sound, else 1 and the index of its damage in `DAMAGES`, or `ANY`
+        where that may be either of two.
+    """
+    cv2.setNumThreads(1)
+    loaded = []
+    for index, seed in samples:
+        rng = np.random.default_rng(seed)
+        target, image, mask = pairs.pictures(index)
+        if rng.random() < UNDAMAGED:
+            image, mask = target, np.zeros_like(mask)
+        if rng.random() < COMPRESSED:
+            image = _compress(image, int(rng.integers(*QUALITIES)))
+        anywhere = not mask.any() or rng.random() < 0.5
+        damage = np.where(mask, np.uint8(classes[index]), np.uint8(0))
+        loaded.append(_crop_and_augment([image, damage], np.ones_like(mask) if anywhere else mask, crop, rng))
+    return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
+
+
+def _compress(image: np.ndarray, quality: int) -> np.ndarray:
+    compressed = io.BytesIO()
+    Image.fromarray(image).save(compressed, "JPEG", quality=quality)
+    return np.asarray(Image.open(compressed))
 
 
 def cache_exemplars(pairs: Pairs) -> Exemplars:
@@ -93,8 +141,9 @@ def _exemplar(pairs: Pairs, index: int) -> np.ndarray:
     return (exemplar_fill.fill(smooth, mask) * 255).round().astype(np.uint8)
 
 
-def _crop_and_augment(pictures: list[np.ndarray], crop: int, rng: np.random.Generator) -> list[np.ndarray]:
-    mask = pictures[2]
+def _crop_and_augment(
+    pictures: list[np.ndarray], mask: np.ndarray, crop: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     turn = int(rng.integers(8))
     window = crop_at_mask_edge(mask, crop, rng) if 0 < crop < min(mask.shape) else ...
     return [augment(picture[window], turn) for picture in pictures]

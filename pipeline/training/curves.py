@@ -36,10 +36,11 @@ class Losses(Saved):
 
 
 class Score(Saved):
-    """A point."""
+    """A point; NaN for the score of another task."""
 
     step: int
-    psnr: float
+    psnr: float = math.nan
+    f1: float = math.nan
 
 
 class Numbers(Saved):
@@ -52,6 +53,7 @@ class Numbers(Saved):
 
 
 LOSSES = [name for name in Losses.model_fields if name != "step"]
+SCORES = [name for name in Score.model_fields if name != "step"]
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Curves:
 
     Attributes:
         losses: a point each: its step, and the mean of each loss over the steps since the point before.
-        scores: a point each: its step, and the PSNR on val in dB.
+        scores: a point each: its step, and the mean over the val pairs of what the task is scored by.
         pictures: the SHA-256 of the file with the val pictures of each of these points, by its name.
         pending: what each step since the last point of `losses` gave, scalars on the training's device.
     """
@@ -86,7 +88,8 @@ class Curves:
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The points of the losses and of the scores."""
-        return pd.DataFrame(self.losses, columns=["step", *LOSSES]), pd.DataFrame(self.scores, columns=["step", "psnr"])
+        losses, scores = (["step", *names] for names in (LOSSES, SCORES))
+        return pd.DataFrame(self.losses, columns=losses), pd.DataFrame(self.scores, columns=scores)
 
     def state_dict(self) -> tuple[dict[str, Any], Tensor]:
         """What `from_state_dict` takes: numbers for JSON, and float32 steps x LOSSES, NaN where there was none."""

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from pipeline.datasets.pairs import Pairs
 from pipeline.images import grid
-from pipeline.metrics.image_quality import psnr
-from pipeline.networks import weights
+from pipeline.metrics.registry import METRICS
 from pipeline.runtime import files, progress, stop
 from pipeline.runtime.errors import UserError
 from pipeline.tracking.live_run import Run, Untracked
@@ -100,11 +99,9 @@ class TrainingRun:
             UserError: a loss or gradient is not finite, or the training has collapsed.
             Stopped: the stage was told to stop.
         """
-        params, curves = self.trainer.params, self.curves
+        params, curves, score = self.trainer.params, self.curves, self.trainer.task.score
         left, own = range(curves.step, params.steps), distributed.rank_slice(params.batch)
-        batches = training_batches(
-            self.training, params.batch, params.crop, params.seed, left, own, params.generator.takes_exemplar
-        )
+        batches = training_batches(self.training, params, left, own)
         steps = progress.bar(batches, "train", params.steps, "step")
         steps.n = steps.initial = curves.step
         with stop.at_safe_points():
@@ -112,7 +109,7 @@ class TrainingRun:
                 for batch in steps:
                     if curves.step % params.validate_every == 0:
                         self.validate()
-                        steps.set_postfix_str(f"val {curves.scores[-1]['psnr']:.2f} dB", refresh=False)
+                        steps.set_postfix_str(f"val {METRICS[score].show(curves.scores[-1][score])}", refresh=False)
                     curves.add(self.trainer.step(curves.step, batch))
                     if curves.step % params.log_every == 0:
                         self.log_point()
@@ -127,22 +124,21 @@ class TrainingRun:
                 self.log_point()
 
     def validate(self) -> None:
-        """Add the PSNR over all val pairs to the scores, and show some of them side by side as a picture.
+        """Add the mean score over all val pairs to the scores, and show some of them side by side as a picture.
 
-        At step 0 that is the prior, or the model of `train.init`.
+        At step 0 that is of the prior, or of the model of `train.init`.
         """
-        ratios: list[np.ndarray] = []
+        scores: list[np.ndarray] = []
         rows: list[list[np.ndarray]] = []
-        step = self.curves.step
+        step, task = self.curves.step, self.trainer.task
         shown = set(grid.evenly_spaced(range(len(self.validation)), self.trainer.params.samples))
-        for number, (targets, images, masks) in enumerate(self.validation.batches(VALIDATED)):
+        for number, pairs in enumerate(self.validation.batches(VALIDATED)):
             stop.check()
-            restored = weights.restore(self.trainer.ema, images, masks)
-            ratios.append(psnr(restored, targets))
-            sides = zip(images, restored, targets, strict=True)
-            rows += [list(row) for index, row in enumerate(sides, number * VALIDATED) if index in shown]
-        score = {"step": step, "psnr": float(np.concatenate(ratios).mean())}
-        figure = grid.image_grid(rows, ["corrupted", "restored", "original"])
+            validated = task.validate(self.trainer.ema, *pairs)
+            scores.append(validated.scores)
+            rows += [row for index, row in enumerate(validated.pictures, number * VALIDATED) if index in shown]
+        score = {"step": step, task.score: float(np.nanmean(np.concatenate(scores)))}
+        figure = grid.image_grid(rows, [*task.shown])
         path = self.picture_path(step)
         with files.atomic_write(path) as partial:
             figure.save(partial)
@@ -151,6 +147,11 @@ class TrainingRun:
         self.tracked.picture("restored", np.asarray(figure), step)
         self.curves.scores.append(score)
         self.curves.pictures[path.name] = digest
+
+    def first_and_last_score(self) -> tuple[float, float]:
+        """On val, by what the task is scored by."""
+        name, scores = self.trainer.task.score, self.curves.scores
+        return scores[0][name], scores[-1][name]
 
     def picture_path(self, step: int) -> Path:
         """Where the restored val pictures of a step lie."""

@@ -13,15 +13,18 @@ from pipeline.networks.discriminators import DISCRIMINATORS
 from pipeline.networks.registry import GENERATORS, build_generator
 from pipeline.params import Train
 from pipeline.training import distributed
+from pipeline.training.attempt import Judged
 from pipeline.training.batches import Batch
 from pipeline.training.muon import Muon
 from pipeline.training.objectives import OBJECTIVES, r1_penalty
 from pipeline.training.schedule import share_of_peak
+from pipeline.training.tasks import task_of
 
 PENALTY_EVERY = 8  # steps; lazy regularization, Karras et al. 2020 (StyleGAN2), section 3.1
-FAINT = 1 / 255  # added to both contrasts, and to an error, so that flat and perfect pictures count as restored well
 NETWORKS = ("generator", "discriminator", "ema")
 Network = TypeVar("Network", bound=nn.Module)
+Embedded = tuple[list[Tensor], Tensor]
+"""What the discriminator scores: pictures as its `embed` gives them, and their masks."""
 OPTIMIZERS = ("generator_muon", "generator_adam", "discriminator_adam")
 
 
@@ -41,6 +44,7 @@ class Trainer:
         own = params.discriminator
         design = DISCRIMINATORS[own.design]
         self.shift = design.shift
+        self.task = task_of(params.generator.design)
         self.discriminator = self._placed(design.build(own.channels, own.norm))
         self.discriminator_params = [each for each in self.discriminator.parameters() if each.requires_grad]
         self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
@@ -55,28 +59,27 @@ class Trainer:
             network.load_state_dict(generator.state_dict())
 
     def step(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """Update both networks on one batch; during `params.warmup` only the generator, on L1 alone.
+        """Update both networks on one batch; during `params.warmup` only the generator, on its task's loss alone.
 
         Returns:
-            Scalars by name: `l1` (mean absolute error in the hole, in [0, 1]), `contrast` and `generator_gradient` (a
+            Scalars by name: `l1` (mean absolute error, in [0, 1]), `contrast` and `generator_gradient` (a
             norm, before clipping), and once the discriminator has joined `adversarial`, `discriminator`, `score_real`
             and `score_restored` (mean logits), `discriminator_gradient`, `feature_matching` where it has a weight, and
             `penalty` in the steps that have it.
         """
         weights = self.params.losses
-        target, image, mask, *start = (x.to(self.device, non_blocking=True) for x in batch)
         self.set_learning_rates(step)
         with self._autocast():
-            restored = self.generator(image, mask, *start).float()
-        errors = l1_in_hole(restored, target, mask)
-        losses = {"l1": errors.mean(), "contrast": contrast(restored.detach(), target, mask)}
-        g_loss = weights.l1 * mean_of_balanced(errors)
+            attempt = self.task.attempt(self.generator, tuple(x.to(self.device, non_blocking=True) for x in batch))
+        losses = {"l1": attempt.l1, "contrast": attempt.contrast}
+        g_loss = weights.l1 * attempt.loss
         if weights.adversarial and step >= self.params.warmup:
-            target, restored, mask = shift(self.shift, self.params.seed, step, target, restored, mask)
-            real, embedded = self.embed(target), self.embed(restored)
-            penalty = self.penalty(step, target, restored.detach(), mask)
-            losses |= self.update_discriminator(real, [x.detach() for x in embedded], mask, penalty)
-            losses["adversarial"] = self.generator_loss(real, embedded, mask)
+            target, mask, made, made_mask = shift(self.shift, self.params.seed, step, *attempt.real, *attempt.made)
+            real, embedded = self.embed(target), self.embed(made)
+            penalty = self.penalty(step, (target, mask), (made.detach(), made_mask.detach()))
+            fixed = [x.detach() for x in embedded], made_mask.detach()
+            losses |= self.update_discriminator((real, mask), fixed, penalty)
+            losses["adversarial"] = self.generator_loss((real, mask), (embedded, made_mask))
             g_loss = g_loss + weights.adversarial * losses["adversarial"]
             if weights.feature_matching:
                 losses["feature_matching"] = feature_matching_loss(embedded, real, mask)
@@ -87,39 +90,40 @@ class Trainer:
         distributed.all_reduce_mean(list(detached.values()))
         return detached
 
-    def penalty(self, step: int, target: Tensor, restored: Tensor, mask: Tensor) -> Tensor | None:
+    def penalty(self, step: int, real: Judged, made: Judged) -> Tensor | None:
         """R1, and R2 where the objective asks for it, in the steps that have it."""
         if not self.params.losses.penalty or step % PENALTY_EVERY:
             return None
-        penalized = [target, restored] if self.objective.penalize_restored else [target]
-        return torch.stack([r1_penalty(lambda x: self.score(self.embed(x), mask), each) for each in penalized]).sum()
+        penalized = [real, made] if self.objective.penalize_restored else [real]
+        return torch.stack([self._r1_penalty(*each) for each in penalized]).sum()
 
-    def update_discriminator(
-        self, real: list[Tensor], restored: list[Tensor], mask: Tensor, penalty: Tensor | None
-    ) -> dict[str, Tensor]:
-        """Let the discriminator learn to tell the batch's real pictures from the restored ones, both embedded.
+    def _r1_penalty(self, picture: Tensor, mask: Tensor) -> Tensor:
+        return r1_penalty(lambda x: self.score(self.embed(x), mask), picture)
+
+    def update_discriminator(self, real: Embedded, made: Embedded, penalty: Tensor | None) -> dict[str, Tensor]:
+        """Let the discriminator learn to tell what is real in a batch from what the generator made.
 
         Returns:
             What `step` does of the discriminator.
         """
-        score_real, score_restored = self.score(real, mask), self.score(restored, mask)
-        d_loss = self.objective.discriminator_loss(score_real, score_restored)
-        losses = {"discriminator": d_loss, "score_real": score_real.mean(), "score_restored": score_restored.mean()}
+        score_real, score_made = self.score(*real), self.score(*made)
+        d_loss = self.objective.discriminator_loss(score_real, score_made)
+        losses = {"discriminator": d_loss, "score_real": score_real.mean(), "score_restored": score_made.mean()}
         if penalty is not None:
             losses["penalty"] = penalty
             d_loss = d_loss + PENALTY_EVERY * self.params.losses.penalty * penalty
         losses["discriminator_gradient"] = self.optimizer_step(d_loss, self.discriminator_adam)
         return losses
 
-    def generator_loss(self, real: list[Tensor], restored: list[Tensor], mask: Tensor) -> Tensor:
-        """What the generator minimizes beside L1; the discriminator's weights get no gradient of it."""
+    def generator_loss(self, real: Embedded, made: Embedded) -> Tensor:
+        """What the generator minimizes beside its task's loss; the discriminator's weights get no gradient of it."""
         for parameter in self.discriminator_params:
             parameter.requires_grad_(False)
-        score_real = self.score(real, mask) if self.objective.uses_real else torch.empty(0)
-        score_restored = self.score(restored, mask)
+        score_real = self.score(*real) if self.objective.uses_real else torch.empty(0)
+        score_made = self.score(*made)
         for parameter in self.discriminator_params:
             parameter.requires_grad_(True)
-        return self.objective.generator_loss(score_real, score_restored)
+        return self.objective.generator_loss(score_real, score_made)
 
     def embed(self, image: Tensor) -> list[Tensor]:
         """What the discriminator scores of pictures, float N3HW in [0, 1]."""
@@ -245,24 +249,6 @@ def _below(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}/"): tensor for key, tensor in state.items() if key.startswith(f"{name}/")}
 
 
-def l1_in_hole(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error over the hole's pixels of each picture: float N, of float N3HW and a mask N1HW."""
-    error = ((restored - target).abs() * mask).sum((1, 2, 3))
-    return error / (3 * mask.sum((1, 2, 3)))
-
-
-def mean_of_balanced(errors: Tensor) -> Tensor:
-    """A mean of the pairs' errors (float N) whose gradient each pair has the same say in, whatever its error is.
-
-    Each weighs as the inverse of its error, so the gradient is that of the mean logarithm, which PSNR is as well; in a
-    plain mean a few large holes outvote all single pixels and fine scratches. The mean of the weights is 1.
-    """
-    weights = 1 / (errors.detach() + FAINT)
-    mean = weights.mean()
-    distributed.all_reduce_mean([mean])
-    return (errors * weights).mean() / mean
-
-
 def shift(less_than: int, seed: int, step: int, *pictures: Tensor) -> list[Tensor]:
     """Pictures and masks, float NCHW, shifted down and across by so many px by chance; their edges are repeated."""
     down, across = np.random.default_rng([seed, step]).integers(less_than, size=2).tolist()
@@ -281,17 +267,3 @@ def feature_matching_loss(restored: list[Tensor], target: list[Tensor], mask: Te
         hole = F.adaptive_max_pool2d(mask, own.shape[-2:])
         distances.append(((own - true).abs().mean(1, keepdim=True) * hole).sum() / hole.sum())
     return torch.stack(distances).mean()
-
-
-def contrast(restored: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Standard deviation of the restored pixels over that of the true ones: about 1, and near 0 for a constant.
-
-    Over the holes of all pictures at once (float N3HW, mask N1HW), a channel, then the mean of the channels.
-    """
-    return (_deviation(restored, mask) + FAINT) / (_deviation(target, mask) + FAINT)
-
-
-def _deviation(picture: Tensor, mask: Tensor) -> Tensor:
-    mean = (picture * mask).sum((0, 2, 3), keepdim=True) / mask.sum()
-    variance = ((picture - mean).square() * mask).sum((0, 2, 3)) / mask.sum()
-    return variance.sqrt().mean()

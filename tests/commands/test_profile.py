@@ -29,6 +29,7 @@ def test_there_are_the_profiles_that_the_readme_names():
         "coco-cpu",
         "coco-cpu-real",
         "coco-gpu",
+        "detect",
         "general",
         "sample",
         "superres",
@@ -116,7 +117,7 @@ def test_a_profile_that_is_not_there_is_refused_with_those_that_are(name, params
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: profiles: no profile ")
-    assert line.endswith("; expected coco-cpu, coco-cpu-real, coco-gpu, general, sample, superres")
+    assert line.endswith("; expected coco-cpu, coco-cpu-real, coco-gpu, detect, general, sample, superres")
     assert len(line) < 200
 
 

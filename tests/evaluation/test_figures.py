@@ -4,20 +4,21 @@ from PIL import Image
 from pipeline.evaluation import figures, tables
 from pipeline.evaluation.baselines import BASELINES
 from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation.figures import RESTORED
 from pipeline.images.grid import image_grid
 
 
 def test_the_figures_show_every_corruption(comparison):
     table = comparison.scores()
-    width, height = figures.grid(comparison, table, rows=2).size
+    width, height = figures.grid(comparison, table, RESTORED, rows=2).size
     assert width >= 4 * 32
     assert height >= 32
-    assert figures.cases(comparison, table, rows=2).size == (width, height)
-    assert len(figures.bars(tables.by_corruption(table)).axes) == 2
+    assert figures.cases(comparison, table, RESTORED, rows=2).size == (width, height)
+    assert len(figures.bars(tables.by_corruption(table), RESTORED).axes) == 2
 
 
 def test_the_bars_name_every_method_and_the_unit(comparison):
-    figure = figures.bars(tables.by_corruption(comparison.scores()))
+    figure = figures.bars(tables.by_corruption(comparison.scores()), RESTORED)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         *(baseline.label for baseline in BASELINES.values() if not baseline.slow),
         "GAN",
@@ -43,7 +44,7 @@ def originals(comparison: Comparison, sheet: Image.Image) -> list[int]:
 def test_a_pair_is_shown_beside_its_tasks_baseline(comparison):
     table = comparison.scores()
     for row, name in ((0, "telea"), (2, "bicubic")):
-        sheet = figures.side_by_side(comparison, [row], table)
+        sheet = figures.side_by_side(comparison, [row], table, RESTORED)
         assert places(sheet, comparison.restorations(row)[name])
 
 
@@ -55,11 +56,11 @@ def test_a_row_says_what_it_shows_and_what_the_gan_gains(comparison):
     row, gain = [image, restored["telea"], restored["gan"], target], psnr.gan - psnr.telea
     expected = image_grid([row], ["corrupted", "Telea / bicubic", "GAN", "original"], [f"stain {gain:+.1f} dB"])
     assert gain > 0
-    assert figures.side_by_side(comparison, [0], table).tobytes() == expected.tobytes()
+    assert figures.side_by_side(comparison, [0], table, RESTORED).tobytes() == expected.tobytes()
 
 
 def test_the_grid_has_a_row_of_each_corruption(comparison):
-    shown = originals(comparison, figures.grid(comparison, comparison.scores(), rows=2))
+    shown = originals(comparison, figures.grid(comparison, comparison.scores(), RESTORED, rows=2))
     assert sorted(comparison.labels[row] for row in shown) == ["lowres_x2", "stain"]
 
 
@@ -67,11 +68,11 @@ def test_of_the_cases_the_best_comes_first_and_the_worst_last(comparison):
     table = comparison.scores()
     psnr = table.pivot(index="image_id", columns="method", values="psnr")
     gain = psnr.gan - psnr.telea.fillna(psnr.bicubic)
-    assert originals(comparison, figures.cases(comparison, table, rows=2)) == [gain.idxmax(), gain.idxmin()]
+    assert originals(comparison, figures.cases(comparison, table, RESTORED, rows=2)) == [gain.idxmax(), gain.idxmin()]
 
 
 def test_the_bars_are_as_high_as_the_scores(comparison):
     means = tables.by_corruption(comparison.scores())
-    for axis, metric in zip(figures.bars(means).axes, ("psnr", "ssim"), strict=True):
+    for axis, metric in zip(figures.bars(means, RESTORED).axes, ("psnr", "ssim"), strict=True):
         heights = [bar.get_height() for bar in axis.patches if np.isfinite(bar.get_height()) and bar.get_height()]
         assert sorted(heights) == sorted(means[metric])

@@ -17,7 +17,7 @@ def test_the_card_says_what_the_model_was_evaluated_for_and_no_more(tasks, compa
     scores = scores[(of_size & ("superres" in tasks)) | (~of_size & ("restore" in tasks))]
     card = model_card(CONFIG, MANIFEST, tables.by_corruption(scores), tables.summary(scores), Holes([]).table())
     assert [name for name, task in TASKS.items() if task.use in card] == tasks
-    assert [name for name, task in TASKS.items() if task.limit in card] == tasks
+    assert [name for name, task in TASKS.items() if task.limits[0] in card] == tasks
     assert f"On {scores.image_id.nunique()} test pairs" in card
     assert "3 photos" in card and "c0ffee" in card and "32 px" in card
 

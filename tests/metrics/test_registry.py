@@ -2,14 +2,17 @@ from typing import get_args
 
 import numpy as np
 
+from pipeline.metrics import detection
 from pipeline.metrics.image_quality import scores
-from pipeline.metrics.registry import METRICS
+from pipeline.metrics.registry import DETECTION, METRICS, RESTORATION
 from pipeline.params import Champion
 
 
 def test_the_table_names_what_is_scored_and_what_a_champion_may_be_chosen_by():
     picture = np.zeros((1, 16, 16, 3), np.uint8)
-    assert list(METRICS) == list(scores(picture, picture, np.ones((1, 16, 16), bool)))
+    everywhere = np.ones((16, 16), bool)
+    assert list(RESTORATION) == list(scores(picture, picture, everywhere[None]))
+    assert list(DETECTION) == list(detection.scores(everywhere.astype(float), everywhere))
     assert list(METRICS) == list(get_args(Champion.model_fields["metric"].annotation))
 
 
@@ -23,5 +26,5 @@ def test_a_better_picture_has_a_better_score():
     target = rng.integers(60, 190, (1, 32, 32, 3), dtype=np.uint8)
     near, far = (target + rng.integers(0, noise, target.shape, dtype=np.uint8) for noise in (5, 60))
     better, worse = (scores(picture, target, np.ones((1, 32, 32), bool)) for picture in (near, far))
-    for name, metric in METRICS.items():
+    for name, metric in RESTORATION.items():
         assert (better[name] > worse[name]) == metric.higher_is_better

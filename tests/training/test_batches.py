@@ -3,8 +3,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.params import load
 from pipeline.training import batches
 from pipeline.training.batches import cache_exemplars, crop_at_mask_edge, load_batch, sample_indices, training_batches
+from tests.clone import ROOT
+
+
+def draw(pairs, batch, crop, seed, steps, rank_slice=slice(None), **generator):
+    params = load(ROOT / "params.yaml").train
+    generator = params.generator.model_copy(update=generator)
+    asked = {"batch": batch, "crop": crop, "seed": seed, "generator": generator}
+    return training_batches(pairs, params.model_copy(update=asked), steps, rank_slice)
 
 
 @settings(max_examples=60, deadline=None)
@@ -26,26 +35,26 @@ def test_a_crop_lies_in_the_picture_with_known_and_unknown_pixels(height, width,
 
 
 def test_only_the_crop_is_trained_on(ten_pairs):
-    (batch,) = training_batches(ten_pairs, 4, 16, 0, range(1))
+    (batch,) = draw(ten_pairs, 4, 16, 0, range(1))
     assert [tuple(x.shape) for x in batch] == [(4, 3, 16, 16), (4, 3, 16, 16), (4, 1, 16, 16)]
 
 
 def test_the_slices_of_several_processes_make_the_batch(ten_pairs):
-    (whole,) = training_batches(ten_pairs, 4, 16, 3, range(1))
-    slices = [next(training_batches(ten_pairs, 4, 16, 3, range(1), slice(rank, None, 2))) for rank in range(2)]
+    (whole,) = draw(ten_pairs, 4, 16, 3, range(1))
+    slices = [next(draw(ten_pairs, 4, 16, 3, range(1), slice(rank, None, 2))) for rank in range(2)]
     for together, *apart in zip(whole, *slices, strict=True):
         assert torch.equal(together, torch.stack(apart, 1).flatten(0, 1))
 
 
 def test_every_pair_is_drawn_once_an_epoch(ten_pairs):
-    batches = list(training_batches(ten_pairs, 5, 0, 0, range(2)))
+    batches = list(draw(ten_pairs, 5, 0, 0, range(2)))
     targets = torch.cat([target for target, _, _ in batches])
     assert len({tuple(sorted(picture.flatten().tolist())) for picture in targets}) == 10
 
 
 def test_a_batch_depends_on_its_step_alone(ten_pairs):
-    whole = list(training_batches(ten_pairs, 4, 16, 7, range(6)))
-    resumed = list(training_batches(ten_pairs, 4, 16, 7, range(3, 6)))
+    whole = list(draw(ten_pairs, 4, 16, 7, range(6)))
+    resumed = list(draw(ten_pairs, 4, 16, 7, range(3, 6)))
     for expected, batch in zip(whole[3:], resumed, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(expected, batch, strict=True))
 
@@ -72,7 +81,7 @@ def test_a_pair_is_turned_all_eight_ways_its_mask_as_its_pictures(ten_pairs):
 
 
 def test_the_exemplar_prior_comes_with_the_batch_turned_and_cut_as_its_pictures(ten_pairs):
-    (batch,) = training_batches(ten_pairs, 6, 16, 0, range(1), with_exemplar=True)
+    (batch,) = draw(ten_pairs, 6, 16, 0, range(1), prior="exemplar")
     _, image, mask, prior = batch
     assert prior.shape == image.shape
     assert torch.equal(prior * (1 - mask), image * (1 - mask))

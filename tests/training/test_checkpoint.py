@@ -22,10 +22,7 @@ TENSORS = {"weight": torch.arange(6.0).reshape(2, 3)}
 
 
 def train(trainer, curves, pairs, steps):
-    batches = training_batches(
-        pairs, trainer.params.batch, trainer.params.crop, trainer.params.seed, range(curves.step, steps)
-    )
-    for batch in batches:
+    for batch in training_batches(pairs, trainer.params, range(curves.step, steps)):
         curves.add(trainer.step(curves.step, batch))
         if curves.step % 3 == 0:
             curves.add_point()

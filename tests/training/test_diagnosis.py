@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from pipeline.training.attempt import contrast
 from pipeline.training.curves import LOSSES, Curves
 from pipeline.training.diagnosis import CAUSES, CONSTANT_STEPS, WON_STEPS, find_collapse, find_not_finite
-from pipeline.training.trainer import contrast
 
 WELL = {"l1": 0.1, "contrast": 0.8, "discriminator": 0.7}
 

@@ -165,7 +165,7 @@ def stopped(run):
         curves.scores.append({"step": step, "psnr": 20.0})
         curves.pictures[path.name] = sha256(path.read_bytes()).hexdigest()
         run.save()
-        curves.add(trainer.step(step, next(training_batches(run.training, params.batch, 0, 0, range(1)))))
+        curves.add(trainer.step(step, next(training_batches(run.training, params, range(1)))))
     run.curves = Curves()
     return run
 

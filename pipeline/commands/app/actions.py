@@ -11,8 +11,9 @@ from PIL import Image
 
 from pipeline.commands.app.uploads import refuse_when_full
 from pipeline.corruptions import freeform, scratch, stain
+from pipeline.images import detect_scratches
 from pipeline.images.decode import sides
-from pipeline.inference import detect_scratches, image_file, insert_object, pyramid
+from pipeline.inference import image_file, insert_object, pyramid
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.params import Freeform, Scratch, Section, Stain

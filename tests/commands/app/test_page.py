@@ -20,7 +20,7 @@ from PIL import Image
 from skimage import data
 
 from pipeline.commands.app import actions, page
-from pipeline.inference import detect_scratches
+from pipeline.images import detect_scratches
 from pipeline.inference.model_files import MODELS
 from pipeline.inference.restorer import Restorer
 from tests.clone import ROOT

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.inference.detect_scratches import detect
+from pipeline.images.detect_scratches import detect
 
 
 def wall(height: int = 240, width: int = 320) -> np.ndarray:

@@ -1,0 +1,53 @@
+"""Detecting as a task to learn: the batch, the error, the score on val."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.metrics.detection import THRESHOLD, f1
+from pipeline.networks import weights
+from pipeline.networks.detector import damage_of
+from pipeline.training.attempt import Attempt, Validated, contrast
+from pipeline.training.batches import ANY, Batch
+
+
+def attempt(detector: nn.Module, batch: Batch) -> Attempt:
+    """Find the damage of a batch: damaged pictures as a tensor, and what each pixel is, uint8 NHW (`batches`).
+
+    The discriminator takes the picture with its true damage for real, that with the probability of damage for made.
+    """
+    image, classes = batch
+    logits = detector(image).float()
+    damage, found = (classes > 0).float().unsqueeze(1), damage_of(logits)
+    everywhere = torch.ones_like(damage)
+    return Attempt(
+        loss=cross_entropy(logits, classes),
+        l1=(found - damage).abs().mean(),
+        contrast=contrast(found.detach(), damage, everywhere),
+        real=(image, damage),
+        made=(image, found),
+    )
+
+
+def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    """The mean over pixels of -log of the probability of what each is.
+
+    Args:
+        logits: float NCHW.
+        classes: uint8 NHW: 0 where it is sound, the number of the kind of damage, or `ANY` of them.
+    """
+    logs = F.log_softmax(logits, 1)
+    of_kind = logs.gather(1, classes.long().clamp(max=logits.shape[1] - 1).unsqueeze(1)).squeeze(1)
+    of_any = logs[:, 1:].logsumexp(1)
+    return -torch.where(classes == ANY, of_any, of_kind).mean()
+
+
+def validate(detector: nn.Module, targets: np.ndarray, images: np.ndarray, masks: np.ndarray) -> Validated:
+    """Find the damage of pairs, without their masks: F1, and the corrupted picture, what was found, and the mask."""
+    del targets
+    found = weights.find_damage(detector, images)
+    scores = [f1(each > THRESHOLD, mask) for each, mask in zip(found, masks, strict=True)]
+    grey = (found * 255).round().astype(np.uint8)
+    pictures = [list(row) for row in zip(images, grey, masks.astype(np.uint8) * 255, strict=True)]
+    return Validated(np.array(scores), pictures)

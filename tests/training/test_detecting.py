@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipeline.corruptions.labels import DAMAGE
+from pipeline.corruptions.registry import CORRUPTIONS
+from pipeline.tasks import DAMAGES
+from pipeline.training.batches import ANY, classes_of, load_damage, training_batches
+from pipeline.training.detecting import cross_entropy, validate
+from pipeline.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def detector_params(train_params):
+    generator = train_params.generator.model_copy(update={"design": "detector"})
+    return train_params.model_copy(update={"generator": generator, "muon_lr": 0.01})
+
+
+def test_each_corruption_with_a_hole_is_a_damage():
+    assert DAMAGE.keys() == {name for name, each in CORRUPTIONS.items() if not each.has_factors}
+    assert {kind for kind in DAMAGE.values() if kind} == set(DAMAGES)
+    assert {name for name, kind in DAMAGE.items() if not kind} == {
+        name for name, each in CORRUPTIONS.items() if each.combines
+    }
+
+
+def test_the_damage_comes_by_its_number_and_the_picture_is_the_corrupted_one(ten_pairs):
+    images, damage = load_damage(ten_pairs, 0, classes_of(ten_pairs), [(3, seed) for seed in range(60)])
+    cover = 1 + DAMAGES.index("cover")
+    assert set(np.unique(damage)) == {0, cover}
+    damaged = (damage == cover).any((1, 2))
+    assert 36 <= damaged.sum() <= 57  # four of five
+    assert (images[damage == cover] < 30).all()  # black, but for JPEG
+    assert images[~damaged].mean() > 100
+
+
+def test_half_of_the_pictures_are_compressed_once_more(ten_pairs):
+    images, damage = load_damage(ten_pairs, 0, classes_of(ten_pairs), [(3, seed) for seed in range(60)])
+    exact = [(image[mask > 0] == 0).all() for image, mask in zip(images, damage, strict=True) if mask.any()]
+    assert 0.25 < np.mean(exact) < 0.75
+
+
+def test_some_crops_have_damage_and_some_have_none(ten_pairs):
+    images, damage = load_damage(ten_pairs, 8, classes_of(ten_pairs), [(3, seed) for seed in range(60)])
+    assert images.shape == (60, 8, 8, 3) and damage.shape == (60, 8, 8)
+    assert 20 < damage.any((1, 2)).sum() < 50
+
+
+def test_a_batch_to_learn_from_depends_on_its_step_alone(ten_pairs, detector_params):
+    whole = list(training_batches(ten_pairs, detector_params, range(4)))
+    resumed = list(training_batches(ten_pairs, detector_params, range(2, 4)))
+    for expected, batch in zip(whole[2:], resumed, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(expected, batch, strict=True))
+    image, damage = whole[0]
+    assert image.shape == (4, 3, 16, 16) and image.dtype == torch.float32
+    assert damage.shape == (4, 16, 16) and damage.dtype == torch.uint8
+
+
+def test_the_loss_is_of_the_kind_where_that_is_known_and_of_any_where_not():
+    logits = torch.tensor([0.0, 1.0, 2.0]).view(1, 3, 1, 1).expand(1, 3, 1, 3)
+    share = torch.tensor([0.0, 1.0, 2.0]).softmax(0)
+    classes = torch.tensor([[[0, 2, ANY]]], dtype=torch.uint8)
+    expected = -(share[0].log() + share[2].log() + (share[1] + share[2]).log()) / 3
+    assert cross_entropy(logits, classes).item() == pytest.approx(expected.item())
+
+
+def test_a_detector_learns_what_is_damaged(ten_pairs, detector_params):
+    params = detector_params.model_copy(update={"steps": 80, "warmup": 79, "batch": 8, "lr": 0.01})
+    trainer = Trainer(params, CPU)
+    points = [trainer.step(step, batch) for step, batch in enumerate(training_batches(ten_pairs, params, range(79)))]
+    assert points[-1]["l1"] < 0.3 * points[0]["l1"]
+    pictures = [np.stack(column) for column in zip(*(ten_pairs.pictures(row) for row in range(4)), strict=True)]
+    validated = validate(trainer.ema, *pictures)
+    assert validated.scores.shape == (4,) and validated.scores.min() > 0.8
+    (image, found, damage), *_ = validated.pictures
+    assert image.shape == (32, 32, 3) and found[damage > 0].mean() > 128 > found[damage == 0].mean()
+
+
+@pytest.mark.parametrize("objective", ["nonsaturating", "relativistic"])
+def test_a_discriminator_that_looks_at_picture_and_damage_teaches_the_detector_too(
+    objective, ten_pairs, detector_params
+):
+    params = detector_params.model_copy(update={"objective": objective, "warmup": 0})
+    trainer = Trainer(params, CPU)
+    nn.init.normal_(trainer.generator.head.smooth.weight, std=0.1)
+    before = [parameter.clone() for parameter in trainer.discriminator.parameters()]
+    losses = trainer.step(0, next(training_batches(ten_pairs, params, range(1))))
+    assert {"adversarial", "discriminator", "penalty"} <= losses.keys()
+    assert all(value.isfinite() for value in losses.values())
+    after = trainer.discriminator.parameters()
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
