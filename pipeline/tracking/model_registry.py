@@ -124,9 +124,9 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
         data = Path(temporary, "model")
         shutil.copytree(folder / "data/model", data)
         (data / "README.md").write_text(card)
-        for name in CODE:
-            (Path(temporary) / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / name, Path(temporary) / name)
+        for path in CODE:
+            (Path(temporary) / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / path, Path(temporary) / path)
         logged = Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,

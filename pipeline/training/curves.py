@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor
 
 from pipeline.runtime.errors import excerpt
@@ -36,11 +36,17 @@ class Losses(Saved):
 
 
 class Score(Saved):
-    """A point; NaN for the score of another task."""
+    """A point, with the score of one task and NaN for that of the other."""
 
     step: int
     psnr: float = math.nan
     f1: float = math.nan
+
+    @model_validator(mode="after")
+    def _has_one_value(self) -> Self:
+        if math.isnan(self.psnr) == math.isnan(self.f1):
+            raise ValueError("a score of one task")
+        return self
 
 
 class Numbers(Saved):
