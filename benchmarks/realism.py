@@ -1,7 +1,7 @@
 """How real large holes look once they are filled, beside how near they are to what was there.
 
     python -m benchmarks.realism
-    python -m benchmarks.realism --photos FOLDER
+    python -m benchmarks.realism --photos FOLDER --texture data/model
 
 After a run on photographs: up to `COUNT` of its test photos, or of a folder's photos, those that `models/restore` was
 trained on aside; their middle squares at 128 px, each with an opaque hole of 10 to 40 %. The networks that judge come
@@ -13,6 +13,7 @@ from pipeline.runtime import command_line
 if __name__ == "__main__":
     parser = command_line.parser("python -m benchmarks.realism", __doc__)
     parser.add_argument("--photos", metavar="FOLDER", help="a folder of photos to take instead of the run's")
+    parser.add_argument("--texture", metavar="MODEL", help="as that of mend")
     options = command_line.read(parser)
 
 import os
@@ -36,6 +37,7 @@ from pipeline.datasets.splits import assign_splits
 from pipeline.evaluation.baselines import fsr, shift_map, telea
 from pipeline.images.decode import decode
 from pipeline.inference import exemplars
+from pipeline.inference.pyramid import Network
 from pipeline.inference.restorer import Restorer
 from pipeline.metrics import feature_networks, perceptual
 from pipeline.metrics.feature_networks import FEATURE_NETWORKS
@@ -46,7 +48,7 @@ from pipeline.runtime import progress
 from pipeline.runtime.errors import UserError, one_line_errors
 
 STORE = Path("data/coco")
-COUNT, FEWEST = 60, 20
+COUNT, FEWEST = 200, 20
 BATCH = 10  # pictures
 HALVINGS = 50  # of the originals, for the noise floor
 LP = {"LP-SQ": "squeezenet", "LP-VGG": "vgg16"}
@@ -61,14 +63,14 @@ Statistic = Callable[[str, np.ndarray], float]
 """(name of a method, indices of pictures) -> what the method gets for them."""
 
 
-def main(folder: Path | None) -> None:
+def main(folder: Path | None, texture: str | None) -> None:
     """Print the table."""
     networks = {name: feature_networks.load(name) for name in FEATURE_NETWORKS}
     cases = damaged_photos(folder, load().corrupt)
     _, holes, targets = (np.stack(column) for column in zip(*cases, strict=True))
     restored = {
         name: np.stack([method(image, hole) for image, hole, _ in progress.bar(cases, name, len(cases), "photo")])
-        for name, method in methods().items()
+        for name, method in methods(texture).items()
     }
     pictures = restored | {ORIGINAL: targets}
     quality = {name: scores(filled, targets, holes)["psnr_hole"] for name, filled in restored.items()}
@@ -89,7 +91,8 @@ def main(folder: Path | None) -> None:
     every = np.arange(len(cases))
     originals = {column: f"{each(ORIGINAL, every):.3f}" for column, each in statistics.items() if "lattice" in column}
     rest = pd.DataFrame({ORIGINAL: originals, FLOOR: floors}).T
-    print(f"$ python -m benchmarks.realism{f' --photos {folder}' if folder else ''}")
+    given = [f" --photos {folder}" if folder else "", f" --texture {texture}" if texture else ""]
+    print(f"$ python -m benchmarks.realism{''.join(given)}")
     print(f"{len(cases)} photos at {SIDE} px, holes of {LEAST:.0%} to {MOST:.0%}")
     print(f"{platform.machine()}, {os.cpu_count()} cores; {', '.join(peers())}")
     print(perceptual.PROTOCOL)
@@ -113,16 +116,21 @@ def damaged_photos(folder: Path | None, params: Corrupt) -> list[tuple[np.ndarra
     return [damage(photo(), number, params) for number, photo in enumerate(read[:COUNT])]
 
 
-def methods() -> dict[str, Method]:
+def methods(texture: str | None) -> dict[str, Method]:
     """By name; the first is what the others are compared with."""
-    restorer = Restorer.load()
+    restorer = Restorer.load(texture=texture)
 
     def generator(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         return restorer.restore(image, hole, False, 1)
 
+    def textured(refine: Network | None, fidelity: float) -> Method:
+        return lambda image, hole: exemplars.complete(generator(image, hole), hole, hole, fidelity, refine)
+
+    refined = {"fidelity 0": textured(restorer.refine, 0), "fidelity 0.5": textured(restorer.refine, 0.5)}
     return {
         FIRST: generator,
-        "fidelity 0: patches": lambda image, hole: exemplars.complete(generator(image, hole), hole, hole, 0),
+        "patches alone": textured(None, 0),
+        **(refined if restorer.refine else {}),
         "Telea": lambda image, hole: telea(image, hole, 3),
         "FSR": fsr,
         "shift map": shift_map,
@@ -211,4 +219,4 @@ def cell(statistic: Statistic, name: str, count: int) -> str:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main(Path(options.photos) if options.photos else None)
+        main(Path(options.photos) if options.photos else None, options.texture)

@@ -1,4 +1,4 @@
-"""Detecting as a task to learn: the batch, the error, the score on val."""
+"""Detecting as a task to learn: what is made of a batch, how wrong it is, and the score on val."""
 
 import numpy as np
 import torch

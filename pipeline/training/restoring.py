@@ -1,4 +1,4 @@
-"""Restoring as a task to learn: the batch, the error, the score on val."""
+"""Restoring as a task to learn: what is made of a batch, how wrong it is, and the score on val."""
 
 import numpy as np
 from torch import Tensor, nn
