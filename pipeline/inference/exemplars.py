@@ -21,6 +21,7 @@ AROUND, LEAST = 6, 32  # times the inner radius and px: so far around each part 
 MOST_GUIDANCE, TRUSTED = 1.5, 20.0  # and px, at the scale of the search: what is deeper is guided in proportion less
 SIDE = 320  # px: the most of a window's longer side, at the scale of the search
 WHOLLY = 0.999  # of a pixel, but for rounding
+DEEPEST = 20  # px: the inner radius up to which the second generator knows holes from its training
 SIGMA = 3.0  # px, at the scale of the search: what is coarser is the low frequencies
 
 
@@ -61,10 +62,9 @@ def _complete_box(
         window = _window(radius[own] * (number[own] == one), (top, left), hole.shape)
         scale = math.ceil(max(side.stop - side.start for side in window) / SIDE)
         region = number[window] == one
-        depth = radius[window][region].max() / scale
-        if depth >= THICK_ENOUGH:
-            guidance = min(MOST_GUIDANCE, TRUSTED / depth)
-            textured = _textured(as_float(restored[window]), region, ~hole[window], scale, guidance, fidelity, refine)
+        depth = radius[window][region].max()
+        if depth >= THICK_ENOUGH * scale:
+            textured = _textured(as_float(restored[window]), region, ~hole[window], scale, depth, fidelity, refine)
             completed[window][region] = as_kind(textured[region], restored.dtype)
     return completed
 
@@ -88,25 +88,38 @@ def _textured(
     region: np.ndarray,
     known: np.ndarray,
     scale: int,
-    guidance: float,
+    depth: float,
     fidelity: float,
     refine: Network | None,
 ) -> np.ndarray:
     small, hole, source = _shrink(guide, scale), _shrink(region, scale) > 0, _shrink(known, scale) > WHOLLY
-    field = exemplar_fill.match(small, hole, source, guidance=guidance)
+    field = exemplar_fill.match(small, hole, source, guidance=min(MOST_GUIDANCE, TRUSTED * scale / depth))
     if field is None:
         return guide
     textured = exemplar_fill.vote(guide, region, field, scale)
     if refine:
-        textured = in_tiles(refine, painted(guide, region), region, textured.__getitem__)
+        textured = _refined(refine, textured, region, math.ceil(depth / DEEPEST))
     if not fidelity:
         return textured
     change = guide - textured
     low = cv2.GaussianBlur(_shrink(change, scale), (0, 0), SIGMA, borderType=cv2.BORDER_REFLECT_101)
-    if scale > 1:
-        height, width = change.shape[:2]
-        low = cv2.resize(low, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[:height, :width]
+    low = _enlarge(low, scale, region.shape)
     return textured + min(1, 2 * fidelity) * low + max(0, 2 * fidelity - 1) * (change - low)
+
+
+def _refined(refine: Network, textured: np.ndarray, region: np.ndarray, scale: int) -> np.ndarray:
+    """The patches and what the generator changes of them, as it does at a scale of its training's holes."""
+    small, hole = _shrink(textured, scale), _shrink(region, scale) > 0
+    change = in_tiles(refine, painted(small, hole), hole, small.__getitem__) - small
+    return textured + _enlarge(change, scale, region.shape)
+
+
+def _enlarge(picture: np.ndarray, scale: int, size: tuple[int, ...]) -> np.ndarray:
+    """Back to a size, HW, from what `_shrink` made of it."""
+    if scale == 1:
+        return picture
+    height, width = size
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[:height, :width]
 
 
 def _shrink(picture: np.ndarray, scale: int) -> np.ndarray:
