@@ -198,11 +198,17 @@ class Restorer:
             partial(pyramid.restore, finite(self.network, self.name), self.prior), shown, hole, True
         )
         restored = exemplars.complete(restored, hole, opaque, fidelity, self.refine)
-        if image.shape[-1] == 3:
+        if not is_grey(numbered, hole):
             return restored
         grey, means = image.copy(), restored[hole].mean(axis=-1, keepdims=True)
         grey[hole] = means if image.dtype == np.float32 else means.round()
         return grey
+
+
+def is_grey(image: np.ndarray, hole: np.ndarray) -> bool:
+    """Whether all that is known of a picture, HWC, is grey; where nothing is, whether all of it is."""
+    known = image if hole.all() else image[~hole]
+    return bool((known == known[..., :1]).all())
 
 
 def finite(network: pyramid.Network, name: str) -> pyramid.Network:

@@ -77,14 +77,17 @@ def test_pixels_of_any_kind_come_out_alike(kind, fidelity):
 
 
 def test_patches_are_refined_without_a_look_at_what_lies_in_the_hole():
+    hole = LARGE.copy()
+    hole[98:] = False
+
     def inverted(image, hole, start):
         assert (image[hole] == pyramid.GREY).all()
         return 1 - start
 
-    arguments = PHOTO, LARGE | THIN, LARGE, 0
+    arguments = PHOTO, hole | THIN, hole, 0
     plain, refined = exemplars.complete(*arguments), exemplars.complete(*arguments, inverted)
-    assert np.array_equal(refined[~LARGE], PHOTO[~LARGE])
-    assert np.abs(255 - plain[LARGE].astype(int) - refined[LARGE]).max() <= 1
+    assert np.array_equal(refined[~hole], PHOTO[~hole])
+    assert np.abs(255 - plain[hole].astype(int) - refined[hole]).max() <= 1
 
 
 def test_a_model_on_patches_is_the_texture_of_another(tmp_path):
@@ -108,6 +111,34 @@ def test_grey_pictures_get_grey_texture():
     restored = RESTORER.restore(grey, LARGE, False, 0)
     assert restored.shape == grey.shape
     assert detail(restored, LARGE) > 2 * detail(RESTORER.restore(grey, LARGE, False, 1), LARGE)
+
+
+def test_the_second_generator_sees_no_deeper_holes_than_it_knows():
+    hole = np.zeros((400, 440), bool)
+    hole[120:260, 130:300] = True
+    photo = cv2.resize(PHOTO, (440, 400), interpolation=cv2.INTER_CUBIC)
+    depths = []
+
+    def refine(image: np.ndarray, gap: np.ndarray, start: np.ndarray) -> np.ndarray:
+        depths.append(cv2.distanceTransform(gap.astype(np.uint8), cv2.DIST_L2, 5).max())
+        assert np.allclose(image[gap], pyramid.GREY)
+        return start + 0.1 * gap[..., None]
+
+    smooth = RESTORER.restore(photo, hole, False, 1)
+    plain, refined = (exemplars.complete(smooth, hole, hole, 0, each) for each in (None, refine))
+    assert 0 < max(depths) <= exemplars.DEEPEST + 1
+    deep = cv2.erode(hole.astype(np.uint8), np.ones((21, 21), np.uint8)) > 0
+    changed = refined[deep].astype(int) - plain[deep]
+    assert abs(np.median(changed) - 25.5) <= 1  # and the patches' own detail is still there
+    assert np.array_equal(refined[~hole], photo[~hole])
+
+
+def test_a_grey_photo_in_three_channels_stays_grey():
+    grey = np.repeat(PHOTO[..., :1], 3, axis=2)
+    restorer = Restorer(RESTORER.network, RESTORER.prior, refine=lambda image, hole, start: start * [1, 0.5, 0])
+    restored = restorer.restore(grey, LARGE | THIN, False, 0)
+    assert (restored == restored[..., :1]).all()
+    assert not np.array_equal(restored[LARGE], RESTORER.restore(grey, LARGE | THIN, False, 0)[LARGE])
 
 
 def test_the_texture_of_a_large_picture_is_its_own(monkeypatch):
