@@ -4,12 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.inference.detector import Detector
     from pipeline.inference.restorer import Restorer
     from pipeline.runtime.errors import UserError
 
-__all__ = ["Restorer", "UserError"]
+__all__ = ["Detector", "Restorer", "UserError"]
 
-PLACES = {"Restorer": "pipeline.inference.restorer", "UserError": "pipeline.runtime.errors"}
+PLACES = {
+    "Detector": "pipeline.inference.detector",
+    "Restorer": "pipeline.inference.restorer",
+    "UserError": "pipeline.runtime.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.corruptions import draw
+from pipeline.corruptions import aging, draw
 from pipeline.corruptions import object as cutout
 from pipeline.datasets import pairs, photos, silhouettes
 from pipeline.datasets.pairs import Pair, Pairs
@@ -117,6 +117,8 @@ def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
         seed = sequence.generate_state(1, np.uint64).item()
         rng = np.random.default_rng(seed)
         target = crops.crop_square(photo, rng, least_crop, params.image_size)
+        if params.aged and rng.random() < params.aged:
+            target = aging.age(target, rng)
         label = draw.draw_label(rng, params, silhouette is not None)
         corrupted, damage = draw.corrupt(label, target, rng, params, silhouette)
         mask, margin = draw.widen(label, damage, rng, params)

@@ -190,6 +190,7 @@ class Corrupt(Section):
     max_hole: float = Field(ge=0.05, le=0.95)
     margin: Bounds[Annotated[float, Field(ge=0, le=0.2)]]
     exact: float = Field(ge=0, le=1)
+    aged: float = Field(ge=0, le=1)
     weights: Weights
     occlusion: Occlusion
     scratch: Scratch

@@ -1,11 +1,12 @@
-"""Write a trained generator as ONNX, for programs without PyTorch.
+"""Write a trained network as ONNX, for programs without PyTorch.
 
 mendline export models/portraits
 
-The graph takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W], 1 where to
-restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole filled
-smoothly, as `pipeline.priors.numpy_fill` does; where the mask is 1 everywhere, it is the image. The weights are not
-written again: the graph points into `generator.safetensors`, which has to lie beside it.
+The graph of a generator takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W],
+1 where to restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole
+filled smoothly, as `pipeline.priors.numpy_fill` does; where the mask is 1 everywhere, it is the image. The graph of a
+detector takes `image` and gives `damage`, the probability that a pixel is damaged, float32 [N, 1, H, W]. The weights
+are not written again: the graph points into `generator.safetensors`, which has to lie beside it.
 """
 
 import json
@@ -20,10 +21,12 @@ from torch import Tensor, nn
 
 from pipeline.inference import backends
 from pipeline.networks import weights
+from pipeline.networks.detector import Detector, damage_of
 from pipeline.networks.generator import Generator
 from pipeline.runtime.errors import UserError
 
 OUT = Path("data/model")
+CPU = torch.device("cpu")
 CLOSE = 1e-4  # the most that a pixel may differ from PyTorch's, of 1
 SIZES = [(64, 64), (75, 130), (161, 48)]  # px: on which that is checked
 EXAMPLE = (2, 91, 83)  # pictures, height, width: no multiples of the stride, or padding would be left out
@@ -33,6 +36,8 @@ OPSET = 18
 class Refine(nn.Module):
     """The generator with `refine` as its `forward`, which is what an export takes."""
 
+    inputs, output = [*backends.INPUTS], "restored"
+
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
@@ -40,6 +45,20 @@ class Refine(nn.Module):
     def forward(self, image: Tensor, mask: Tensor, start: Tensor) -> Tensor:
         """As `Generator.refine`."""
         return self.generator.refine(image, mask, start)
+
+
+class Find(nn.Module):
+    """The detector with the probability of damage as what its `forward` gives."""
+
+    inputs, output = ["image"], "damage"
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.generator = detector
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Float N3HW in [0, 1] to float N1HW in [0, 1]."""
+        return damage_of(self.generator(image))
 
 
 def main(folder: Path) -> None:
@@ -51,11 +70,13 @@ def main(folder: Path) -> None:
     """
     if folder.resolve() == OUT.resolve():
         raise UserError(f"{folder}: is an out of DVC; save the model first (mendline save NAME), and export that")
-    generator = weights.load_refiner(folder, torch.device("cpu"))
+    trained = weights.load(folder, CPU)
+    network = Find(trained) if isinstance(trained, Detector) else Refine(weights.load_refiner(folder, CPU))
+    config = json.loads((folder / "config.json").read_text())
     partial = folder / f".{backends.ONNX}"
     try:
-        write(generator, json.loads((folder / "config.json").read_text()), partial)
-        furthest = difference(folder, partial)
+        write(network, config, partial)
+        furthest = detector_difference(folder, partial) if isinstance(network, Find) else difference(folder, partial)
         if furthest > CLOSE:
             raise UserError(f"{folder}: ONNX differs from PyTorch by {furthest:.1e}; nothing was written")
         partial.replace(folder / backends.ONNX)
@@ -64,7 +85,7 @@ def main(folder: Path) -> None:
     print(f"{folder / backends.ONNX}: differs from PyTorch by {furthest:.1e} at most")
 
 
-def write(generator: Generator, config: dict, path: Path) -> None:
+def write(network: Refine | Find, config: dict, path: Path) -> None:
     """Export, with the configuration and the weights' SHA-256 as metadata.
 
     Raises:
@@ -75,17 +96,17 @@ def write(generator: Generator, config: dict, path: Path) -> None:
     except ImportError:
         raise UserError("onnx is not installed; pip install onnx onnxruntime") from None
     count, height, width = EXAMPLE
-    image, mask = torch.rand(count, 3, height, width), torch.ones(count, 1, height, width)
+    examples = {name: torch.rand(count, backends.INPUTS[name], height, width) for name in network.inputs}
     free = {0: "count", 2: "height", 3: "width"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is deprecated, but what replaces it fixes the remainders of the sizes
         torch.onnx.export(
-            Refine(generator).eval(),
-            (image, mask, image),
+            network.eval(),
+            tuple(examples.values()),
             str(path),
-            input_names=["image", "mask", "start"],
-            output_names=["restored"],
-            dynamic_axes={name: free for name in ("image", "mask", "start", "restored")},
+            input_names=network.inputs,
+            output_names=[network.output],
+            dynamic_axes={name: free for name in (*network.inputs, network.output)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -121,3 +142,10 @@ def difference(folder: Path, path: Path) -> float:
         hole = rng.random(size) < 0.5
         furthest = max(furthest, float(np.abs(ours(image, hole, start) - theirs(image, hole, start)).max()))
     return furthest
+
+
+def detector_difference(folder: Path, path: Path) -> float:
+    """The same of a detector."""
+    ours, theirs = backends.load_detector(folder), backends.load_detector(path)
+    pictures = [np.random.default_rng(0).random((*size, 3), np.float32) for size in SIZES]
+    return max(float(np.abs(ours(picture) - theirs(picture)).max()) for picture in pictures)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,17 @@ from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, stream
 from pipeline.commands.mend_options import GUESS, parse_options
 from pipeline.images import detect_scratches
 from pipeline.inference import image_file, masks, select_object, windows
+from pipeline.inference.detector import THRESHOLD, Detector
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime import progress, stop
 from pipeline.runtime.errors import LONGEST, UserError, explain, one_line_errors, shorten
 
+SCRATCHES = "scratches"  # the heuristic among the detectors
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
+
+
+load_detector = cache(Detector.load)
 
 
 def main() -> None:
@@ -125,16 +131,28 @@ def find_hole(before: Picture, job: Job, options: argparse.Namespace) -> np.ndar
     if options.mask_color:
         return masks.from_colour(before.pixels_in_8_bits(), options.mask_color)
     if options.detect:
-        found = detect_scratches.detect(before.pixels_in_8_bits())
-        if not found.any():
-            raise UserError("no scratches are found; paint over them, and give that as --mask")
-        return found
+        return find_damage(before, options.detect)
     if options.remove:
         return find_object(before, job, options)
     transparent = before.transparent()
     if transparent is None:
         raise UserError("nothing says where to restore; give --mask, --mask-color, --detect, --remove or transparency")
     return transparent
+
+
+def find_damage(before: Picture, detector: str) -> np.ndarray:
+    """The mask of what a detector finds: the heuristic, or a trained one.
+
+    Raises:
+        UserError: it finds nothing, or is no detector.
+    """
+    if detector == SCRATCHES:
+        found = detect_scratches.detect(before.pixels_in_8_bits())
+    else:
+        found = load_detector(detector)(before.pixels()) > THRESHOLD
+    if not found.any():
+        raise UserError("no damage is found; paint over it, and give that as --mask")
+    return found
 
 
 def find_object(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:

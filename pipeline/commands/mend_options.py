@@ -37,7 +37,10 @@ def parse_options() -> argparse.Namespace:
     )
     where.add_argument("--mask-color", type=parse_colour, help="restore what is painted in it, such as '#ff00ff'")
     where.add_argument(
-        "--detect", choices=["scratches"], help="propose the mask: a heuristic; look at it with --save-mask"
+        "--detect",
+        type=not_empty,
+        metavar="scratches|MODEL",
+        help="propose the mask: by a heuristic, or by a model of the profile detect; look at it with --save-mask",
     )
     where.add_argument(
         "--remove",

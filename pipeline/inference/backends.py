@@ -1,6 +1,7 @@
 """A trained generator as a function of arrays: from a model folder with PyTorch, or from an ONNX file without it."""
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ ONNX = "generator.onnx"
 WEIGHTS = "generator.safetensors"
 INPUTS = {"image": 3, "mask": 1, "start": 3}  # their channels
 PATCHES = "exemplar"  # the prior that `exemplars` makes, not `numpy_fill`
-LEAST = 16  # px: what an exported generator takes
+LEAST = 16  # px: what an exported network takes
+
+Find = Callable[[np.ndarray], np.ndarray]
+"""float32 HW3 in [0, 1] -> the probability that each pixel is damaged, float32 HW in [0, 1]."""
 
 
 def load(source: Path) -> tuple[Network, str]:
@@ -56,7 +60,77 @@ def _with_torch(folder: Path) -> tuple[Network, str]:
     return network, generator.prior
 
 
+def load_detector(source: Path) -> Find:
+    """The network of a detector.
+
+    Args:
+        source: as of `load`.
+
+    Raises:
+        UserError: as `load`; or it is a generator.
+    """
+    if source.suffix == ".onnx":
+        return _detector_with_onnx(source)
+    try:
+        return _detector_with_torch(source)
+    except ImportError as error:
+        if (source / ONNX).exists():
+            return _detector_with_onnx(source / ONNX)
+        raise UserError(f"{source}: {error.name} is not installed; install it, or give an ONNX file") from None
+
+
+def _detector_with_torch(folder: Path) -> Find:
+    import torch
+
+    from pipeline.networks import device, weights
+    from pipeline.networks.detector import damage_of
+
+    place = device.resolve_device()
+    detector = weights.load_detector(folder, place)
+
+    def find(image: np.ndarray) -> np.ndarray:
+        planes = torch.tensor(image.transpose(2, 0, 1)[None], dtype=torch.float32, device=place)
+        with torch.inference_mode():
+            return damage_of(detector(planes))[0, 0].cpu().numpy()
+
+    return find
+
+
+def _detector_with_onnx(path: Path) -> Find:
+    session = _open(path, "detector", _check_detector)
+
+    def find(image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        padded = np.pad(image, _missing(height, width), "edge").transpose(2, 0, 1)[None]
+        return session.run(["damage"], {"image": padded})[0][0, 0, :height, :width]
+
+    return find
+
+
 def _with_onnx(path: Path) -> tuple[Network, str]:
+    session = _open(path, "generator", _check)
+
+    def network(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
+        height, width = hole.shape
+        arrays = {"image": image, "mask": hole[..., None].astype(np.float32), "start": start}
+        missing = _missing(height, width)
+        planes = {name: np.pad(array, missing, "edge").transpose(2, 0, 1)[None] for name, array in arrays.items()}
+        return session.run(["restored"], planes)[0][0].transpose(1, 2, 0)[:height, :width]
+
+    return network, _prior(session)
+
+
+def _missing(height: int, width: int) -> tuple[tuple[int, int], ...]:
+    """What is to be added to each side of a picture that is smaller than an exported network takes."""
+    return (0, max(0, LEAST - height)), (0, max(0, LEAST - width)), (0, 0)
+
+
+def _open(path: Path, kind: str, check: Callable[[Any], None]) -> Any:
+    """The session of an ONNX file that passes the check, with the weights that are its own.
+
+    Raises:
+        UserError: it is not such a file, or what runs it is not installed.
+    """
     try:
         import onnxruntime
     except ImportError:
@@ -67,39 +141,44 @@ def _with_onnx(path: Path) -> tuple[Network, str]:
     options.log_severity_level = 4  # what is wrong is raised, too
     try:
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-        _check(session, path.with_name(WEIGHTS))
-        prior = _prior(session)
+        check(session)
+        _check_weights(session, path.with_name(WEIGHTS))
     except Exception as error:  # onnxruntime's errors have no common class of their own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not a generator ({reason}); export one, and keep its weights beside it") from None
-
-    def network(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
-        height, width = hole.shape
-        missing = (0, max(0, LEAST - height)), (0, max(0, LEAST - width)), (0, 0)
-        arrays = {"image": image, "mask": hole[..., None].astype(np.float32), "start": start}
-        planes = {name: np.pad(array, missing, "edge").transpose(2, 0, 1)[None] for name, array in arrays.items()}
-        return session.run(["restored"], planes)[0][0].transpose(1, 2, 0)[:height, :width]
-
-    return network, prior
+        raise UserError(f"{path}: not a {kind} ({reason}); export one, and keep its weights beside it") from None
+    return session
 
 
-def _check(session: Any, weights: Path) -> None:
-    """Refuse a graph that takes or gives something else than a generator, or whose weights are not its own.
+def _check(session: Any) -> None:
+    """Refuse a graph that takes or gives something else than a generator.
 
     Older exports do not say which weights are theirs: it is tried, too.
     """
-    takes = {each.name: (each.type, each.shape[1:2]) for each in session.get_inputs()}
-    gives = [(each.name, each.type) for each in session.get_outputs()]
-    expected = {name: ("tensor(float)", [channels]) for name, channels in INPUTS.items()}
-    if takes != expected or gives != [("restored", "tensor(float)")]:
-        raise ValueError(f"it takes {', '.join(takes)} and gives {', '.join(name for name, _ in gives)}")
-    digest = session.get_modelmeta().custom_metadata_map.get("weights")
-    if digest and sha256(weights.read_bytes()).hexdigest() != digest:
-        raise ValueError(f"{weights.name} beside it is another model's")
+    _check_ends(session, INPUTS, "restored")
     grey = {name: np.full((1, channels, LEAST, LEAST), 0.5, np.float32) for name, channels in INPUTS.items()}
     (restored,) = session.run(["restored"], grey)
     if restored.shape != grey["image"].shape or not np.isfinite(restored).all():
         raise ValueError("what it gives is no picture")
+    _prior(session)
+
+
+def _check_detector(session: Any) -> None:
+    _check_ends(session, {"image": 3}, "damage")
+
+
+def _check_ends(session: Any, inputs: dict[str, int], output: str) -> None:
+    takes = {each.name: (each.type, each.shape[1:2]) for each in session.get_inputs()}
+    gives = [(each.name, each.type) for each in session.get_outputs()]
+    expected = {name: ("tensor(float)", [channels]) for name, channels in inputs.items()}
+    if takes != expected or gives != [(output, "tensor(float)")]:
+        raise ValueError(f"it takes {', '.join(takes)} and gives {', '.join(name for name, _ in gives)}")
+
+
+def _check_weights(session: Any, weights: Path) -> None:
+    """Refuse weights that are another model's; an older export does not say which are its own."""
+    digest = session.get_modelmeta().custom_metadata_map.get("weights")
+    if digest and sha256(weights.read_bytes()).hexdigest() != digest:
+        raise ValueError(f"{weights.name} beside it is another model's")
 
 
 def _prior(session: Any) -> str:

@@ -16,7 +16,7 @@ from torch import nn
 
 from pipeline import params
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
-from pipeline.networks.detector import damage_of
+from pipeline.networks.detector import Detector, damage_of
 from pipeline.networks.generator import Generator
 from pipeline.networks.registry import GENERATORS, build_generator
 from pipeline.runtime.errors import UserError, excerpt, shorten
@@ -83,11 +83,25 @@ def load_refiner(folder: Path, device: torch.device) -> Generator:
     """
     generator = load(folder, device)
     design = json.loads((folder / "config.json").read_text())["generator"]["design"]
+    if GENERATORS[design].task == "detect":
+        raise UserError(f"{folder}: finds damage, and restores none; give it to --detect")
     if not GENERATORS[design].has_prior:
         raise UserError(
             f"{folder}: the {design} design has no prior to start from; give a model of another, as models/restore is"
         )
     return cast(Generator, generator)
+
+
+def load_detector(folder: Path, device: torch.device) -> Detector:
+    """`load`, of a detector.
+
+    Raises:
+        UserError: as `load`; or it is a generator.
+    """
+    network = load(folder, device)
+    if not isinstance(network, Detector):
+        raise UserError(f"{folder}: restores, and finds no damage; give a model of the profile detect")
+    return network
 
 
 def _remedy(folder: Path) -> str:

@@ -113,7 +113,7 @@ def exported(tmp_path):
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     weights.save(tmp_path / "model", generator, {"generator": SMALL})
-    export.write(generator, {"generator": SMALL}, tmp_path / "model/generator.onnx")
+    export.write(export.Refine(generator), {"generator": SMALL}, tmp_path / "model/generator.onnx")
     return tmp_path / "model/generator.onnx"
 
 

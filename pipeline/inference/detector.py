@@ -1,0 +1,65 @@
+"""Where the damage of a picture is, as a trained detector finds it: `Detector`."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pipeline.inference import backends
+from pipeline.inference.conversions import pixels_of, upright, with_channels
+from pipeline.inference.model_files import find_model
+from pipeline.inference.pyramid import as_float, shrink, tiles, within
+
+THRESHOLD = 0.5  # of the probability: what is above it is damaged
+SMALLEST = 256  # px: up to this side a picture is looked at at its own scale alone
+
+
+class Detector:
+    """Finds the damage of pictures with one trained network; threads may share it.
+
+    >>> mask = Detector.load("data/model")(Image.open("scan.png")) > 0.5
+    """
+
+    def __init__(self, find: backends.Find) -> None:
+        self.find = find
+
+    @classmethod
+    def load(cls, source: str | Path) -> "Detector":
+        """A trained detector: a model folder, an ONNX file, or a URI of MLflow (`models:/mendline-detector@champion`).
+
+        Raises:
+            UserError: there is no such model, it restores, or what runs it is not installed.
+        """
+        return cls(backends.load_detector(find_model(source)))
+
+    def __call__(self, image: Image.Image | np.ndarray) -> np.ndarray:
+        """The probability that each pixel is damaged, at the picture's own scale or at half of it, the larger one.
+
+        A scratch of a scan may be wider than any of the training.
+
+        Args:
+            image: a PIL image of mode L or RGB, which EXIF turns; or an array HW or HWC of 1 or 3 channels, uint8,
+                uint16, or float32 in [0, 1].
+
+        Returns:
+            float32 HW in [0, 1].
+
+        Raises:
+            TypeError, ValueError: neither of these.
+        """
+        pixels = with_channels(pixels_of(upright(image)))
+        if pixels.shape[-1] == 1:
+            pixels = pixels.repeat(3, axis=-1)
+        probability = self._in_tiles(pixels)
+        height, width = probability.shape
+        if max(height, width) > SMALLEST:
+            coarse = cv2.resize(self._in_tiles(shrink(pixels, 0.5)), (width, height), interpolation=cv2.INTER_LINEAR)
+            np.maximum(probability, coarse, out=probability)
+        return probability
+
+    def _in_tiles(self, pixels: np.ndarray) -> np.ndarray:
+        probability = np.zeros(pixels.shape[:2], np.float32)
+        for tile, around in tiles(np.ones(pixels.shape[:2], bool)):
+            probability[tile] = self.find(as_float(pixels[around]))[within(tile, around)]
+        return probability
