@@ -44,7 +44,9 @@ def test_help_says_what_is_measured(name):
         ("download", [], "the following arguments are required: url"),
         ("lama_masks", [], "the following arguments are required: model"),
         ("mend", ["--only", "GAN"], "argument --only: expected 2 arguments"),
+        ("detect", [], "the following arguments are required: model"),
         ("showcase", ["docs"], "the following arguments are required: name"),
+        ("texture", [], "the following arguments are required: folder"),
     ],
     ids=lambda value: str(value)[:20],
 )
