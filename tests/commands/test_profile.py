@@ -27,10 +27,10 @@ def params(tmp_path) -> Path:
 def test_there_are_the_profiles_that_the_readme_names():
     assert [path.stem for path in PROFILES] == [
         "coco-cpu",
-        "coco-cpu-real",
         "coco-gpu",
         "detect",
         "general",
+        "real",
         "sample",
         "superres",
     ]
@@ -117,7 +117,7 @@ def test_a_profile_that_is_not_there_is_refused_with_those_that_are(name, params
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: profiles: no profile ")
-    assert line.endswith("; expected coco-cpu, coco-cpu-real, coco-gpu, detect, general, sample, superres")
+    assert line.endswith("; expected coco-cpu, coco-gpu, detect, general, real, sample, superres")
     assert len(line) < 200
 
 
