@@ -14,7 +14,7 @@ from pipeline.runtime import command_line
 if __name__ == "__main__":
     parser = command_line.parser("python -m benchmarks.texture", __doc__)
     parser.add_argument("folder", type=Path, help="where texture-holes.png, texture-removals.jpg and the credits go")
-    parser.add_argument("--texture", metavar="MODEL", default="real", help="as that of mend")
+    parser.add_argument("--texture", metavar="MODEL", help="as that of mend")
     options = command_line.read(parser)
 
 import shutil
@@ -47,7 +47,7 @@ AROUND = 1.6  # times the longer side of its box is that square's, in the photo
 PATCHES = "G'MIC matchpatch"
 
 
-def main(folder: Path, texture: str) -> None:
+def main(folder: Path, texture: str | None) -> None:
     """Write the two pictures and what their photos are into `folder`."""
     restorer = Restorer.load(texture=texture)
     license_ = pd.read_csv(STORE / "manifest.csv").set_index("image_id").license
@@ -55,20 +55,20 @@ def main(folder: Path, texture: str) -> None:
     test = assign_splits(photos.index(STORE), params.val, params.test)["test"]
     free = [photo for photo in test if license_[photo.image_id] in FREE and is_unknown(photo.image_id)]
     shown = free[:HOLES]
-    image_grid([*show_holes(restorer, shown, params)], titles()).save(folder / "texture-holes.png")
+    image_grid([*show_holes(restorer, shown, params)], titles(bool(texture))).save(folder / "texture-holes.png")
     with_object = [*find_objects(free)][:REMOVALS]
     if not with_object:
         raise UserError(f"{STORE}: no annotated objects of {LEAST:.0%} to {MOST:.0%} of a picture; download MS-COCO")
     rows = [*show_removals(restorer, with_object)]
-    image_grid(rows, titles()[:-1]).save(folder / "texture-removals.jpg", quality=90)
+    image_grid(rows, titles(bool(texture))[:-1]).save(folder / "texture-removals.jpg", quality=90)
     ids = [photo.image_id for photo in (*shown, *(photo for photo, _ in with_object))]
     (folder / "texture-credits.md").write_text(credits_of(ids, "texture-holes.png` and `texture-removals.jpg"))
 
 
-def titles() -> list[str]:
+def titles(refined: bool) -> list[str]:
     """Over the columns."""
     peers = [PATCHES] if shutil.which("gmic") else []
-    return ["damaged", "fidelity 1", "patches alone", "fidelity 0", *peers, "original"]
+    return ["damaged", "fidelity 1", "patches", *(["refined"] if refined else []), *peers, "original"]
 
 
 def restorations(restorer: Restorer, image: np.ndarray, hole: np.ndarray) -> list[np.ndarray]:
@@ -76,7 +76,8 @@ def restorations(restorer: Restorer, image: np.ndarray, hole: np.ndarray) -> lis
     smooth = restorer.restore(image, hole, False, 1)
     patches = exemplars.complete(smooth, hole, hole, 0)
     peers = [gmic(GMIC[PATCHES])(image, hole)] if shutil.which("gmic") else []
-    return [smooth, patches, restorer.restore(image, hole, False, 0), *peers]
+    refined = [restorer.restore(image, hole, False, 0)] if restorer.refine else []
+    return [smooth, patches, *refined, *peers]
 
 
 def show_holes(restorer: Restorer, shown: list[Photo], params: Corrupt) -> Iterator[list[np.ndarray]]:

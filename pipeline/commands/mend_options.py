@@ -77,12 +77,9 @@ def parse_options() -> argparse.Namespace:
         "--texture",
         type=not_empty,
         metavar="MODEL",
-        default="real",
-        help="the same of a model on the prior exemplar, which refines the patches in large opaque holes: real, which "
-        "ships, by default; none leaves them as they are",
+        help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with",
     )
     options = parser.parse_args()
-    options.texture = None if options.texture == "none" else options.texture
     options.kind = "superres" if options.upscale else "restore"
     if options.upscale and (options.save_mask or options.grow or not options.output):
         raise UserError(

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Mask = Image.Image | np.ndarray | torch.Tensor
 
-TEXTURE = MODELS / "real"
 FIDELITY = 0.0  # by eye: of 24 objects taken out of photos 16 look better than with 1, 6 alike
 FACTORS = (2, 3, 4, 8)  # those that `lowres` may have in the training
 
@@ -60,15 +59,14 @@ class Restorer:
         self.network, self.prior, self.name, self.corruptions, self.refine = network, prior, name, corruptions, refine
 
     @classmethod
-    def load(cls, source: str | Path = MODELS / "restore", texture: str | Path | None = TEXTURE) -> "Restorer":
+    def load(cls, source: str | Path = MODELS / "restore", texture: str | Path | None = None) -> "Restorer":
         """A trained generator.
 
         Args:
             source: a model folder (`data/model`, `models/portraits`), an ONNX file, a URI of MLflow, such as
                 `models:/mendline@champion`, or the name of a model that ships, wherever it is installed: `restore`, for
                 holes, or `superres`, to enlarge. A model folder of that name in the working folder comes first.
-            texture: the same of a model on the prior `exemplar`, which refines what patches make of large holes: `real`
-                ships. None leaves the patches as they are.
+            texture: the same of a model on the prior `exemplar`, which refines what patches make of large holes.
 
         Raises:
             UserError: there is no such model, it is of another version, is on the other kind of prior, or what runs it
@@ -78,10 +76,8 @@ class Restorer:
         network, prior = backends.load(folder)
         if prior == PATCHES:
             raise UserError(f"{source}: refines patches in large holes alone; give it as the texture of another model")
-        corruptions = trained_corruptions(folder)
-        restores = not corruptions or not all(map(_enlarges, corruptions))
-        refine = _load_texture(texture) if texture and restores else None
-        return cls(network, prior, str(source), corruptions, refine)
+        refine = _load_texture(texture) if texture else None
+        return cls(network, prior, str(source), trained_corruptions(folder), refine)
 
     def __call__(
         self, image: Pictures, mask: "Mask", see_through: bool | None = None, fidelity: float = FIDELITY
