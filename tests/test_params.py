@@ -108,7 +108,7 @@ def test_scientific_notation_is_a_number(tmp_path):
         ),
         (("train", "objective"), "wgan", "train.objective is 'wgan'; expected minimax, nonsaturating, hinge"),
         (("train",), "", "train is None; expected a section"),
-        (("train", "warmup"), "100", r"train.warmup is 100; expected less than train.steps \(100\)"),
+        (("train", "warmup"), "250", r"train.warmup is 250; expected less than train.steps \(250\)"),
     ],
 )
 def test_what_is_wrong_is_said(path, value, message, tmp_path):
