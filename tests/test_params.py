@@ -236,7 +236,8 @@ IN_LR = f"params.yaml: not YAML: line {LINE_OF_LR}, column 10: "
     ids=lambda text: text[:20],
 )
 def test_a_value_that_makes_no_sense_is_told_with_its_place(value, line, tmp_path):
-    assert refused(re.sub(r"\n  lr: \S+ ", lambda _: f"\n  lr: {value} ", YAML_TEXT, count=1), tmp_path).startswith(line)
+    text = re.sub(r"\n  lr: \S+ ", lambda _: f"\n  lr: {value} ", YAML_TEXT, count=1)
+    assert refused(text, tmp_path).startswith(line)
 
 
 @pytest.mark.parametrize("value", ["null", "1", "[]", "[1]", "{}", "[[a]]", "[http://a, null]"])
