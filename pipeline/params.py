@@ -337,11 +337,16 @@ class Params(Section):
     def _damage_to_find(self) -> Self:
         if self.train.generator.design != "detector":
             return self
-        weight, judge = self.corrupt.weights.lowres, self.train.discriminator.design
+        weight, judge, margin = self.corrupt.weights.lowres, self.train.discriminator.design, self.corrupt.margin
         if weight:
             raise ValueError(
                 f"corrupt.weights.lowres is {weight}; expected 0, or another train.generator.design than detector: "
                 "a picture of low resolution has no damage to be found"
+            )
+        if max(margin) and self.corrupt.exact < 1:
+            raise ValueError(
+                f"corrupt.margin is {margin}; expected [0.0, 0.0], or 1 as corrupt.exact: a detector learns where the "
+                "damage is by masks that fit it"
             )
         if self.train.losses.adversarial and judge != "patchgan":
             raise ValueError(

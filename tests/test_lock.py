@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,20 @@ def test_what_dvc_needs_for_s3_can_join_it():
     (dateutil,) = [package for package in LOCKED if package.name == "python-dateutil"]
     (version,) = dateutil.specifier
     assert Version(version.version) < Version("3")  # botocore's bound
+
+
+def test_uv_takes_the_lock_here_by_its_hashes():
+    """It refuses all hashes where the project's configuration has a constraint that pins none."""
+    command = ["uv", "pip", "install", "--python", sys.executable, "--dry-run", "--offline", "--require-hashes"]
+    done = subprocess.run(
+        [*command, "--no-deps", "--requirement", "requirements.lock"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert "--require-hashes" not in done.stderr
 
 
 def test_the_tools_of_developers_join_what_users_install_and_replace_none_of_it():

@@ -157,18 +157,20 @@ def test_what_would_have_no_effect_is_refused(losses, discriminator, line):
 
 
 @pytest.mark.parametrize(
-    ("lowres", "judge", "line"),
+    ("lowres", "judge", "exact", "line"),
     [
-        (2.0, "patchgan", "corrupt.weights.lowres is 2.0; expected 0, or another train.generator.design than detector"),
-        (0.0, "projected", "train.discriminator.design is projected; expected patchgan, or 0 as train.losses.adv"),
+        (2.0, "patchgan", 1.0, "corrupt.weights.lowres is 2.0; expected 0, or another train.generator.design than det"),
+        (0.0, "projected", 1.0, "train.discriminator.design is projected; expected patchgan, or 0 as train.losses.adv"),
+        (0.0, "patchgan", 0.9, r"corrupt.margin is \[0.0, 0.031\]; expected \[0.0, 0.0\], or 1 as corrupt.exact"),
     ],
 )
-def test_a_detector_needs_damage_and_pictures_to_look_at(lowres, judge, line):
+def test_a_detector_needs_damage_masks_that_fit_and_pictures_to_look_at(lowres, judge, exact, line):
     values = YAML(typ="safe", pure=True).load(YAML_TEXT)
     values["train"]["generator"]["design"] = "detector"
-    values["corrupt"]["weights"]["lowres"] = 0.0
+    values["corrupt"]["weights"]["lowres"], values["corrupt"]["exact"] = 0.0, 1.0
     assert check(values, Path("mine.yaml")).train.generator.design == "detector"
     values["corrupt"]["weights"]["lowres"], values["train"]["discriminator"]["design"] = lowres, judge
+    values["corrupt"]["exact"] = exact
     with pytest.raises(UserError, match=rf"^mine.yaml: {line}"):
         check(values, Path("mine.yaml"))
 

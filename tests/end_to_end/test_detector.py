@@ -9,7 +9,12 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-DETECTOR = {"corrupt.weights.lowres": 0.0, "train.generator.design": "detector", "train.losses.adversarial": 0.0}
+DETECTOR = {
+    "corrupt.exact": 1.0,
+    "corrupt.weights.lowres": 0.0,
+    "train.generator.design": "detector",
+    "train.losses.adversarial": 0.0,
+}
 
 
 @pytest.mark.long
