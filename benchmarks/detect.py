@@ -30,7 +30,7 @@ from pipeline.datasets import photos
 from pipeline.datasets.pairs import Pairs
 from pipeline.datasets.splits import assign_splits
 from pipeline.evaluation.detections import CLASSICAL
-from pipeline.inference.detector import THRESHOLD, Detector
+from pipeline.inference.detector import Detector
 from pipeline.inference.restorer import Restorer
 from pipeline.metrics import detection
 from pipeline.metrics.image_quality import psnr
@@ -68,7 +68,7 @@ def on_sound(methods: dict[str, Find], pictures: list[np.ndarray]) -> pd.DataFra
     lines = []
     for picture in progress.bar(pictures, "sound", len(pictures), "photo"):
         for name, find in methods.items():
-            share = (find(picture) > THRESHOLD).mean()
+            share = (find(picture) > detection.THRESHOLD).mean()
             lines.append({"method": name, "pixels marked (%)": 100 * share, "photos touched (%)": 100.0 * (share > 0)})
     return pd.DataFrame(lines).groupby("method", sort=False).mean()
 
@@ -81,7 +81,7 @@ def blind(methods: dict[str, Find], pairs: Pairs) -> pd.DataFrame:
         target, image, mask = pairs.pictures(index)
         before = psnr(image[None], target[None]).item()
         line = {"corruption": labels[index], "before": before}
-        masks = {name: find(image) > THRESHOLD for name, find in methods.items()} | {"the true mask": mask}
+        masks = {name: find(image) > detection.THRESHOLD for name, find in methods.items()} | {"the true mask": mask}
         for name, found in masks.items():
             after = psnr(restorer.restore(image, found)[None], target[None]).item()
             line |= {name: after, f"{name}: better (%)": 100.0 * (after > before)}
@@ -104,7 +104,7 @@ def on_shapes(methods: dict[str, Find], folder: Path, pictures: list[np.ndarray]
         raise UserError(f"{folder}: no folders of pictures; expected one for each class of shapes")
     for name, image, damage in progress.bar(cases, "shapes", len(cases), "picture"):
         for method, find in methods.items():
-            found = detection.f1(find(image) > THRESHOLD, damage)
+            found = detection.f1(find(image) > detection.THRESHOLD, damage)
             lines.append({"class": name, "method": method, "f1": found})
     table = pd.DataFrame(lines).pivot_table(index="class", columns="method", values="f1")[[*methods]]
     return pd.concat([table, table.mean().rename("all").to_frame().T])

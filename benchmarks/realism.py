@@ -48,7 +48,7 @@ from pipeline.runtime import progress
 from pipeline.runtime.errors import UserError, one_line_errors
 
 STORE = Path("data/coco")
-COUNT, FEWEST = 200, 20
+COUNT, FEWEST = 60, 20
 BATCH = 10  # pictures
 HALVINGS = 50  # of the originals, for the noise floor
 LP = {"LP-SQ": "squeezenet", "LP-VGG": "vgg16"}

@@ -1,4 +1,4 @@
-"""Stage 4: score the restorations of the test pairs, beside classical methods."""
+"""Stage 4: score what the trained network makes of the test pairs, beside classical methods."""
 
 from pipeline.runtime import command_line
 
@@ -21,6 +21,7 @@ from pipeline.evaluation.holes import Holes
 from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
 from pipeline.metrics.registry import METRICS
 from pipeline.networks import device, weights
+from pipeline.networks.detector import Detector
 from pipeline.params import Champion, Evaluate, load
 from pipeline.runtime.errors import UserError, one_line_errors
 from pipeline.runtime.outputs import complete_outs
@@ -48,17 +49,16 @@ def main() -> None:
     params = load()
     client.prepare(params.tracking.required)
     checkpoint.discard_ended(lineage.recorded_training())
-    holes = Holes(params.evaluate.perceptual)
     pairs, network = Pairs(PAIRS, "test"), weights.load(MODEL, device.resolve_device())
     manifest, config = pd.read_csv("data/coco/manifest.csv"), weights.facts(MODEL)
     contest: Comparison | Detections
-    if config["task"] == "detect":
+    if isinstance(network, Detector):
         contest, looks = find_damage(pairs, network), figures.FOUND
-        scores = contest.scores()
+        scores, perceptual = contest.scores(), Holes([]).table()
     else:
         contest, looks = restore(pairs, network, params.evaluate), figures.RESTORED
-        scores = contest.scores(holes)
-    perceptual = holes.table()
+        holes = Holes(params.evaluate.perceptual)
+        scores, perceptual = contest.scores(holes), holes.table()
     by_corruption, summary, headline = tables.by_corruption(scores), tables.summary(scores), tables.headline(scores)
     summary |= tables.of_the_gan(perceptual)
     with complete_outs(*OUTS) as (

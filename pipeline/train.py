@@ -1,4 +1,4 @@
-"""Stage 3: train a generator against a discriminator on the pairs."""
+"""Stage 3: train a generator against a discriminator, or a detector, on the pairs."""
 
 from pipeline.runtime import command_line
 

@@ -117,6 +117,18 @@ def test_every_pair_differs_from_its_target_in_the_hole_alone(finished):
             assert area == 1 if kind.startswith("lowres") else 0 < area <= 0.6
 
 
+def test_an_old_photo_is_old_in_the_target_too():
+    make_store([jpeg(number) for number in range(PHOTOS)])
+    stores = []
+    for share in (0.0, 1.0):
+        set_params(aged=share)
+        make()
+        stores.append([Pairs(Path("data/pairs"), "val").pictures(row) for row in range(8)])
+    for (target, *_), (old, corrupted, mask) in zip(*stores, strict=True):
+        assert not np.array_equal(target, old)
+        assert np.array_equal(old[~mask], corrupted[~mask])
+
+
 def test_masks_reach_beyond_the_damage_by_what_is_recorded(finished):
     store = Pairs(finished[0] / "data/pairs", "train")
     margins, kinds = (pd.Series(store.column(name)) for name in ("margin", "corruption"))

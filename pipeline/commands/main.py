@@ -34,7 +34,7 @@ COMMANDS = {
     ),
     "export": Command(
         "export",
-        "write a trained generator as ONNX, for programs without PyTorch; docs/restoring.md has its inputs and outputs",
+        "write a trained network as ONNX, for programs without PyTorch; docs/restoring.md has its inputs and outputs",
         {"folder": {"type": Path, "help": "a model folder"}},
     ),
     "save": Command(

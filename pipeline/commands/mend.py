@@ -9,7 +9,6 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,15 @@ from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, stream
 from pipeline.commands.mend_options import GUESS, parse_options
 from pipeline.images import detect_scratches
 from pipeline.inference import image_file, masks, select_object, windows
-from pipeline.inference.detector import THRESHOLD, Detector
+from pipeline.inference.detector import Detector
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
+from pipeline.metrics.detection import THRESHOLD
 from pipeline.runtime import progress, stop
 from pipeline.runtime.errors import LONGEST, UserError, explain, one_line_errors, shorten
 
 SCRATCHES = "scratches"  # the heuristic among the detectors
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
-
-
-load_detector = cache(Detector.load)
 
 
 def main() -> None:
@@ -44,6 +41,7 @@ def main() -> None:
 
             failed, jobs = 0, plan_jobs(options, say)
             restorer = Restorer.load(options.model or options.kind, options.texture) if options.output else None
+            options.detector = load_detector(options.detect) if options.detect else None
             for job in progress.bar(jobs, "mend", len(jobs), "picture"):
                 try:
                     if options.upscale:
@@ -131,7 +129,7 @@ def find_hole(before: Picture, job: Job, options: argparse.Namespace) -> np.ndar
     if options.mask_color:
         return masks.from_colour(before.pixels_in_8_bits(), options.mask_color)
     if options.detect:
-        return find_damage(before, options.detect)
+        return find_damage(before, options.detector)
     if options.remove:
         return find_object(before, job, options)
     transparent = before.transparent()
@@ -140,16 +138,28 @@ def find_hole(before: Picture, job: Job, options: argparse.Namespace) -> np.ndar
     return transparent
 
 
-def find_damage(before: Picture, detector: str) -> np.ndarray:
-    """The mask of what a detector finds: the heuristic, or a trained one.
+def load_detector(name: str) -> Detector | None:
+    """A trained detector; None for the heuristic.
 
     Raises:
-        UserError: it finds nothing, or is no detector.
+        UserError: it is neither.
     """
-    if detector == SCRATCHES:
-        found = detect_scratches.detect(before.pixels_in_8_bits())
-    else:
-        found = load_detector(detector)(before.pixels()) > THRESHOLD
+    if name == SCRATCHES:
+        return None
+    try:
+        return Detector.load(name)
+    except UserError as error:
+        raise UserError(f"--detect: expected {SCRATCHES}, or a model of the profile detect: {error}") from None
+
+
+def find_damage(before: Picture, detector: Detector | None) -> np.ndarray:
+    """The mask of what is found, by the heuristic where there is no detector.
+
+    Raises:
+        UserError: nothing is.
+    """
+    heuristic = detect_scratches.detect
+    found = detector(before.pixels()) > THRESHOLD if detector else heuristic(before.pixels_in_8_bits())
     if not found.any():
         raise UserError("no damage is found; paint over it, and give that as --mask")
     return found

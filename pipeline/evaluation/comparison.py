@@ -28,7 +28,12 @@ def pair_keys(pairs: Pairs) -> pd.DataFrame:
 
 
 def width_of(mask: np.ndarray) -> float:
-    """How wide a mask (bool HW, true somewhere) is where it is widest, in px: twice the largest inner radius."""
+    """How wide a mask (bool HW, true somewhere) is where it is widest, in px: twice the largest inner radius.
+
+    A line of 1 px is 2 wide by that; NaN where all is to be restored.
+    """
+    if mask.all():
+        return np.nan
     return float(2 * cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
 
 

@@ -12,6 +12,7 @@ from pipeline.images import detect_scratches
 from pipeline.metrics import detection
 from pipeline.metrics.registry import DETECTION
 from pipeline.runtime import progress
+from pipeline.tasks import TASKS
 
 Find = Callable[[np.ndarray], np.ndarray]
 """A picture, uint8 RGB HWC -> the probability that each pixel is damaged, float HW in [0, 1]."""
@@ -34,7 +35,7 @@ def top_hat(image: np.ndarray) -> np.ndarray:
 
 
 CLASSICAL: dict[str, Find] = {"heuristic": heuristic, "top_hat": top_hat}
-BESIDE = "heuristic"  # is shown beside the detector
+BESIDE = TASKS["detect"].baseline  # is shown beside the detector
 TITLES = ["corrupted", f"{BESIDE}: right, false, missed", "detector", "damage"]
 LABELS = {"heuristic": "heuristic", "top_hat": "top-hat", "detector": "detector"}
 

@@ -1,4 +1,4 @@
-"""The model card: what a generator was trained on, what it is worth, what it is for and what not."""
+"""The model card: what a network was trained on, what it is worth, what it is for and what not."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
-"""A trained generator as a function of arrays: from a model folder with PyTorch, or from an ONNX file without it."""
+"""A trained network as a function of arrays: from a model folder with PyTorch, or from an ONNX file without it."""
 
 import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ INPUTS = {"image": 3, "mask": 1, "start": 3}  # their channels
 PATCHES = "exemplar"  # the prior that `exemplars` makes, not `numpy_fill`
 LEAST = 16  # px: what an exported network takes
 
+Loaded = TypeVar("Loaded")
 Find = Callable[[np.ndarray], np.ndarray]
 """float32 HW3 in [0, 1] -> the probability that each pixel is damaged, float32 HW in [0, 1]."""
 
@@ -31,13 +32,17 @@ def load(source: Path) -> tuple[Network, str]:
     Raises:
         UserError: it is none of these, of another version, or what runs it is not installed.
     """
+    return _load(source, _with_torch, _with_onnx)
+
+
+def _load(source: Path, with_torch: Callable[[Path], Loaded], with_onnx: Callable[[Path], Loaded]) -> Loaded:
     if source.suffix == ".onnx":
-        return _with_onnx(source)
+        return with_onnx(source)
     try:
-        return _with_torch(source)
+        return with_torch(source)
     except ImportError as error:
         if (source / ONNX).exists():
-            return _with_onnx(source / ONNX)
+            return with_onnx(source / ONNX)
         if not (source / WEIGHTS).is_file():
             raise UserError(f"{source}: no model ({WEIGHTS} is missing); give the folder of a whole model") from None
         raise UserError(f"{source}: {error.name} is not installed; install it, or give an ONNX file") from None
@@ -69,14 +74,7 @@ def load_detector(source: Path) -> Find:
     Raises:
         UserError: as `load`; or it is a generator.
     """
-    if source.suffix == ".onnx":
-        return _detector_with_onnx(source)
-    try:
-        return _detector_with_torch(source)
-    except ImportError as error:
-        if (source / ONNX).exists():
-            return _detector_with_onnx(source / ONNX)
-        raise UserError(f"{source}: {error.name} is not installed; install it, or give an ONNX file") from None
+    return _load(source, _detector_with_torch, _detector_with_onnx)
 
 
 def _detector_with_torch(folder: Path) -> Find:

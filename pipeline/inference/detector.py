@@ -7,11 +7,12 @@ import numpy as np
 from PIL import Image
 
 from pipeline.inference import backends
-from pipeline.inference.conversions import pixels_of, upright, with_channels
+from pipeline.inference.conversions import pixels_of, upright, with_channels, with_grey_for_nan
 from pipeline.inference.model_files import find_model
 from pipeline.inference.pyramid import as_float, shrink, tiles, within
+from pipeline.inference.restorer import NOT_FINITE
+from pipeline.runtime.errors import UserError
 
-THRESHOLD = 0.5  # of the probability: what is above it is damaged
 SMALLEST = 256  # px: up to this side a picture is looked at at its own scale alone
 
 
@@ -21,8 +22,8 @@ class Detector:
     >>> mask = Detector.load("data/model")(Image.open("scan.png")) > 0.5
     """
 
-    def __init__(self, find: backends.Find) -> None:
-        self.find = find
+    def __init__(self, find: backends.Find, name: str = "the model") -> None:
+        self.find, self.name = find, name
 
     @classmethod
     def load(cls, source: str | Path) -> "Detector":
@@ -31,7 +32,7 @@ class Detector:
         Raises:
             UserError: there is no such model, it restores, or what runs it is not installed.
         """
-        return cls(backends.load_detector(find_model(source)))
+        return cls(backends.load_detector(find_model(source)), str(source))
 
     def __call__(self, image: Image.Image | np.ndarray) -> np.ndarray:
         """The probability that each pixel is damaged, at the picture's own scale or at half of it, the larger one.
@@ -46,9 +47,13 @@ class Detector:
             float32 HW in [0, 1].
 
         Raises:
-            TypeError, ValueError: neither of these.
+            TypeError, ValueError: neither of these, or a number that is none.
+            UserError: what the network gives is not finite.
         """
         pixels = with_channels(pixels_of(upright(image)))
+        if pixels.ndim != 3:
+            raise ValueError(f"pictures of shape {pixels.shape}; expected one, HW or HWC")
+        pixels = with_grey_for_nan(pixels, np.zeros(pixels.shape[:2], bool))
         if pixels.shape[-1] == 1:
             pixels = pixels.repeat(3, axis=-1)
         probability = self._in_tiles(pixels)
@@ -62,4 +67,6 @@ class Detector:
         probability = np.zeros(pixels.shape[:2], np.float32)
         for tile, around in tiles(np.ones(pixels.shape[:2], bool)):
             probability[tile] = self.find(as_float(pixels[around]))[within(tile, around)]
+        if not np.isfinite(probability).all():
+            raise UserError(f"{self.name}: {NOT_FINITE}")
         return probability

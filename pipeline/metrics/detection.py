@@ -23,32 +23,33 @@ def scores(probability: np.ndarray, damage: np.ndarray) -> dict[str, float]:
     Returns:
         Each in [0, 1]; the precision is NaN where nothing is found.
     """
-    precision, recall = precision_and_recall(probability > THRESHOLD, damage)
+    near = _near(damage)
+    precision, recall = precision_and_recall(probability > THRESHOLD, damage, near)
     return {
         "precision": precision,
         "recall": recall,
         "f1": _harmonic_mean(precision, recall),
-        "ap": average_precision(probability, damage),
+        "ap": average_precision(probability, damage, near),
     }
 
 
 def f1(found: np.ndarray, damage: np.ndarray) -> float:
     """The harmonic mean of precision and recall (bool HW both, the damage true somewhere); 0 where nothing is found."""
-    return _harmonic_mean(*precision_and_recall(found, damage))
+    return _harmonic_mean(*precision_and_recall(found, damage, _near(damage)))
 
 
-def precision_and_recall(found: np.ndarray, damage: np.ndarray) -> tuple[float, float]:
+def precision_and_recall(found: np.ndarray, damage: np.ndarray, near: np.ndarray) -> tuple[float, float]:
     """The share of the found pixels that are near the damage, NaN where there are none, and of the damage near them."""
     if not found.any():
         return np.nan, 0.0
-    return float(_near(damage)[found].mean()), float(_near(found)[damage].mean())
+    return float(near[found].mean()), float(_near(found)[damage].mean())
 
 
-def average_precision(probability: np.ndarray, damage: np.ndarray) -> float:
+def average_precision(probability: np.ndarray, damage: np.ndarray, near: np.ndarray) -> float:
     """The sum over falling thresholds of the precision times what the recall rises by."""
     area = before = 0.0
     for threshold in THRESHOLDS:
-        precision, recall = precision_and_recall(probability > threshold, damage)
+        precision, recall = precision_and_recall(probability > threshold, damage, near)
         if recall > before:
             area, before = area + precision * (recall - before), recall
     return area

@@ -31,7 +31,7 @@ class PatchGan(nn.Module):
 
         Args:
             embedded: as `embed` gives it.
-            mask: float N1HW, 1 where it was restored.
+            mask: float N1HW, 1 where it was restored; of a detector, the probability of damage.
 
         Returns:
             float N, a logit: high for a real picture; 0 where nothing was restored.

@@ -1,6 +1,5 @@
 """Generators and detectors behind MLflow's pyfunc interface."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from torch import nn
 
 from pipeline.networks import device, weights
+from pipeline.networks.detector import Detector
 
 
 class Restoration:
@@ -51,7 +51,5 @@ class Detection:
 
 def _load_pyfunc(data_path: str) -> Restoration | Detection:
     """MLflow calls this with the folder that `weights.save` has written."""
-    folder = Path(data_path)
-    network = weights.load(folder, device.resolve_device())
-    task = json.loads((folder / "config.json").read_text())["task"]
-    return Detection(network) if task == "detect" else Restoration(network)
+    network = weights.load(Path(data_path), device.resolve_device())
+    return Detection(network) if isinstance(network, Detector) else Restoration(network)

@@ -16,15 +16,13 @@ class Attempt:
 
     Attributes:
         loss: what the generator minimizes beside the adversarial loss.
-        l1: the mean absolute error, of 1.
-        contrast: the standard deviation of what was made over that of what is true, about 1.
+        shown: what the curves show of it by name, such as `l1`, the mean absolute error, of 1.
         real: what the discriminator shall take for real.
         made: and what for made.
     """
 
     loss: Tensor
-    l1: Tensor
-    contrast: Tensor
+    shown: dict[str, Tensor]
     real: Judged
     made: Judged
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pipeline.metrics.detection import THRESHOLD, f1
 from pipeline.networks import weights
 from pipeline.networks.detector import damage_of
-from pipeline.training.attempt import Attempt, Validated, contrast
+from pipeline.training.attempt import Attempt, Validated
 from pipeline.training.batches import ANY, Batch
 
 
@@ -20,11 +20,9 @@ def attempt(detector: nn.Module, batch: Batch) -> Attempt:
     image, classes = batch
     logits = detector(image).float()
     damage, found = (classes > 0).float().unsqueeze(1), damage_of(logits)
-    everywhere = torch.ones_like(damage)
     return Attempt(
         loss=cross_entropy(logits, classes),
-        l1=(found - damage).abs().mean(),
-        contrast=contrast(found.detach(), damage, everywhere),
+        shown={"l1": (found - damage).abs().mean()},
         real=(image, damage),
         made=(image, found),
     )

@@ -1,4 +1,4 @@
-"""One training in several processes: each restores its slice of every batch, and all take the same step.
+"""One training in several processes: each takes its slice of every batch, and all take the same step.
 
 `MENDLINE_PROCESSES` starts them on this machine; `torchrun` does on several. Rank 0 alone measures, saves and speaks.
 """

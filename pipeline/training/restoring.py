@@ -17,8 +17,7 @@ def attempt(generator: nn.Module, batch: Batch) -> Attempt:
     errors = l1_in_hole(restored, target, mask)
     return Attempt(
         loss=mean_of_balanced(errors),
-        l1=errors.mean(),
-        contrast=contrast(restored.detach(), target, mask),
+        shown={"l1": errors.mean(), "contrast": contrast(restored.detach(), target, mask)},
         real=(target, mask),
         made=(restored, mask),
     )

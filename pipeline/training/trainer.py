@@ -62,7 +62,7 @@ class Trainer:
         """Update both networks on one batch; during `params.warmup` only the generator, on its task's loss alone.
 
         Returns:
-            Scalars by name: `l1` (mean absolute error, in [0, 1]), `contrast` and `generator_gradient` (a
+            Scalars by name: what the attempt shows, such as `l1`, and `generator_gradient` (a
             norm, before clipping), and once the discriminator has joined `adversarial`, `discriminator`, `score_real`
             and `score_restored` (mean logits), `discriminator_gradient`, `feature_matching` where it has a weight, and
             `penalty` in the steps that have it.
@@ -71,7 +71,7 @@ class Trainer:
         self.set_learning_rates(step)
         with self._autocast():
             attempt = self.task.attempt(self.generator, tuple(x.to(self.device, non_blocking=True) for x in batch))
-        losses = {"l1": attempt.l1, "contrast": attempt.contrast}
+        losses = dict(attempt.shown)
         g_loss = weights.l1 * attempt.loss
         if weights.adversarial and step >= self.params.warmup:
             target, mask, made, made_mask = shift(self.shift, self.params.seed, step, *attempt.real, *attempt.made)

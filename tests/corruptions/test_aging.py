@@ -33,6 +33,19 @@ def test_they_lose_contrast_and_gain_grain():
     assert min(noise) < 1.5 and max(noise) > 5
 
 
+def test_light_falls_unevenly_and_edges_soften():
+    flat, edge = np.full((96, 96, 3), 128, np.uint8), np.zeros((96, 96, 3), np.uint8)
+    edge[:, 48:] = 255
+    slopes, steps = [], []
+    for seed in range(40):
+        old = age(flat, np.random.default_rng(seed)).astype(float).mean(-1)
+        slopes.append(np.ptp([old[:24].mean(), old[-24:].mean(), old[:, :24].mean(), old[:, -24:].mean()]))
+        row = age(edge, np.random.default_rng(seed)).astype(float).mean((0, 2))
+        steps.append((row[48] - row[47]) / (row[60:].mean() - row[:36].mean()))
+    assert max(slopes) > 6
+    assert min(steps) < 0.7 < max(steps)
+
+
 def test_the_picture_is_still_there():
     grey = PHOTO.mean(axis=-1).ravel()
     likeness = [np.corrcoef(grey, photo.mean(axis=-1).ravel())[0, 1] for photo in AGED]

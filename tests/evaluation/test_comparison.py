@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from pipeline.evaluation.baselines import BASELINES
-from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation.comparison import Comparison, width_of
 from pipeline.metrics.image_quality import scores
 
 
@@ -28,3 +29,12 @@ def test_a_restoration_is_scored_against_the_original_of_its_own_pair(comparison
         assert lines.hole_area[row, "gan"] == mask.mean()
         for name, (expected,) in scores(comparison.gan(image, mask)[None], target[None], mask[None]).items():
             assert lines[name][row, "gan"] == pytest.approx(expected)
+
+
+def test_a_mask_is_as_wide_as_where_it_is_widest_and_a_whole_picture_has_no_width():
+    mask = np.zeros((40, 40), bool)
+    mask[5:7] = True
+    assert width_of(mask) == 2
+    mask[20:30, 10:20] = True
+    assert width_of(mask) == 10
+    assert np.isnan(width_of(np.ones((40, 40), bool)))

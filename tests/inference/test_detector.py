@@ -90,6 +90,27 @@ def test_onnx_finds_what_pytorch_finds(folder, capsys):
     assert onnx(PHOTO[:3, :5]).shape == (3, 5)
 
 
+@pytest.mark.parametrize(
+    ("picture", "error", "line"),
+    [
+        (np.full((20, 20, 3), np.nan, np.float32), ValueError, "NaN at row 0, column 0"),
+        (np.full((20, 20, 3), 255, np.float32), ValueError, "expected"),
+        (np.zeros((2, 20, 20, 3), np.uint8), ValueError, "expected one, HW or HWC"),
+        ("photo.png", TypeError, "a picture of type str"),
+    ],
+    ids=["NaN", "255", "batch", "path"],
+)
+def test_what_is_no_picture_is_refused(picture, error, line):
+    with pytest.raises(error, match=line):
+        Detector(of_white)(picture)
+
+
+def test_weights_that_are_too_large_are_named():
+    broken = Detector(lambda image: np.full(image.shape[:2], np.nan), "data/model")
+    with pytest.raises(UserError, match="^data/model: gives values that are not finite; copy the model again"):
+        broken(PHOTO)
+
+
 def test_a_generator_is_no_detector_and_a_detector_no_generator(folder):
     with pytest.raises(UserError, match="restore: restores, and finds no damage; give a model of the profile detect"):
         Detector.load("restore")

@@ -19,7 +19,7 @@ def test_what_is_two_pixels_beside_the_damage_counts_as_found_and_no_more(off, f
 
 def test_precision_is_of_what_was_found_and_recall_of_the_damage():
     found = line(20, 0, 20) | line(5)
-    precision, recall = detection.precision_and_recall(found, line(20))
+    precision, recall = detection.precision_and_recall(found, line(20), detection._near(line(20)))
     assert precision == pytest.approx(20 / 60)
     assert recall == pytest.approx(22 / 40)  # and the two beside its end
     assert detection.f1(found, line(20)) == pytest.approx(2 * precision * recall / (precision + recall))
@@ -40,8 +40,8 @@ def test_average_precision_rewards_who_is_surer_where_it_is_right():
     damage = line(20)
     right_first = np.where(damage, 0.9, np.where(line(5), 0.3, 0.0))
     wrong_first = np.where(damage, 0.3, np.where(line(5), 0.9, 0.0))
-    assert detection.average_precision(right_first, damage) == pytest.approx(1)
-    assert detection.average_precision(wrong_first, damage) == pytest.approx(0.5)
+    assert detection.scores(right_first, damage)["ap"] == pytest.approx(1)
+    assert detection.scores(wrong_first, damage)["ap"] == pytest.approx(0.5)
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,9 +5,10 @@ from torch import nn
 
 from pipeline.corruptions.labels import DAMAGE
 from pipeline.corruptions.registry import CORRUPTIONS
+from pipeline.datasets import pairs
 from pipeline.tasks import DAMAGES
 from pipeline.training.batches import ANY, classes_of, load_damage, training_batches
-from pipeline.training.detecting import cross_entropy, validate
+from pipeline.training.detecting import attempt, cross_entropy, validate
 from pipeline.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -35,6 +36,25 @@ def test_the_damage_comes_by_its_number_and_the_picture_is_the_corrupted_one(ten
     assert 36 <= damaged.sum() <= 57  # four of five
     assert (images[damage == cover] < 30).all()  # black, but for JPEG
     assert images[~damaged].mean() > 100
+
+
+def test_each_pair_is_of_its_own_kind_and_a_mixed_one_of_any(tmp_path):
+    def made():
+        for number, label in enumerate(["scratch", "mixed", "dust"]):
+            target = np.full((32, 32, 3), 90, np.uint8)
+            mask = np.zeros((32, 32), bool)
+            mask[8:20, 6:25] = True
+            corrupted = np.where(mask[..., None], np.uint8(0), target)
+            encoded = [pairs.encode(picture) for picture in (target, corrupted, mask.astype(np.uint8) * 255)]
+            yield pairs.Pair(number, 0, label, number, float(mask.mean()), 0.0, *encoded)
+
+    pairs.write(tmp_path / "pairs", "train", made())
+    store = pairs.Pairs(tmp_path / "pairs", "train")
+    classes = classes_of(store)
+    assert classes == [1 + DAMAGES.index("scratch"), ANY, 1 + DAMAGES.index("fleck")]
+    _, damage = load_damage(store, 0, classes, [(index, seed) for index in range(3) for seed in range(10)])
+    for index, one in enumerate(classes):
+        assert set(np.unique(damage[10 * index : 10 * index + 10])) == {0, one}
 
 
 def test_half_of_the_pictures_are_compressed_once_more(ten_pairs):
@@ -77,6 +97,16 @@ def test_a_detector_learns_what_is_damaged(ten_pairs, detector_params):
     assert validated.scores.shape == (4,) and validated.scores.min() > 0.8
     (image, found, damage), *_ = validated.pictures
     assert image.shape == (32, 32, 3) and found[damage > 0].mean() > 128 > found[damage == 0].mean()
+
+
+def test_the_true_damage_is_what_the_discriminator_takes_for_real(ten_pairs, detector_params):
+    trainer = Trainer(detector_params, CPU)
+    image, damage = batch = next(training_batches(ten_pairs, detector_params, range(1)))
+    made = attempt(trainer.generator, batch)
+    assert torch.equal(made.real[1], (damage > 0).float().unsqueeze(1))
+    assert torch.equal(made.real[0], image) and torch.equal(made.made[0], image)
+    assert made.made[1].requires_grad and not made.real[1].requires_grad
+    assert set(made.shown) == {"l1"}
 
 
 @pytest.mark.parametrize("objective", ["nonsaturating", "relativistic"])
