@@ -55,7 +55,7 @@ def test_a_changed_parameter_reruns_the_stages_it_affects(clone, key, value, sta
         ("pipeline/runtime/environment.py", set()),
         ("pipeline/runtime/errors.py", set()),
         ("pipeline/runtime/outputs.py", set(STAGES)),
-        ("pipeline/corruptions/labels.py", {"corrupt", "evaluate"}),
+        ("pipeline/corruptions/labels.py", {"corrupt", "train", "evaluate"}),
         ("pipeline/commands/sync.py", set()),
     ],
 )

@@ -43,7 +43,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "whole"
     config = {"generator": ARGUMENTS, "image_size": 32}
     weights.save(folder, generator, config)
-    export.write(generator, config, folder / "generator.onnx")
+    export.write(export.Refine(generator), config, folder / "generator.onnx")
     return folder
 
 
