@@ -180,6 +180,19 @@ def restore(generator: nn.Module, images: np.ndarray, masks: np.ndarray) -> np.n
 
 
 @torch.no_grad()
+def enlarge(enlarger: nn.Module, small: np.ndarray, factor: int) -> np.ndarray:
+    """Enlarge a picture, uint8 HWC, by one of the factors that the enlarger has; uint8 HWC.
+
+    Raises:
+        UserError: the enlarger gives values that are not finite, as its weights are too large.
+    """
+    made = enlarger(to_tensor(small[None]).to(next(enlarger.parameters()).device), factor)
+    if not made.isfinite().all():
+        raise UserError(f"the enlarger {NOT_FINITE}")
+    return to_uint8(made)[0]
+
+
+@torch.no_grad()
 def find_damage(detector: nn.Module, images: np.ndarray) -> np.ndarray:
     """The probability that each pixel of a batch of pictures, uint8 NHWC, is damaged: float32 NHW in [0, 1].
 

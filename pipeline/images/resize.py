@@ -1,0 +1,9 @@
+"""Pictures brought to another size."""
+
+import numpy as np
+from PIL import Image
+
+
+def resize(picture: np.ndarray, shape: tuple[int, ...], resampling: Image.Resampling) -> np.ndarray:
+    """The picture (uint8 RGB HWC) at the height and width of `shape`; a smaller one is antialiased."""
+    return np.array(Image.fromarray(picture).resize((shape[1], shape[0]), resampling))
