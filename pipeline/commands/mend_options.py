@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import ImageColor
 
+from pipeline.inference.enlarger import FACTORS
 from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
@@ -48,7 +49,7 @@ def parse_options() -> argparse.Namespace:
         help="take an object out: LEFT,TOP,RIGHT,BOTTOM in px; X,Y in its middle (a guess, which is shown first); "
         "or the id of a COCO annotation",
     )
-    where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
+    where.add_argument("--upscale", type=int, choices=FACTORS, help="enlarge in place of restoring")
     parser.add_argument("--annotations", type=parse_path, help="the COCO instances file for the id of --remove")
     parser.add_argument("--grow", type=parse_width, default=0, metavar="PX", help="widen the mask by so many pixels")
     parser.add_argument("--yes", action="store_true", help="do not ask before what is guessed at X,Y goes")
@@ -80,7 +81,6 @@ def parse_options() -> argparse.Namespace:
         help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with",
     )
     options = parser.parse_args()
-    options.kind = "superres" if options.upscale else "restore"
     if options.upscale and (options.save_mask or options.grow or not options.output):
         raise UserError(
             "--upscale has no mask: name the enlarged picture with -o, and leave --save-mask and --grow out"

@@ -35,12 +35,6 @@ def factor_of(label: str) -> int:
     return int(shrunk[2]) if shrunk else 1
 
 
-def shrunk_size(shape: tuple[int, ...], factor: int) -> tuple[int, int]:
-    """Height and width of a picture that was made so many times smaller, at least 1 px."""
-    height, width = (max(1, round(side / factor)) for side in shape[:2])
-    return height, width
-
-
 def task_of(label: str) -> str:
     """The one of `pipeline.tasks` that undoes it."""
     return "superres" if factor_of(label) > 1 else "restore"

@@ -3,8 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from pipeline.corruptions.labels import shrunk_size
-from pipeline.images.resize import resize
+from pipeline.images.resize import resize, shrunk_size
 
 
 def corrupt(image: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:

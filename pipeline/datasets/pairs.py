@@ -20,8 +20,7 @@ import pyarrow.compute as pc
 from PIL import Image
 from pyarrow import feather
 
-from pipeline.corruptions.labels import factor_of, shrunk_size
-from pipeline.images.resize import resize
+from pipeline.images.resize import resize, shrunk_size
 from pipeline.runtime.errors import UserError, excerpt
 
 SHARD_BYTES = 2**28
@@ -169,7 +168,7 @@ class Pairs:
         if last != [path == shards[-1] for path in shards]:
             raise UserError(f"{self.name} pairs: the last file is missing, or one is of other pairs; {REMEDY}")
         self.table = pa.concat_tables(table.replace_schema_metadata() for table in tables)
-        self.size = self._decoded(0, "target").shape[:2]
+        self.size = self._picture(0, "target").shape[:2]
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -187,7 +186,7 @@ class Pairs:
             UserError: one of them is no picture, of another size than the first target, or a mask without a hole.
         """
         target, corrupted = self.target(index), self.stored(index)
-        holes = self._picture(index, "mask", self.size) > 127
+        holes = self._fitting(index, self._picture(index, "mask"), self.size) > 127
         if not holes.any():
             raise UserError(f"{self.name} pair {index}: a mask without a hole; {REMEDY}")
         if corrupted.shape != target.shape:
@@ -196,24 +195,24 @@ class Pairs:
 
     def target(self, index: int) -> np.ndarray:
         """What `pictures` gives first."""
-        return self._picture(index, "target", (*self.size, 3))
+        return self._fitting(index, self._picture(index, "target"), (*self.size, 3))
 
     def stored(self, index: int) -> np.ndarray:
         """The corrupted picture as it is stored, uint8 RGB HWC: where it was shrunk, the small one.
 
         Raises:
-            UserError: it is no picture, or of another size than its label says.
+            UserError: it is no picture, or not of the target's size divided by a whole number.
         """
-        factor = factor_of(self.table["corruption"][index].as_py())
-        return self._picture(index, "corrupted", (*shrunk_size(self.size, factor), 3))
+        picture = self._picture(index, "corrupted")
+        factor = round(self.size[0] / len(picture))
+        return self._fitting(index, picture, (*shrunk_size(self.size, max(1, factor)), 3))
 
-    def _picture(self, index: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        picture = self._decoded(index, name)
+    def _fitting(self, index: int, picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         if picture.shape != shape:
             raise UserError(f"{self.name} pair {index}: pictures of different sizes or kinds; {REMEDY}")
         return picture
 
-    def _decoded(self, index: int, name: str) -> np.ndarray:
+    def _picture(self, index: int, name: str) -> np.ndarray:
         try:
             return decode(self.table[name][index].as_py())
         except ValueError:

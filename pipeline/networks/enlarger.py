@@ -34,7 +34,14 @@ class Enlarger(nn.Module):
         Returns:
             float N3HW, `factor` times as high and wide. It may leave [0, 1] by a little.
         """
+        return self.grow(small, self.features(small), factor)
+
+    def features(self, small: Tensor) -> Tensor:
+        """What all factors share: float N3HW to float NCHW."""
         features = self.stem(small - 0.5)
-        features = features + self.body(features)
+        return features + self.body(features)
+
+    def grow(self, small: Tensor, features: Tensor, factor: int) -> Tensor:
+        """`forward`, from the picture's features."""
         detail = F.pixel_shuffle(self.heads[f"x{factor}"](features), factor)
         return F.interpolate(small, scale_factor=factor, mode="bicubic", align_corners=False) + detail

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
+from pipeline.inference.enlarger import FACTORS, Enlarger
 from pipeline.inference.model_files import MODELS
 from pipeline.inference.restorer import FIDELITY, Restorer
 from pipeline.runtime.errors import UserError
@@ -45,7 +46,7 @@ def main(model: str | None) -> None:
             raise UserError(f"Gradio: {error}; check the environment variables GRADIO_*") from None
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
-        page = build_page(Restorer.load(model or MODELS / "restore"), Restorer.load(MODELS / "superres"))
+        page = build_page(Restorer.load(model or MODELS / "restore"), Enlarger.load())
         page.queue(max_size=50, default_concurrency_limit=1, api_open=False)
         page.launch(
             max_file_size=MOST_BYTES,
@@ -71,7 +72,7 @@ def sweep(folder: Path, age: float) -> None:
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
-def build_page(restorer: Restorer, enlarger: Restorer) -> Any:
+def build_page(restorer: Restorer, enlarger: Enlarger) -> Any:
     """The page, with its two generators."""
     import gradio as gr
 
@@ -108,12 +109,12 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
     on_click(gr, button, partial(actions.restore_photo, restorer), inputs, results, "restore")
 
 
-def enlarge_tab(gr: Any, enlarger: Restorer) -> None:
-    """A photo, twice or four times the size."""
+def enlarge_tab(gr: Any, enlarger: Enlarger) -> None:
+    """A photo, at two, three or four times its size."""
     with gr.Row():
         with gr.Column(min_width=300):
             photo = photograph(gr, "Photo", "small-photo")
-            factor = gr.Radio([2, 4], value=2, label="Times")
+            factor = gr.Radio([*FACTORS], value=2, label="Times")
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
             results = before_and_after(gr, "enlarged")
