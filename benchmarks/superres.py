@@ -177,7 +177,7 @@ def shrunk(picture: np.ndarray, factor: int, resampling: Image.Resampling = Imag
     from that of `imresize` than 2, a border of 2 px aside, where MATLAB mirrors the picture.
     """
     height, width = picture.shape[:2]
-    return np.asarray(Image.fromarray(picture).resize((width // factor, height // factor), resampling))
+    return np.array(Image.fromarray(picture).resize((width // factor, height // factor), resampling))
 
 
 def luma(picture: np.ndarray) -> np.ndarray:
@@ -256,7 +256,7 @@ def through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     """A picture, uint8 RGB HW3, as it is after JPEG."""
     stored = io.BytesIO()
     Image.fromarray(picture).save(stored, "JPEG", quality=quality)
-    return np.asarray(Image.open(stored))
+    return np.array(Image.open(stored))
 
 
 def above_bicubic(scores: pd.DataFrame) -> pd.DataFrame:
@@ -273,7 +273,7 @@ def of_filter(resampling: Image.Resampling) -> Enlarge:
 
     def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
         height, width = image.shape[:2]
-        return np.asarray(Image.fromarray(image).resize((width * factor, height * factor), resampling))
+        return np.array(Image.fromarray(image).resize((width * factor, height * factor), resampling))
 
     return enlarge
 
@@ -381,7 +381,7 @@ def of_realesrgan() -> Enlarge:
     def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
         if factor != 4:
             raise UserError("it enlarges by 4 alone")
-        return np.asarray(network.process_pil(Image.fromarray(image)).convert("RGB"))
+        return np.array(network.process_pil(Image.fromarray(image)).convert("RGB"))
 
     return enlarge
 
