@@ -12,7 +12,7 @@ Those shrank and enlarged the rounded Y by MATLAB's imresize without rounding be
 The protocol here is that of networks for RGB, and within 0.02 dB of it on the three sets.
 
 With --rgb, PSNR of RGB, whole pictures, for inputs that were shrunk by the bicubic filter, by a box filter as cameras
-bin pixels, and by the bicubic filter and then stored as JPEG.
+bin pixels, and by the bicubic filter and then stored as JPEG; photos that the model lists as trained on are left out.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ if __name__ == "__main__":
         nargs="+",
         type=Path,
         default=[],
-        help="folders of npm's @upscalerjs/esrgan-slim and -medium, as npm pack and tar bring them",
+        help="folders of npm's @upscalerjs/esrgan-slim, -medium or -thick, as npm pack and tar bring them",
     )
     parser.add_argument(
         "--realesrgan",
@@ -50,7 +50,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
@@ -64,6 +64,7 @@ from torch.nn import functional
 
 from pipeline.images.decode import decode
 from pipeline.images.formats import list_pictures
+from pipeline.inference.model_files import find_model
 from pipeline.inference.restorer import Restorer
 from pipeline.metrics.image_quality import psnr
 from pipeline.runtime import progress
@@ -91,8 +92,10 @@ Shrink = Callable[[np.ndarray, int], np.ndarray]
 """(picture uint8 RGB HW3 with sides that the factor divides, factor) -> uint8 RGB, smaller."""
 
 
-def main(sets: list[Path], rgb: Path | None, factors: list[int], methods: dict[str, Enlarge]) -> None:
-    """Print the tables.
+def main(
+    sets: list[Path], rgb: Path | None, factors: list[int], methods: dict[str, Enlarge], trained: Collection[str]
+) -> None:
+    """Print the tables; `trained` are names of photos that one of the methods was trained on.
 
     Raises:
         UserError: no pictures are named, or there are none in a folder.
@@ -110,8 +113,9 @@ def main(sets: list[Path], rgb: Path | None, factors: list[int], methods: dict[s
             print(SOURCES)
             print(against_published(scores, folder.name))
     if rgb:
-        gains = measure_rgb(rgb, known)
-        print(f"\n{rgb.name}: {gains.picture.nunique()} photos; PSNR of RGB in dB, of others that above bicubic")
+        gains = measure_rgb(rgb, known, trained)
+        print(f"\n{rgb.name}: {gains.picture.nunique()} photos that were not trained on")
+        print("PSNR of RGB in dB, whole pictures; of others than bicubic by how much it is higher")
         print(above_bicubic(gains).to_markdown(disable_numparse=True))
 
 
@@ -227,11 +231,11 @@ def against_published(scores: pd.DataFrame, name: str) -> str:
     return f"bicubic is not as published: {listed} dB; so these are other pictures, and published figures not theirs"
 
 
-def measure_rgb(folder: Path, methods: dict[int, dict[str, Enlarge]]) -> pd.DataFrame:
+def measure_rgb(folder: Path, methods: dict[int, dict[str, Enlarge]], trained: Collection[str]) -> pd.DataFrame:
     """PSNR of each photo by each method, methods by factor: `picture`, `input`, `method` and `psnr`.
 
     Raises:
-        UserError: as `measure` does.
+        UserError: as `measure` does, or all photos are among those that were `trained` on.
     """
     inputs: dict[str, tuple[int, Shrink]] = {
         "x2, bicubic": (2, shrunk),
@@ -240,7 +244,9 @@ def measure_rgb(folder: Path, methods: dict[int, dict[str, Enlarge]]) -> pd.Data
         "x2, bicubic, JPEG of quality 80": (2, lambda picture, factor: through_jpeg(shrunk(picture, factor), 80)),
     }
     lines = []
-    paths = list_pictures(folder)
+    paths = [path for path in list_pictures(folder) if path.name not in trained]
+    if not paths:
+        raise UserError(f"{folder}: the model was trained on all of its photos; name another folder")
     for path in progress.bar(paths, folder.name, len(paths), "photo"):
         picture = read(folder / path)
         for label, (factor, shrink) in inputs.items():
@@ -282,6 +288,12 @@ def of_model(source: str) -> Enlarge:
     """A trained generator."""
     restorer = Restorer.load(source)
     return restorer.enlarge
+
+
+def trained_photos(source: str) -> set[str]:
+    """The names of the photos that a model was trained on, where a list lies beside it."""
+    listed = find_model(source) / "photos.csv"
+    return {*pd.read_csv(listed).file_name} if listed.is_file() else set()
 
 
 def of_upscalerjs(package: Path) -> Enlarge:
@@ -399,4 +411,5 @@ if __name__ == "__main__":
                 **{f"{folder.name}, npm": of_upscalerjs(folder) for folder in options.upscalerjs},
                 **({"Real-ESRGAN x4plus": of_realesrgan()} if options.realesrgan else {}),
             },
+            trained_photos(options.model),
         )

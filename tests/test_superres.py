@@ -106,8 +106,12 @@ def test_a_set_is_measured_and_stands_beside_what_is_published(tmp_path):
 
 
 def test_photos_are_measured_by_input(tmp_path):
-    folder = stored(tmp_path / "photos", one=drawn(41, 47), two=drawn(50, 40, 1))
-    scores = superres.measure_rgb(folder, {2: METHODS, 4: {"bicubic": METHODS["bicubic"]}})
+    folder = stored(tmp_path / "photos", one=drawn(41, 47), two=drawn(50, 40, 1), known=drawn(40, 40))
+    methods = {2: METHODS, 4: {"bicubic": METHODS["bicubic"]}}
+    scores = superres.measure_rgb(folder, methods, {"known.png"})
+    assert {*scores.picture} == {"one.png", "two.png"}
+    with pytest.raises(UserError, match="the model was trained on all of its photos"):
+        superres.measure_rgb(folder, methods, {"one.png", "two.png", "known.png"})
     table = superres.above_bicubic(scores)
     assert [*table.index] == ["x2, bicubic", "x4, bicubic", "x2, box", "x2, bicubic, JPEG of quality 80"]
     assert [*table.columns] == ["bicubic", "Lanczos"]
@@ -115,6 +119,11 @@ def test_photos_are_measured_by_input(tmp_path):
     means = scores[scores.input == "x2, bicubic"].groupby("method").psnr.mean()
     assert table.loc["x2, bicubic", "Lanczos"] == f"{means.Lanczos - means.bicubic:+.2f}"
     assert float(table.loc["x2, bicubic, JPEG of quality 80", "bicubic"]) < float(table.loc["x2, bicubic", "bicubic"])
+
+
+def test_a_model_says_what_it_was_trained_on(tmp_path):
+    assert "000000000009.jpg" in superres.trained_photos("superres")
+    assert superres.trained_photos(str(tmp_path)) == set()
 
 
 def test_who_does_not_know_a_factor_is_left_out_with_a_line(capsys):
@@ -131,7 +140,7 @@ def test_who_does_not_know_a_factor_is_left_out_with_a_line(capsys):
 def test_the_command_prints_its_tables(tmp_path, monkeypatch, capsys):
     folder = stored(tmp_path / "Set14", one=drawn(48, 48))
     monkeypatch.setattr(sys, "argv", ["superres", "--sets", "Set14"])
-    superres.main([folder], folder, [2], METHODS | {"superres": superres.of_model("superres")})
+    superres.main([folder], folder, [2], METHODS | {"superres": superres.of_model("superres")}, [])
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "$ python -m benchmarks.superres --sets Set14"
     assert "Set14: 1 pictures; PSNR of Y in dB / SSIM of Y" in said
@@ -142,7 +151,7 @@ def test_the_command_prints_its_tables(tmp_path, monkeypatch, capsys):
 
 def test_without_pictures_nothing_is_measured(tmp_path):
     with pytest.raises(UserError, match="no pictures to measure with; give --sets or --rgb"):
-        superres.main([], None, [2], METHODS)
+        superres.main([], None, [2], METHODS, [])
     with pytest.raises(UserError, match="nowhere: no pictures in it or below it"):
         superres.measure(tmp_path / "nowhere", 2, METHODS)
 
