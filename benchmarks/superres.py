@@ -128,7 +128,7 @@ def that_enlarge(methods: dict[str, Enlarge], factor: int) -> dict[str, Enlarge]
             enlarge(np.full((LEAST, LEAST, 3), 128, np.uint8), factor)
             known[name] = enlarge
         except UserError as error:
-            print(f"x{factor} without {name}: {error}")
+            print(f"left out at x{factor}: {error}")
     return known
 
 
@@ -393,7 +393,7 @@ def of_realesrgan() -> Enlarge:
 
     def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
         if factor != 4:
-            raise UserError("it enlarges by 4 alone")
+            raise UserError("Real-ESRGAN x4plus: enlarges by 4 alone")
         return np.array(network.process_pil(Image.fromarray(image)).convert("RGB"))
 
     return enlarge

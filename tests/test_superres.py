@@ -129,12 +129,12 @@ def test_a_model_says_what_it_was_trained_on(tmp_path):
 def test_who_does_not_know_a_factor_is_left_out_with_a_line(capsys):
     def knows_two(image: np.ndarray, factor: int) -> np.ndarray:
         if factor != 2:
-            raise UserError("knows 2")
+            raise UserError("other: knows 2")
         return image
 
     assert superres.that_enlarge({"other": knows_two}, 2) == {"other": knows_two}
     assert superres.that_enlarge({"other": knows_two} | METHODS, 3) == METHODS
-    assert capsys.readouterr().out == "x3 without other: knows 2\n"
+    assert capsys.readouterr().out == "left out at x3: other: knows 2\n"
 
 
 def test_the_command_prints_its_tables(tmp_path, monkeypatch, capsys):
