@@ -12,7 +12,7 @@ Those shrank and enlarged the rounded Y by MATLAB's imresize without rounding be
 What is here is the protocol of networks for RGB: within 0.013 dB of the published bicubic, and within 0.001 in SSIM.
 
 With --rgb, PSNR of RGB, whole pictures, for inputs that were shrunk by the bicubic filter, by a box filter as cameras
-bin pixels, and by the bicubic filter and then stored as JPEG; photos that the model lists as trained on are left out.
+bin pixels, and by the bicubic filter and stored as JPEG of quality 80; photos that the model lists as trained on are left out.
 """
 
 from pathlib import Path
@@ -104,7 +104,8 @@ def main(
         raise UserError("no pictures to measure with; give --sets or --rgb")
     print(f"$ python -m benchmarks.superres {shlex.join(sys.argv[1:])}")
     print(f"{platform.machine()}, {os.cpu_count()} cores; Pillow {PIL.__version__}, PyTorch {torch.__version__}")
-    known = {factor: that_enlarge(methods, factor) for factor in sorted({*factors, *([2, 4] if rgb else [])})}
+    wanted = {*(factors if sets else ()), *((2, 4) if rgb else ())}
+    known = {factor: that_enlarge(methods, factor) for factor in sorted(wanted)}
     for folder in sets:
         scores = pd.concat(measure(folder, factor, known[factor]) for factor in sorted({*factors}))
         print(f"\n{folder.name}: {scores.picture.nunique()} pictures; PSNR of Y in dB / SSIM of Y")
@@ -242,7 +243,7 @@ def measure_rgb(folder: Path, methods: dict[int, dict[str, Enlarge]], trained: C
         "x2, bicubic": (2, shrunk),
         "x4, bicubic": (4, shrunk),
         "x2, box": (2, lambda picture, factor: shrunk(picture, factor, Image.Resampling.BOX)),
-        "x2, bicubic, JPEG of quality 80": (2, lambda picture, factor: through_jpeg(shrunk(picture, factor), 80)),
+        "x2, bicubic, JPEG 80": (2, lambda picture, factor: through_jpeg(shrunk(picture, factor), 80)),
     }
     lines = []
     paths = [path for path in list_pictures(folder) if path.name not in trained]

@@ -113,12 +113,12 @@ def test_photos_are_measured_by_input(tmp_path):
     with pytest.raises(UserError, match="the model was trained on all of its photos"):
         superres.measure_rgb(folder, methods, {"one.png", "two.png", "known.png"})
     table = superres.above_bicubic(scores)
-    assert [*table.index] == ["x2, bicubic", "x4, bicubic", "x2, box", "x2, bicubic, JPEG of quality 80"]
+    assert [*table.index] == ["x2, bicubic", "x4, bicubic", "x2, box", "x2, bicubic, JPEG 80"]
     assert [*table.columns] == ["bicubic", "Lanczos"]
     assert table.loc["x4, bicubic", "Lanczos"] == ""
     means = scores[scores.input == "x2, bicubic"].groupby("method").psnr.mean()
     assert table.loc["x2, bicubic", "Lanczos"] == f"{means.Lanczos - means.bicubic:+.2f}"
-    assert float(table.loc["x2, bicubic, JPEG of quality 80", "bicubic"]) < float(table.loc["x2, bicubic", "bicubic"])
+    assert float(table.loc["x2, bicubic, JPEG 80", "bicubic"]) < float(table.loc["x2, bicubic", "bicubic"])
 
 
 def test_a_model_says_what_it_was_trained_on(tmp_path):
