@@ -12,7 +12,8 @@ Those shrank and enlarged the rounded Y by MATLAB's imresize without rounding be
 What is here is the protocol of networks for RGB: within 0.013 dB of the published bicubic, and within 0.001 in SSIM.
 
 With --rgb, PSNR of RGB, whole pictures, for inputs that were shrunk by the bicubic filter, by a box filter as cameras
-bin pixels, and by the bicubic filter and stored as JPEG of quality 80; photos that the model lists as trained on are left out.
+bin pixels, and by the bicubic filter and stored as JPEG of quality 80. Photos that the model lists as trained on are
+left out.
 """
 
 from pathlib import Path
