@@ -65,8 +65,8 @@ from torch.nn import functional
 
 from pipeline.images.decode import decode
 from pipeline.images.formats import list_pictures
+from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.model_files import find_model
-from pipeline.inference.restorer import Restorer
 from pipeline.metrics.image_quality import psnr
 from pipeline.runtime import progress
 from pipeline.runtime.errors import UserError, one_line_errors
@@ -288,9 +288,8 @@ def of_filter(resampling: Image.Resampling) -> Enlarge:
 
 
 def of_model(source: str) -> Enlarge:
-    """A trained generator."""
-    restorer = Restorer.load(source)
-    return restorer.enlarge
+    """A trained enlarger."""
+    return Enlarger.load(source)
 
 
 def trained_photos(source: str) -> set[str]:

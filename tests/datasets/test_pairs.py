@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 from pyarrow import feather
 
 from pipeline.datasets import pairs
@@ -62,13 +63,24 @@ def test_many_pairs_fill_several_shards_in_order(tmp_path, monkeypatch):
     assert Pairs(tmp_path, "train").column("image_id") == [each.image_id for each in written]
 
 
-def test_batches_cover_all_pairs_in_order(tmp_path):
+def test_a_batch_is_of_the_pairs_that_are_asked_for(tmp_path):
     pairs.write(tmp_path, "train", [pair(number) for number in range(5)])
     store = Pairs(tmp_path, "train")
-    batches = list(store.batches(2))
-    assert [len(targets) for targets, _, _ in batches] == [2, 2, 1]
-    targets = np.concatenate([targets for targets, _, _ in batches])
-    assert np.array_equal(targets, np.stack([store.pictures(row)[0] for row in range(5)]))
+    for stacked, *single in zip(store.batch([3, 1]), store.pictures(3), store.pictures(1), strict=True):
+        assert np.array_equal(stacked, np.stack(single))
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_what_was_shrunk_is_kept_small_and_shown_at_its_size(factor, tmp_path):
+    side, small_side = 16, round(16 / factor)
+    small = np.random.default_rng(0).integers(256, size=(small_side, small_side, 3), dtype=np.uint8)
+    shrunk = replace(pair(0), corrupted=pairs.encode(small), mask=pairs.encode(np.full((side, side), 255, np.uint8)))
+    pairs.write(tmp_path, "val", [shrunk])
+    store = Pairs(tmp_path, "val")
+    assert np.array_equal(store.stored(0), small)
+    _, shown, mask = store.pictures(0)
+    assert np.array_equal(shown, np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)))
+    assert mask.all()
 
 
 def test_same_pairs_same_bytes(tmp_path):
@@ -200,7 +212,7 @@ def test_pictures_that_do_not_fit_are_refused_with_their_row(name, content, tmp_
     with pytest.raises(UserError, match=f"{tmp_path}: val pair 1: .*; run dvc repro --force --single-item corrupt"):
         store.pictures(1)
     with pytest.raises(UserError, match="val pair 1"):
-        list(store.batches(2))
+        store.batch(range(len(store)))
 
 
 def test_more_rows_than_arrow_writes_at_once_are_read(tmp_path):

@@ -113,7 +113,7 @@ def test_the_registered_model_restores_in_a_process_that_has_never_seen_the_pack
     import numpy as np
 
     pairs = Pairs(undisturbed.folder / "data/pairs", "test")
-    _, image, mask = next(pairs.batches(4))
+    _, image, mask = pairs.batch(range(4))
     np.savez(tmp_path / "given.npz", image=image, mask=mask.astype(np.uint8) * 255)
     uri = f"sqlite:///{undisturbed.folder}/mlflow.db"
     command = [sys.executable, "-c", LOAD, uri, "given.npz", "made.npz", str(ROOT)]

@@ -27,4 +27,6 @@ def comparison(tmp_path) -> Comparison:
 
     pairs.write(tmp_path / "pairs", "test", made())
     store = pairs.Pairs(tmp_path / "pairs", "test")
-    return Comparison(store, lambda image, mask: image if mask.all() else mean_fill(image, mask), radius=3)
+    return Comparison(
+        store, lambda given: given.image if given.mask.all() else mean_fill(given.image, given.mask), radius=3
+    )

@@ -92,8 +92,7 @@ def test_a_detector_learns_what_is_damaged(ten_pairs, detector_params):
     trainer = Trainer(params, CPU)
     points = [trainer.step(step, batch) for step, batch in enumerate(training_batches(ten_pairs, params, range(79)))]
     assert points[-1]["l1"] < 0.3 * points[0]["l1"]
-    pictures = [np.stack(column) for column in zip(*(ten_pairs.pictures(row) for row in range(4)), strict=True)]
-    validated = validate(trainer.ema, *pictures)
+    validated = validate(trainer.ema, ten_pairs, range(4))
     assert validated.scores.shape == (4,) and validated.scores.min() > 0.8
     (image, found, damage), *_ = validated.pictures
     assert image.shape == (32, 32, 3) and found[damage > 0].mean() > 128 > found[damage == 0].mean()

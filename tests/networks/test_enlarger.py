@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from pipeline.networks.blocks import BLOCKS
+from pipeline.networks.enlarger import FACTORS, STRIDE, Enlarger
+from pipeline.networks.registry import GENERATORS
+from pipeline.params import Generator
+
+
+def enlarger(block: str = "plain") -> Enlarger:
+    torch.manual_seed(0)
+    network = Enlarger(8, 2, block).eval()
+    for head in network.heads.values():
+        torch.nn.init.normal_(head.weight, std=0.1)
+    return network
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_untrained_it_is_the_bicubic_filter(factor):
+    small = torch.rand(2, 3, 5, 7)
+    filtered = torch.nn.functional.interpolate(small, scale_factor=factor, mode="bicubic", align_corners=False)
+    assert torch.equal(Enlarger(8, 1, "plain")(small, factor), filtered)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("factor", FACTORS)
+def test_any_size_is_made_so_many_times_larger(block, factor):
+    for height, width in ((1, 1), (1, 6), (9, 4)):
+        assert enlarger(block)(torch.rand(1, 3, height, width), factor).shape == (1, 3, height * factor, width * factor)
+
+
+def test_the_factors_share_all_but_the_last_layer():
+    names = {name.split(".")[0] for name, _ in enlarger().named_parameters()}
+    assert names == {"stem", "body", "heads"}
+    assert {name.split(".")[1] for name, _ in enlarger().named_parameters() if name.startswith("heads")} == {
+        f"x{factor}" for factor in FACTORS
+    }
+
+
+def test_what_is_far_away_does_not_count():
+    small = torch.rand(1, 3, 40, 40)
+    changed = small.clone()
+    changed[..., 20:] = 0
+    network = enlarger()
+    near = network(small, 2)[..., : 2 * (20 - 2 * 2 - 3)]
+    assert torch.equal(near, network(changed, 2)[..., : near.shape[-1]])
+
+
+def test_its_stride_is_that_of_the_parameters():
+    assert not any(STRIDE % factor for factor in FACTORS)
+    assert Generator.model_construct(design="enlarger").stride == STRIDE
+    assert GENERATORS["enlarger"].task == "superres"
