@@ -32,7 +32,7 @@ def find_model(source: str | Path) -> Path:
         return MODELS / path
     if str(source) == DETECTOR:
         raise UserError(
-            f"{MODELS / path}: not there: no detector ships with this copy; train one (mendline profile detect, then "
+            f"{MODELS / path}: not there, no detector ships with this copy; train one (mendline profile detect, then "
             "dvc repro), and give its folder, data/model"
         )
     if not path.is_dir() and not (path.is_file() and path.suffix == ".onnx"):
