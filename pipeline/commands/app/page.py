@@ -121,9 +121,8 @@ def restore_tab(gr: Any, restorer: Restorer, detector: Detector | None) -> None:
 def offer_damage(gr: Any, detector: Detector, photo: Any, editor: Any) -> None:
     """What the detector finds, from a threshold on: as paint in the editor, to be corrected, and as a heat map."""
     button = gr.Button("Find the damage", size="sm")
-    threshold = gr.Slider(
-        0.05, 0.95, THRESHOLD, step=0.05, label="Threshold: lower marks more, and anew", elem_id="threshold"
-    )
+    label, info = "Threshold: lower marks more", "Moved, it marks anew: correct the paint afterwards."
+    threshold = gr.Slider(0.05, 0.95, THRESHOLD, step=0.05, label=label, info=info, elem_id="threshold")
     heat = gr.Image(visible=False, interactive=False, buttons=[], elem_id="heat")
 
     def find(*inputs: Any) -> tuple:
