@@ -171,8 +171,7 @@ def find_damage(before: Picture, job: Job, options: argparse.Namespace, say: Say
         notes.append("no damage is found, so it stays as it is; paint over it, and give that as --mask")
     if doubtful:
         notes.append(
-            f"doubtful regions that stay as they are: {doubtful}; --save-mask shows what is marked, "
-            "a lower --threshold marks more"
+            f"doubtful regions that stay as they are: {doubtful}; --save-mask shows what is marked, --threshold decides"
         )
     print_note(say, job.source, *notes)
     return found

@@ -98,8 +98,8 @@ def test_what_is_doubtful_stays_as_it_is_and_is_counted(run, shipped, green_dete
     code, said = run(*options, "--threshold", f"{threshold}")
     assert (code, said) == (
         0,
-        "note: faint.png: doubtful regions that stay as they are: 1; --save-mask shows what is marked, a lower "
-        "--threshold marks more\n",
+        "note: faint.png: doubtful regions that stay as they are: 1; --save-mask shows what is marked, --threshold "
+        "decides\n",
     )
     assert np.array_equal(pixels("out.png")[faint], picture[faint])
     assert run(*options) == (0, "")
