@@ -93,7 +93,8 @@ def heat_map(pixels: np.ndarray, probability: np.ndarray) -> np.ndarray:
     most = cv2.dilate(probability, np.ones((reach, reach)))
     share = cv2.resize(most, grey.shape[1::-1], interpolation=cv2.INTER_NEAREST)[..., None]
     colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_PLASMA)[..., ::-1]
-    return (grey + (colours - grey) * np.sqrt(share)).astype(np.uint8)  # the root: what is doubtful shall be seen too
+    cover = np.minimum(1, 2 * share)  # what is doubtful shall be seen too
+    return (grey + (colours - grey) * cover).astype(np.uint8)
 
 
 def paint_over(background: np.ndarray, hole: np.ndarray) -> Editor:
