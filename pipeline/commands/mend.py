@@ -24,7 +24,7 @@ from pipeline.inference.restorer import Restorer
 from pipeline.runtime import progress, stop
 from pipeline.runtime.errors import LONGEST, UserError, explain, one_line_errors, shorten
 
-MOST_DAMAGE = 1 / 3  # of a picture; more is asked about: it may be grain or a texture that was taken for damage
+MOST_DAMAGE = 1 / 3  # of a picture; more is asked about: a texture may have been taken for damage
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
 
 

@@ -79,11 +79,12 @@ def probability_of_damage(detector: Detector, before: Picture, photo: Path) -> n
     """As the detector finds it, float32 HW; kept beside the upload, for the next threshold."""
     found = photo.parent / "damage" / f"{photo.name}.png"  # where no upload can be
     if not found.exists():
-        levels = (detector(before.pixels()) * 65535).round().astype(np.uint16)
-        refuse_when_full(uploads_folder(), levels.nbytes)
-        image_file.write(Picture(Image.fromarray(levels)), found)
+        probability = (detector(before.pixels()) * 65535).round().astype(np.uint16)
+        refuse_when_full(uploads_folder(), probability.nbytes)
+        image_file.write(Picture(Image.fromarray(probability)), found)
     os.utime(found)  # in use
-    return np.asarray(Image.open(found)).astype(np.float32) / 65535
+    with Image.open(found) as levels:
+        return np.asarray(levels).astype(np.float32) / 65535
 
 
 def heat_map(pixels: np.ndarray, probability: np.ndarray) -> np.ndarray:

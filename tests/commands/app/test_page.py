@@ -215,7 +215,8 @@ def test_after_a_stroke_examples_and_found_damage_lie_where_the_damage_is(browse
     found, _ = mark(Detector.load(green_detector)(STRUCK))
     until(browser, lambda: agree(shown_paint(browser), found))
     click_on(browser, "Erase")
-    paint(browser, down=66)
+    height = shown_paint(browser).shape[0] / browser.execute_script("return devicePixelRatio")
+    paint(browser, down=round(0.19 * height))  # where the lower stroke is
     until(browser, lambda: shown_paint(browser).mean() < found.mean() - RING)
     click_on(browser, "Brush")
     paint(browser)
