@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.inference.detector import Detector
+    from pipeline.inference.enlarger import Enlarger
     from pipeline.inference.restorer import Restorer
     from pipeline.runtime.errors import UserError
 
-__all__ = ["Detector", "Restorer", "UserError"]
+__all__ = ["Detector", "Enlarger", "Restorer", "UserError"]
 
 PLACES = {
     "Detector": "pipeline.inference.detector",
+    "Enlarger": "pipeline.inference.enlarger",
     "Restorer": "pipeline.inference.restorer",
     "UserError": "pipeline.runtime.errors",
 }

@@ -15,6 +15,7 @@ from torch import nn
 from pipeline import lineage
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation import figures, model_card, tables
+from pipeline.evaluation.baselines import Damaged
 from pipeline.evaluation.comparison import Comparison
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.holes import Holes
@@ -22,6 +23,7 @@ from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
 from pipeline.metrics.registry import METRICS
 from pipeline.networks import device, weights
 from pipeline.networks.detector import Detector
+from pipeline.networks.enlarger import Enlarger
 from pipeline.params import Champion, Evaluate, load
 from pipeline.runtime.errors import UserError, one_line_errors
 from pipeline.runtime.outputs import complete_outs
@@ -110,8 +112,10 @@ def track(champion: Champion) -> None:
 def restore(pairs: Pairs, generator: nn.Module, params: Evaluate) -> Comparison:
     """The generator against the classical methods."""
 
-    def gan(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return weights.restore(generator, image[None], mask[None])[0]
+    def gan(damaged: Damaged) -> np.ndarray:
+        if isinstance(generator, Enlarger):
+            return weights.enlarge(generator, damaged.small, damaged.mask.shape[0] // damaged.small.shape[0])
+        return weights.restore(generator, damaged.image[None], damaged.mask[None])[0]
 
     return Comparison(pairs, gan, params.radius, params.slow_baselines)
 

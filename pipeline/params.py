@@ -214,7 +214,7 @@ class Losses(Section):
 
 
 class Generator(Section):
-    design: Literal["residual", "textbook", "detector"]
+    design: Literal["residual", "textbook", "enlarger", "detector"]
     channels: int = Field(ge=4, le=1024)
     blocks: int = Field(ge=1, le=64)
     scales: int = Field(ge=1, le=6)
@@ -236,7 +236,12 @@ class Generator(Section):
     @property
     def stride(self) -> int:
         """Pixels, each way, that one position of the coarsest scale stands for."""
-        return 2**self.scales if self.design == "textbook" else self.patch * 2 ** (self.scales - 1)
+        match self.design:
+            case "enlarger":
+                return 12  # a multiple of the factors that it has
+            case "textbook":
+                return 2**self.scales
+        return self.patch * 2 ** (self.scales - 1)
 
 
 class Discriminator(Section):
@@ -302,7 +307,7 @@ class Params(Section):
         if size % stride:
             raise ValueError(
                 f"corrupt.image_size is {size}; expected a multiple of {stride}, the generator's stride "
-                "(train.generator.scales and patch decide it)"
+                "(of an enlarger for its factors, else train.generator.scales and patch decide it)"
             )
         crop = self.train.crop
         if crop % stride or 0 < crop < 16:
@@ -330,6 +335,23 @@ class Params(Section):
         if weight and not self.train.losses.adversarial:
             raise ValueError(
                 f"train.losses.feature_matching is {weight}; expected 0, or train.losses.adversarial above 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pixels_to_add(self) -> Self:
+        if self.train.generator.design != "enlarger":
+            return self
+        for kind, weight in self.corrupt.weights:
+            if weight and kind != "lowres":
+                raise ValueError(
+                    f"corrupt.weights.{kind} is {weight}; expected 0, or another train.generator.design than enlarger: "
+                    "it takes pictures of low resolution, without a hole"
+                )
+        if max(self.corrupt.lowres.factors) > 4:
+            raise ValueError(
+                f"corrupt.lowres.factors are {self.corrupt.lowres.factors}; expected none above 4, or another "
+                "train.generator.design than enlarger"
             )
         return self
 

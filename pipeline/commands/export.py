@@ -5,12 +5,14 @@ mendline export models/portraits
 The graph of a generator takes `image` and `start`, float32 [N, 3, H, W] in [0, 1], and `mask`, float32 [N, 1, H, W],
 1 where to restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole
 filled smoothly, as `pipeline.priors.numpy_fill` does; where the mask is 1 everywhere, it is the image. The graph of a
-detector takes `image` and gives `damage`, the probability that a pixel is damaged, float32 [N, 1, H, W]. The weights
+detector takes `image` and gives `damage`, the probability that a pixel is damaged, float32 [N, 1, H, W]. That of an
+enlarger takes `image` and gives `x2`, `x3` and `x4`, that many times as large: ask for one of them. The weights
 are not written again: the graph points into `generator.safetensors`, which has to lie beside it.
 """
 
 import json
 import warnings
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from pipeline.inference import backends
 from pipeline.networks import weights
 from pipeline.networks.detector import Detector, damage_of
+from pipeline.networks.enlarger import FACTORS, Enlarger
 from pipeline.networks.generator import Generator
 from pipeline.runtime.errors import UserError
 
@@ -36,7 +39,7 @@ OPSET = 18
 class Refine(nn.Module):
     """The generator with `refine` as its `forward`, which is what an export takes."""
 
-    inputs, output = [*backends.INPUTS], "restored"
+    inputs, outputs = [*backends.INPUTS], ["restored"]
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class Refine(nn.Module):
 class Find(nn.Module):
     """The detector with the probability of damage as what its `forward` gives."""
 
-    inputs, output = ["image"], "damage"
+    inputs, outputs = ["image"], ["damage"]
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -59,6 +62,34 @@ class Find(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Float N3HW in [0, 1] to float N1HW in [0, 1]."""
         return damage_of(self.generator(image))
+
+
+class Enlarge(nn.Module):
+    """The enlarger with all factors at once as what its `forward` gives."""
+
+    inputs, outputs = ["image"], backends.ENLARGED
+
+    def __init__(self, enlarger: Enlarger) -> None:
+        super().__init__()
+        self.generator = enlarger
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Float N3HW in [0, 1] to one of float N3HW for each factor."""
+        features = self.generator.features(image)
+        return tuple(self.generator.grow(image, features, factor) for factor in FACTORS)
+
+
+def wrap(network: nn.Module, folder: Path) -> Refine | Find | Enlarge:
+    """What an export takes of the network of a folder.
+
+    Raises:
+        UserError: it is of the textbook design.
+    """
+    if isinstance(network, Detector):
+        return Find(network)
+    if isinstance(network, Enlarger):
+        return Enlarge(network)
+    return Refine(weights.load_refiner(folder, CPU))
 
 
 def main(folder: Path) -> None:
@@ -70,13 +101,12 @@ def main(folder: Path) -> None:
     """
     if folder.resolve() == OUT.resolve():
         raise UserError(f"{folder}: is an out of DVC; save the model first (mendline save NAME), and export that")
-    trained = weights.load(folder, CPU)
-    network = Find(trained) if isinstance(trained, Detector) else Refine(weights.load_refiner(folder, CPU))
+    network = wrap(weights.load(folder, CPU), folder)
     config = json.loads((folder / "config.json").read_text())
     partial = folder / f".{backends.ONNX}"
     try:
         write(network, config, partial)
-        furthest = detector_difference(folder, partial) if isinstance(network, Find) else difference(folder, partial)
+        furthest = DIFFERENCES[type(network)](folder, partial)
         if furthest > CLOSE:
             raise UserError(f"{folder}: ONNX differs from PyTorch by {furthest:.1e}; nothing was written")
         partial.replace(folder / backends.ONNX)
@@ -85,7 +115,7 @@ def main(folder: Path) -> None:
     print(f"{folder / backends.ONNX}: differs from PyTorch by {furthest:.1e} at most")
 
 
-def write(network: Refine | Find, config: dict, path: Path) -> None:
+def write(network: Refine | Find | Enlarge, config: dict, path: Path) -> None:
     """Export, with the configuration and the weights' SHA-256 as metadata.
 
     Raises:
@@ -105,8 +135,8 @@ def write(network: Refine | Find, config: dict, path: Path) -> None:
             tuple(examples.values()),
             str(path),
             input_names=network.inputs,
-            output_names=[network.output],
-            dynamic_axes={name: free for name in (*network.inputs, network.output)},
+            output_names=network.outputs,
+            dynamic_axes={name: free for name in (*network.inputs, *network.outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -149,3 +179,21 @@ def detector_difference(folder: Path, path: Path) -> float:
     ours, theirs = backends.load_detector(folder), backends.load_detector(path)
     pictures = [np.random.default_rng(0).random((*size, 3), np.float32) for size in SIZES]
     return max(float(np.abs(ours(picture) - theirs(picture)).max()) for picture in pictures)
+
+
+def enlarger_difference(folder: Path, path: Path) -> float:
+    """The same of an enlarger, over its factors too."""
+    ours, theirs = backends.load_enlarger(folder), backends.load_enlarger(path)
+    pictures = [np.random.default_rng(0).random((*size, 3), np.float32) for size in SIZES]
+    return max(
+        float(np.abs(ours(picture, factor) - theirs(picture, factor)).max())
+        for picture in pictures
+        for factor in FACTORS
+    )
+
+
+DIFFERENCES: dict[type[nn.Module], Callable[[Path, Path], float]] = {
+    Refine: difference,
+    Find: detector_difference,
+    Enlarge: enlarger_difference,
+}

@@ -19,6 +19,7 @@ from pipeline.commands.mend_options import GUESS, SCRATCHES, can_ask, parse_opti
 from pipeline.images import detect_scratches
 from pipeline.inference import image_file, masks, select_object, windows
 from pipeline.inference.detector import Detector, mark
+from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime import progress, stop
@@ -39,12 +40,14 @@ def main() -> None:
                 print(shorten(line.replace(f"{folder}{os.sep}", ""), LONGEST), file=sys.stderr)
 
             failed, jobs = 0, plan_jobs(options, say)
-            restorer = Restorer.load(options.model or options.kind, options.texture) if options.output else None
+            enlarger = Enlarger.load(options.model or "superres") if options.upscale else None
+            restores = options.output and not options.upscale
+            restorer = Restorer.load(options.model or "restore", options.texture) if restores else None
             options.detector = load_detector(options.detect) if options.detect else None
             for job in progress.bar(jobs, "mend", len(jobs), "picture"):
                 try:
-                    if options.upscale:
-                        upscale(job, options.upscale, restorer, say)
+                    if enlarger:
+                        upscale(job, options.upscale, enlarger, say)
                     else:
                         mend(job, options, restorer, say)
                 except Exception as error:  # whatever is wrong with one picture, the rest go on
@@ -114,15 +117,15 @@ def agree(before: Picture, hole: np.ndarray, job: Job, what: str) -> None:
         raise UserError(f"{job.source}: not restored; {GUESS}")
 
 
-def upscale(job: Job, factor: int, restorer: Restorer | None, say: Say) -> None:
+def upscale(job: Job, factor: int, enlarger: Enlarger, say: Say) -> None:
     """Enlarge one picture."""
     before = image_file.read(job.source)
     pixels = before.pixels()
     height, width = (factor * side for side in pixels.shape[:2])
     if height * width > LARGEST:
         raise UserError(f"{job.source}: {factor} times larger it has {width} x {height} px; the limit is {LARGEST} px")
-    if job.output and restorer:
-        image_file.write(before.enlarged(restorer.enlarge(pixels, factor)), job.output)
+    if job.output:
+        image_file.write(before.enlarged(enlarger(pixels, factor)), job.output)
         print_note(say, job.output, image_file.describe_lost(before, job.output))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import ImageColor
 
 from pipeline.images.formats import SUFFIXES
+from pipeline.inference.enlarger import FACTORS
 from pipeline.inference.model_files import DETECTOR
 from pipeline.inference.restorer import FIDELITY
 from pipeline.metrics.detection import THRESHOLD
@@ -55,7 +56,7 @@ def parse_options() -> argparse.Namespace:
         help="take an object out: LEFT,TOP,RIGHT,BOTTOM in px; X,Y in its middle (a guess, which is shown first); "
         "or the id of a COCO annotation",
     )
-    where.add_argument("--upscale", type=int, choices=[2, 4], help="enlarge in place of restoring")
+    where.add_argument("--upscale", type=int, choices=FACTORS, help="enlarge in place of restoring")
     parser.add_argument(
         "--threshold",
         type=parse_share,
@@ -93,7 +94,6 @@ def parse_options() -> argparse.Namespace:
         help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with",
     )
     options = parser.parse_args()
-    options.kind = "superres" if options.upscale else "restore"
     if options.upscale and (options.save_mask or options.grow or not options.output):
         raise UserError(
             "--upscale has no mask: name the enlarged picture with -o, and leave --save-mask and --grow out"

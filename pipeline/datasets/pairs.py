@@ -2,9 +2,9 @@
 
 `<split>-NNNNN.feather` are uncompressed Arrow IPC files, one row a pair. The three pictures of a row are the bytes of
 files: `target` and `corrupted` RGB, in BMP, which takes half as much space again as PNG and is read eight times as
-fast; `mask` grey, in PNG, with 255 where the picture is to be restored and 0 where it is to be kept. The metadata of a
-file hold its name, the CRC-32 of its columns, which takes a third of the time that SHA-256 would, and whether it is the
-last.
+fast; `mask` grey, in PNG, with 255 where the picture is to be restored and 0 where it is to be kept. Where the picture
+was shrunk, `corrupted` is the small one. The metadata of a file hold its name, the CRC-32 of its columns, which takes a
+third of the time that SHA-256 would, and whether it is the last.
 """
 
 import io
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from PIL import Image
 from pyarrow import feather
 
+from pipeline.images.resize import resize, shrunk_size
 from pipeline.runtime.errors import UserError, excerpt
 
 SHARD_BYTES = 2**28
@@ -179,17 +180,37 @@ class Pairs:
     def pictures(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Target and corrupted (uint8 RGB HWC), and the mask (bool HW, true where to restore).
 
+        What was shrunk is brought back to its size by the bicubic filter.
+
         Raises:
             UserError: one of them is no picture, of another size than the first target, or a mask without a hole.
         """
-        expected = {"target": (*self.size, 3), "corrupted": (*self.size, 3), "mask": self.size}
-        target, corrupted, mask = (self._picture(index, name) for name in expected)
-        if [picture.shape for picture in (target, corrupted, mask)] != list(expected.values()):
-            raise UserError(f"{self.name} pair {index}: pictures of different sizes or kinds; {REMEDY}")
-        holes = mask > 127
+        target, corrupted = self.target(index), self.stored(index)
+        holes = self._fitting(index, self._picture(index, "mask"), self.size) > 127
         if not holes.any():
             raise UserError(f"{self.name} pair {index}: a mask without a hole; {REMEDY}")
+        if corrupted.shape != target.shape:
+            corrupted = resize(corrupted, self.size, Image.Resampling.BICUBIC)
         return target, corrupted, holes
+
+    def target(self, index: int) -> np.ndarray:
+        """What `pictures` gives first."""
+        return self._fitting(index, self._picture(index, "target"), (*self.size, 3))
+
+    def stored(self, index: int) -> np.ndarray:
+        """The corrupted picture as it is stored, uint8 RGB HWC: where it was shrunk, the small one.
+
+        Raises:
+            UserError: it is no picture, or not of the target's size divided by a whole number.
+        """
+        picture = self._picture(index, "corrupted")
+        factor = round(self.size[0] / len(picture))
+        return self._fitting(index, picture, (*shrunk_size(self.size, max(1, factor)), 3))
+
+    def _fitting(self, index: int, picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        if picture.shape != shape:
+            raise UserError(f"{self.name} pair {index}: pictures of different sizes or kinds; {REMEDY}")
+        return picture
 
     def _picture(self, index: int, name: str) -> np.ndarray:
         try:
@@ -197,9 +218,7 @@ class Pairs:
         except ValueError:
             raise UserError(f"{self.name} pair {index}: its {name} is not a picture; {REMEDY}") from None
 
-    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """All pairs in order, `size` at once: `pictures` stacked to NHWC, NHWC and NHW. The last may be fewer."""
-        for first in range(0, len(self), size):
-            pictures = [self.pictures(index) for index in range(first, min(first + size, len(self)))]
-            targets, corrupted, masks = (np.stack(column) for column in zip(*pictures, strict=True))
-            yield targets, corrupted, masks
+    def batch(self, indices: Iterable[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`pictures` of some pairs, stacked to NHWC, NHWC and NHW."""
+        targets, corrupted, masks = (np.stack(column) for column in zip(*map(self.pictures, indices), strict=True))
+        return targets, corrupted, masks

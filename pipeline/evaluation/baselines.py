@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from skimage.restoration import inpaint_biharmonic
 
-from pipeline.corruptions import lowres
+from pipeline.images.resize import resize
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
 from pipeline.priors.torch_fill import fill
 
@@ -114,10 +114,10 @@ BASELINES = {
     "fsr": Baseline(lambda given: fsr(given.image, given.mask), "FSR", "restore", slow=True),
     "shift_map": Baseline(lambda given: shift_map(given.image, given.mask), "shift map", "restore", slow=True),
     "bicubic": Baseline(
-        lambda given: lowres.enlarge(given.small, given.image.shape, Image.Resampling.BICUBIC), "bicubic", "superres"
+        lambda given: resize(given.small, given.image.shape, Image.Resampling.BICUBIC), "bicubic", "superres"
     ),
     "lanczos": Baseline(
-        lambda given: lowres.enlarge(given.small, given.image.shape, Image.Resampling.LANCZOS), "Lanczos", "superres"
+        lambda given: resize(given.small, given.image.shape, Image.Resampling.LANCZOS), "Lanczos", "superres"
     ),
 }
 

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pipeline.corruptions import lowres
-from pipeline.corruptions.labels import factor_of, task_of
+from pipeline.corruptions.labels import task_of
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation.baselines import BASELINES, Damaged, restore_all
 from pipeline.evaluation.holes import Holes
@@ -42,7 +41,7 @@ class Comparison:
 
     Args:
         pairs: the test pairs.
-        gan: the generator: (picture uint8 HWC, mask bool HW) -> uint8 HWC.
+        gan: the generator, as a `Baseline.restore` is.
         radius: of Telea and Navier-Stokes, in px.
         slow: those of the slow methods to run besides, by name.
     """
@@ -50,7 +49,7 @@ class Comparison:
     def __init__(
         self,
         pairs: Pairs,
-        gan: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        gan: Callable[[Damaged], np.ndarray],
         radius: int,
         slow: Collection[str] = (),
     ) -> None:
@@ -59,11 +58,9 @@ class Comparison:
 
     def restorations(self, index: int) -> dict[str, np.ndarray]:
         """What each method makes of a pair, by name: uint8 HWC."""
-        target, image, mask = self.pairs.pictures(index)
-        task = task_of(self.labels[index])
-        small = lowres.shrink(target, factor_of(self.labels[index])) if task == "superres" else image
-        damaged = Damaged(image, mask, small, self.radius)
-        return restore_all(task, damaged, self.slow) | {"gan": self.gan(image, mask)}
+        _, image, mask = self.pairs.pictures(index)
+        damaged = Damaged(image, mask, self.pairs.stored(index), self.radius)
+        return restore_all(task_of(self.labels[index]), damaged, self.slow) | {"gan": self.gan(damaged)}
 
     def pictures(self, index: int) -> list[np.ndarray]:
         """What to show of a pair, as `TITLES` says: uint8 HWC."""

@@ -15,12 +15,15 @@ from pipeline.runtime.errors import UserError
 ONNX = "generator.onnx"
 WEIGHTS = "generator.safetensors"
 INPUTS = {"image": 3, "mask": 1, "start": 3}  # their channels
+ENLARGED = ["x2", "x3", "x4"]  # what an exported enlarger gives, one a factor
 PATCHES = "exemplar"  # the prior that `exemplars` makes, not `numpy_fill`
 LEAST = 16  # px: what an exported network takes
 
 Loaded = TypeVar("Loaded")
 Find = Callable[[np.ndarray], np.ndarray]
 """float32 HW3 in [0, 1] -> the probability that each pixel is damaged, float32 HW in [0, 1]."""
+Enlarge = Callable[[np.ndarray, int], np.ndarray]
+"""(float32 HW3 in [0, 1], factor) -> float32 HW3, so many times as high and wide."""
 
 
 def load(source: Path) -> tuple[Network, str]:
@@ -105,6 +108,48 @@ def _detector_with_onnx(path: Path) -> Find:
     return find
 
 
+def load_enlarger(source: Path) -> Enlarge:
+    """The network of an enlarger.
+
+    Args:
+        source: as of `load`.
+
+    Raises:
+        UserError: as `load`; or it is another network.
+    """
+    return _load(source, _enlarger_with_torch, _enlarger_with_onnx)
+
+
+def _enlarger_with_torch(folder: Path) -> Enlarge:
+    import torch
+
+    from pipeline.networks import device, weights
+
+    place = device.resolve_device()
+    enlarger = weights.load_enlarger(folder, place)
+
+    def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
+        planes = torch.tensor(image.transpose(2, 0, 1)[None], dtype=torch.float32, device=place)
+        with torch.inference_mode():
+            return enlarger(planes, factor)[0].permute(1, 2, 0).cpu().numpy()
+
+    return enlarge
+
+
+def _enlarger_with_onnx(path: Path) -> Enlarge:
+    session = _open(path, "enlarger", _check_enlarger)
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True  # of the other factors nothing is computed
+
+    def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+        return session.run([f"x{factor}"], {"image": planes}, options)[0][0].transpose(1, 2, 0)
+
+    return enlarge
+
+
 def _with_onnx(path: Path) -> tuple[Network, str]:
     session = _open(path, "generator", _check)
 
@@ -164,11 +209,15 @@ def _check_detector(session: Any) -> None:
     _check_ends(session, {"image": 3}, "damage")
 
 
-def _check_ends(session: Any, inputs: dict[str, int], output: str) -> None:
+def _check_enlarger(session: Any) -> None:
+    _check_ends(session, {"image": 3}, *ENLARGED)
+
+
+def _check_ends(session: Any, inputs: dict[str, int], *outputs: str) -> None:
     takes = {each.name: (each.type, each.shape[1:2]) for each in session.get_inputs()}
     gives = [(each.name, each.type) for each in session.get_outputs()]
     expected = {name: ("tensor(float)", [channels]) for name, channels in inputs.items()}
-    if takes != expected or gives != [(output, "tensor(float)")]:
+    if takes != expected or gives != [(output, "tensor(float)") for output in outputs]:
         raise ValueError(f"it takes {', '.join(takes)} and gives {', '.join(name for name, _ in gives)}")
 
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 FIDELITY = 0.0  # by eye: of 24 objects taken out of photos 16 look better than with 1, 6 alike
 NOT_FINITE = "gives values that are not finite; copy the model again from where it is from, or train it anew"
-FACTORS = (2, 3, 4, 8)  # those that `lowres` may have in the training
 
 Pictures = TypeVar("Pictures", Image.Image, np.ndarray, "torch.Tensor")
 
@@ -42,7 +41,6 @@ class Restorer:
 
     >>> restorer = Restorer.load()
     >>> restorer(Image.open("photo.png"), Image.open("mask.png")).save("restored.png")
-    >>> Restorer.load("superres").enlarge(Image.open("small.png"), 2).save("large.png")
     """
 
     def __init__(
@@ -142,46 +140,6 @@ class Restorer:
         if pictures.ndim == 3:
             return self._one(pictures, holes, see_through, fidelity).reshape(image.shape)
         return np.stack([self._one(*pair, see_through, fidelity) for pair in zip(pictures, holes, strict=True)])
-
-    def enlarge(self, image: Pictures, factor: int = 2) -> Pictures:
-        """A picture, or a batch of them, with sides `factor` times as long.
-
-        Args:
-            image: as that of a call, without NaN.
-            factor: 2, 3, 4 or 8; the model that ships was trained for 2 and 4.
-
-        Returns:
-            As `image`; a PIL image as of a call.
-
-        Raises:
-            TypeError, ValueError: as a call, or another factor.
-            UserError: a model that does not enlarge.
-        """
-        if factor not in FACTORS:
-            raise ValueError(f"a factor of {factor!r}; expected one of {', '.join(map(str, FACTORS))}")
-        enlarging = sorted(filter(_enlarges, self.corruptions))
-        if self.corruptions and not enlarging:
-            raise UserError(f"{self.name}: was trained on holes, and cannot enlarge; use the model superres")
-        if enlarging and f"lowres_x{factor}" not in enlarging:
-            raise UserError(f"{self.name}: was not trained for a factor of {factor}; it knows {excerpt(enlarging)}")
-        shown = upright(image)
-        pixels = pixels_of(shown)
-        if with_channels(pixels).ndim == 3:
-            return as_kind_of(shown, self._larger(pixels, int(factor)))
-        return as_kind_of(image, np.stack([self._larger(picture, int(factor)) for picture in pixels]))
-
-    def _larger(self, image: np.ndarray, factor: int) -> np.ndarray:
-        """One, HW or HWC."""
-        height, width = image.shape[:2]
-        planes = with_grey_for_nan(with_channels(image), np.ones((height, width), bool)).transpose(2, 0, 1)
-        size = width * factor, height * factor
-        filtered = [
-            Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in map(np.ascontiguousarray, planes)
-        ]
-        larger = np.dstack([np.asarray(plane) for plane in filtered])
-        if larger.dtype == np.float32:  # the filter overshoots
-            larger = larger.clip(0, 1)
-        return self.restore(larger, np.ones(larger.shape[:2], bool)).reshape(*larger.shape[:2], *image.shape[2:])
 
     def _one(self, image: np.ndarray, hole: np.ndarray, see_through: bool | None, fidelity: float) -> np.ndarray:
         """One, HWC."""

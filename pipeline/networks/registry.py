@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import nn
 
 from pipeline.networks.detector import Detector
+from pipeline.networks.enlarger import Enlarger
 from pipeline.networks.generator import Generator
 from pipeline.networks.pix2pix import TextbookGenerator
 from pipeline.tasks import DAMAGES
@@ -14,25 +15,29 @@ from pipeline.tasks import DAMAGES
 
 @dataclass(frozen=True)
 class GeneratorDesign:
-    """A kind of generator: its network takes (image, mask), a detector's the image alone, and has a `stride`.
+    """A kind of generator: its network takes (image, mask), a detector's the image, an enlarger's (small, factor).
 
     Attributes:
         build: the network, from the parameters of `train.generator` but `design`, some of which it may leave unused.
         takes_muon: whether Muon may train its inner layers.
         has_prior: whether it refines a prior, by `refine`: restoring in windows and an export need that.
-        task: what it learns from the pairs, `restore` or `detect`.
+        task: what it learns from the pairs, a key of `pipeline.tasks.TASKS`.
     """
 
     build: Callable[..., nn.Module]
     takes_muon: bool
     has_prior: bool
-    task: Literal["restore", "detect"] = "restore"
+    task: Literal["restore", "superres", "detect"] = "restore"
 
 
 def _detector(
     channels: int, blocks: int, scales: int, patch: int, block: str, attention: bool, decoder: str, **_: Any
 ) -> Detector:
     return Detector(len(DAMAGES), channels, blocks, scales, patch, block, attention, decoder)
+
+
+def _enlarger(channels: int, blocks: int, block: str, **_: Any) -> Enlarger:
+    return Enlarger(channels, blocks, block)
 
 
 def _textbook(channels: int, scales: int, **_: Any) -> TextbookGenerator:
@@ -42,6 +47,7 @@ def _textbook(channels: int, scales: int, **_: Any) -> TextbookGenerator:
 GENERATORS = {
     "residual": GeneratorDesign(Generator, takes_muon=True, has_prior=True),
     "textbook": GeneratorDesign(_textbook, takes_muon=False, has_prior=False),
+    "enlarger": GeneratorDesign(_enlarger, takes_muon=True, has_prior=False, task="superres"),
     "detector": GeneratorDesign(_detector, takes_muon=True, has_prior=False, task="detect"),
 }
 

@@ -17,6 +17,7 @@ from torch import nn
 from pipeline import params
 from pipeline.images.tensors import mask_to_tensor, to_tensor, to_uint8
 from pipeline.networks.detector import Detector, damage_of
+from pipeline.networks.enlarger import Enlarger
 from pipeline.networks.generator import Generator
 from pipeline.networks.registry import GENERATORS, build_generator
 from pipeline.runtime.errors import UserError, excerpt, shorten
@@ -28,6 +29,10 @@ NOT_FINITE = (
     "train.lr and train.muon_lr, or train.clip of 1"
 )
 DTYPES = {torch.float32: "F32", torch.int64: "I64"}  # of the weights, and of a count that batch normalization has
+OTHER_PURPOSES = {  # of what restores no holes, by task
+    "detect": "finds damage, and restores none; give it to --detect",
+    "superres": "enlarges, and restores no holes; give it to --upscale",
+}
 DEFAULTS = {  # of a generator, for models that are older than some of its arguments
     name: each.default for name, each in signature(Generator).parameters.items() if each.default is not Parameter.empty
 }
@@ -83,8 +88,8 @@ def load_refiner(folder: Path, device: torch.device) -> Generator:
     """
     generator = load(folder, device)
     design = json.loads((folder / "config.json").read_text())["generator"]["design"]
-    if GENERATORS[design].task == "detect":
-        raise UserError(f"{folder}: finds damage, and restores none; give it to --detect")
+    if purpose := OTHER_PURPOSES.get(GENERATORS[design].task):
+        raise UserError(f"{folder}: {purpose}")
     if not GENERATORS[design].has_prior:
         raise UserError(
             f"{folder}: the {design} design has no prior to start from; give a model of another, as models/restore is"
@@ -101,6 +106,18 @@ def load_detector(folder: Path, device: torch.device) -> Detector:
     network = load(folder, device)
     if not isinstance(network, Detector):
         raise UserError(f"{folder}: restores, and finds no damage; give a model of the profile detect")
+    return network
+
+
+def load_enlarger(folder: Path, device: torch.device) -> Enlarger:
+    """`load`, of an enlarger.
+
+    Raises:
+        UserError: as `load`; or it is another network.
+    """
+    network = load(folder, device)
+    if not isinstance(network, Enlarger):
+        raise UserError(f"{folder}: keeps the size of a picture; give a model of the profile superres")
     return network
 
 
@@ -177,6 +194,19 @@ def restore(generator: nn.Module, images: np.ndarray, masks: np.ndarray) -> np.n
     if not restored.isfinite().all():
         raise UserError(f"the generator {NOT_FINITE}")
     return np.where(masks[..., None], to_uint8(restored), images)
+
+
+@torch.no_grad()
+def enlarge(enlarger: nn.Module, small: np.ndarray, factor: int) -> np.ndarray:
+    """Enlarge a picture, uint8 HWC, by one of the factors that the enlarger has; uint8 HWC.
+
+    Raises:
+        UserError: the enlarger gives values that are not finite, as its weights are too large.
+    """
+    made = enlarger(to_tensor(small[None]).to(next(enlarger.parameters()).device), factor)
+    if not made.isfinite().all():
+        raise UserError(f"the enlarger {NOT_FINITE}")
+    return to_uint8(made)[0]
 
 
 @torch.no_grad()

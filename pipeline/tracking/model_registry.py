@@ -1,4 +1,4 @@
-"""Generators and detectors as registered MLflow models, and which of the versions is the champion."""
+"""Generators, enlargers and detectors as registered MLflow models, and which of the versions is the champion."""
 
 import re
 import shutil
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-NAME, DETECTOR = "mendline", "mendline-detector"
+NAME, DETECTOR, ENLARGER = "mendline", "mendline-detector", "mendline-enlarger"
+NAMES = {"detector": DETECTOR, "enlarger": ENLARGER}  # by design; of the others `NAME`
 DESCRIPTIONS = {
-    NAME: "Restores pictures: inpainting and super-resolution.",
+    NAME: "Restores pictures.",
     DETECTOR: "Finds the damage of pictures.",
+    ENLARGER: "Makes pictures larger: super-resolution.",
 }
 DESIGN = "train.generator.design"  # a parameter of a run
 ALIAS = "champion"
@@ -38,6 +40,7 @@ CODE = [  # what a process that loads the model runs
     "pipeline/networks/blocks.py",
     "pipeline/networks/detector.py",
     "pipeline/networks/device.py",
+    "pipeline/networks/enlarger.py",
     "pipeline/networks/generator.py",
     "pipeline/networks/pix2pix.py",
     "pipeline/networks/registry.py",
@@ -82,7 +85,7 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
 
 def name_of(run: "Run") -> str:
     """The registered model that the model of a run is a version of."""
-    return DETECTOR if run.data.params.get(DESIGN) == "detector" else NAME
+    return NAMES.get(run.data.params.get(DESIGN), NAME)
 
 
 def is_there(store: Store, name: str) -> bool:
@@ -148,14 +151,17 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
 
 def _signature(name: str) -> "ModelSignature":
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
     uint8 = np.dtype(np.uint8)
     pictures = TensorSpec(uint8, (-1, -1, -1, 3), "image")
     masks = TensorSpec(uint8, (-1, -1, -1), "mask")
     if name == DETECTOR:
         return ModelSignature(Schema([pictures]), Schema([TensorSpec(uint8, (-1, -1, -1))]))
-    return ModelSignature(Schema([pictures, masks]), Schema([TensorSpec(uint8, (-1, -1, -1, 3))]))
+    made = Schema([TensorSpec(uint8, (-1, -1, -1, 3))])
+    if name == ENLARGER:
+        return ModelSignature(Schema([pictures]), made, ParamSchema([ParamSpec("factor", DataType.long, 2)]))
+    return ModelSignature(Schema([pictures, masks]), made)
 
 
 def _example(name: str) -> dict[str, np.ndarray]:
@@ -167,7 +173,7 @@ def _example(name: str) -> dict[str, np.ndarray]:
     mask[8:16, 8:16] = 255
     image[mask > 0] = 0
     pictures = {"image": np.stack([image, image])}
-    return pictures if name == DETECTOR else pictures | {"mask": np.stack([mask, mask])}
+    return pictures | {"mask": np.stack([mask, mask])} if name == NAME else pictures
 
 
 def improves(store: Store, run_id: str, rule: Champion) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""Generators and detectors behind MLflow's pyfunc interface."""
+"""Generators, enlargers and detectors behind MLflow's pyfunc interface."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from torch import nn
 
 from pipeline.networks import device, weights
 from pipeline.networks.detector import Detector
+from pipeline.networks.enlarger import Enlarger
 
 
 class Restoration:
@@ -49,7 +50,29 @@ class Detection:
         return (weights.find_damage(self.detector, model_input["image"]) * 255).round().astype(np.uint8)
 
 
-def _load_pyfunc(data_path: str) -> Restoration | Detection:
+class Enlargement:
+    """What `mlflow.pyfunc.load_model` gives of an enlarger."""
+
+    def __init__(self, enlarger: nn.Module) -> None:
+        self.enlarger = enlarger
+
+    def predict(self, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None) -> np.ndarray:
+        """Make a batch of pictures of any one size larger.
+
+        Args:
+            model_input: `image`, uint8 RGB NHWC.
+            params: `factor`, 2, 3 or 4; MLflow passes 2 where none is given.
+
+        Returns:
+            uint8 RGB NHWC.
+        """
+        factor = (params or {})["factor"]
+        return np.stack([weights.enlarge(self.enlarger, image, factor) for image in model_input["image"]])
+
+
+def _load_pyfunc(data_path: str) -> Restoration | Detection | Enlargement:
     """MLflow calls this with the folder that `weights.save` has written."""
     network = weights.load(Path(data_path), device.resolve_device())
+    if isinstance(network, Enlarger):
+        return Enlargement(network)
     return Detection(network) if isinstance(network, Detector) else Restoration(network)

@@ -10,9 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pipeline.corruptions import lowres
 from pipeline.corruptions.labels import DAMAGE, name_of
 from pipeline.datasets.pairs import Pairs
 from pipeline.images.tensors import mask_to_tensor, to_tensor
+from pipeline.networks.enlarger import FACTORS, STRIDE
 from pipeline.networks.registry import GENERATORS
 from pipeline.params import Train
 from pipeline.priors import exemplar_fill, numpy_fill
@@ -42,15 +44,20 @@ def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slic
         rank_slice: which pairs of each batch to yield; the others are for other processes.
 
     Yields:
-        To restore: target and damaged picture (float N3HW in [0, 1]), mask (float N1HW, 1 where to restore) and, for a
+        To enlarge: target (float N3HW in [0, 1]) and, for each factor of `FACTORS`, the same so many times smaller. To
+        restore: target and damaged picture (float N3HW in [0, 1]), mask (float N1HW, 1 where to restore) and, for a
         prior of patches, which take as long as the training, the prior as the target is. To detect: picture (float N3HW
         in [0, 1]) and what each of its pixels is (uint8 NHW), as `load_damage` says.
     """
-    if GENERATORS[params.generator.design].task == "detect":
-        load = partial(load_damage, pairs, params.crop, classes_of(pairs))
-    else:
-        exemplars = cache_exemplars(pairs) if params.generator.takes_exemplar else None
-        load = partial(load_batch, pairs, params.crop, exemplars)
+    load: Callable[[Samples], list[np.ndarray]]
+    match GENERATORS[params.generator.design].task:
+        case "detect":
+            load = partial(load_damage, pairs, params.crop, classes_of(pairs))
+        case "superres":
+            load = partial(load_shrunk, pairs, params.crop)
+        case "restore":
+            exemplars = cache_exemplars(pairs) if params.generator.takes_exemplar else None
+            load = partial(load_batch, pairs, params.crop, exemplars)
     samples = (sample_indices(step, len(pairs), params.batch, params.seed)[rank_slice] for step in steps)
     for arrays in in_threads(load, samples, workers(), PREFETCH):
         yield tuple(map(_as_tensor, arrays))
@@ -120,6 +127,34 @@ def load_damage(pairs: Pairs, crop: int, classes: list[int], samples: Samples) -
         damage = np.where(mask, np.uint8(classes[index]), np.uint8(0))
         loaded.append(_crop_and_augment([image, damage], np.ones_like(mask) if anywhere else mask, crop, rng))
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
+
+
+def load_shrunk(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]:
+    """Targets, each cropped and turned one of the square's eight ways, and the same shrunk by each factor.
+
+    They are shrunk before the crop, which lies on pixels of all that are made. No pair's own picture is looked at, so
+    that each target is learned from at every factor.
+
+    Returns:
+        uint8 NHWC: the targets, then for each of `FACTORS` the small pictures.
+    """
+    cv2.setNumThreads(1)
+    loaded = []
+    for index, seed in samples:
+        rng = np.random.default_rng(seed)
+        target = pairs.target(index)
+        side, grid = crop or min(target.shape[:2]), STRIDE
+        top, left = (grid * int(rng.integers((length - side) // grid + 1)) for length in target.shape[:2])
+        turn = int(rng.integers(8))
+        pictures = [target, *(lowres.corrupt(target, factor)[0] for factor in FACTORS)]
+        windows = [_scaled((top, left, side), factor) for factor in (1, *FACTORS)]
+        loaded.append([augment(picture[window], turn) for picture, window in zip(pictures, windows, strict=True)])
+    return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
+
+
+def _scaled(square: tuple[int, int, int], factor: int) -> tuple[slice, slice]:
+    top, left, side = (length // factor for length in square)
+    return slice(top, top + side), slice(left, left + side)
 
 
 def _compress(image: np.ndarray, quality: int) -> np.ndarray:

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.datasets.pairs import Pairs
 from pipeline.metrics.detection import THRESHOLD, f1
 from pipeline.networks import weights
 from pipeline.networks.detector import damage_of
@@ -41,9 +42,9 @@ def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     return -torch.where(classes == ANY, of_any, of_kind).mean()
 
 
-def validate(detector: nn.Module, targets: np.ndarray, images: np.ndarray, masks: np.ndarray) -> Validated:
+def validate(detector: nn.Module, pairs: Pairs, indices: range) -> Validated:
     """Find the damage of pairs, without their masks: F1, and the corrupted picture, what was found, and the mask."""
-    del targets
+    _, images, masks = pairs.batch(indices)
     found = weights.find_damage(detector, images)
     scores = [f1(each > THRESHOLD, mask) for each, mask in zip(found, masks, strict=True)]
     grey = (found * 255).round().astype(np.uint8)

@@ -1,8 +1,8 @@
 """Restoring as a task to learn: what is made of a batch, how wrong it is, and the score on val."""
 
-import numpy as np
 from torch import Tensor, nn
 
+from pipeline.datasets.pairs import Pairs
 from pipeline.metrics.image_quality import psnr
 from pipeline.networks import weights
 from pipeline.training import distributed
@@ -23,8 +23,9 @@ def attempt(generator: nn.Module, batch: Batch) -> Attempt:
     )
 
 
-def validate(generator: nn.Module, targets: np.ndarray, images: np.ndarray, masks: np.ndarray) -> Validated:
+def validate(generator: nn.Module, pairs: Pairs, indices: range) -> Validated:
     """Restore pairs: PSNR in dB, and the corrupted, the restored and the original picture."""
+    targets, images, masks = pairs.batch(indices)
     restored = weights.restore(generator, images, masks)
     pictures = [list(row) for row in zip(images, restored, targets, strict=True)]
     return Validated(psnr(restored, targets), pictures)

@@ -132,11 +132,13 @@ class TrainingRun:
         rows: list[list[np.ndarray]] = []
         step, task = self.curves.step, self.trainer.task
         shown = set(grid.evenly_spaced(range(len(self.validation)), self.trainer.params.samples))
-        for number, pairs in enumerate(self.validation.batches(VALIDATED)):
+        count = len(self.validation)
+        for first in range(0, count, VALIDATED):
             stop.check()
-            validated = task.validate(self.trainer.ema, *pairs)
+            indices = range(first, min(first + VALIDATED, count))
+            validated = task.validate(self.trainer.ema, self.validation, indices)
             scores.append(validated.scores)
-            rows += [row for index, row in enumerate(validated.pictures, number * VALIDATED) if index in shown]
+            rows += [row for index, row in zip(indices, validated.pictures, strict=True) if index in shown]
         score = {"step": step, task.score: float(np.nanmean(np.concatenate(scores)))}
         figure = grid.image_grid(rows, [*task.shown])
         path = self.picture_path(step)

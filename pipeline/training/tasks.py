@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from torch import nn
 
+from pipeline.datasets.pairs import Pairs
 from pipeline.networks.registry import GENERATORS
-from pipeline.training import detecting, restoring
+from pipeline.training import detecting, enlarging, restoring
 from pipeline.training.attempt import Attempt, Validated
 from pipeline.training.batches import Batch
 
@@ -18,13 +18,13 @@ class TrainingTask:
 
     Attributes:
         attempt: what the generator makes of a batch.
-        validate: what the averaged one makes of val pairs: targets and damaged pictures (uint8 NHWC), masks (bool NHW).
+        validate: what the averaged one makes of those of the val pairs.
         score: what that is scored by on val, a key of `pipeline.metrics.registry.METRICS`.
         shown: the titles of the three pictures that are shown of a val pair.
     """
 
     attempt: Callable[[nn.Module, Batch], Attempt]
-    validate: Callable[[nn.Module, np.ndarray, np.ndarray, np.ndarray], Validated]
+    validate: Callable[[nn.Module, Pairs, range], Validated]
     score: str
     shown: tuple[str, str, str]
 
@@ -32,6 +32,9 @@ class TrainingTask:
 TRAINING_TASKS = {
     "restore": TrainingTask(
         restoring.attempt, restoring.validate, score="psnr", shown=("corrupted", "restored", "original")
+    ),
+    "superres": TrainingTask(
+        enlarging.attempt, enlarging.validate, score="psnr", shown=("bicubic", "enlarged", "original")
     ),
     "detect": TrainingTask(detecting.attempt, detecting.validate, score="f1", shown=("corrupted", "found", "damage")),
 }

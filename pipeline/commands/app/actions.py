@@ -16,6 +16,7 @@ from pipeline.images import detect_scratches
 from pipeline.images.decode import sides
 from pipeline.inference import image_file, insert_object, pyramid
 from pipeline.inference.detector import Detector, mark
+from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.params import Freeform, Scratch, Section, Stain
@@ -132,10 +133,10 @@ def restore_photo(
     return shown, save_download(after, photo, method)
 
 
-def enlarge_photo(enlarger: Restorer, photo: str | None, factor: int) -> tuple:
+def enlarge_photo(enlarger: Enlarger, photo: str | None, factor: int) -> tuple:
     """Before (the bicubic filter) and after for the slider, and the enlarged file."""
     before = open_upload(photo, MOST_PIXELS // factor**2)
-    after = before.enlarged(enlarger.enlarge(before.pixels(), factor))
+    after = before.enlarged(enlarger(before.pixels(), factor))
     filtered = Image.fromarray(before.pixels_in_8_bits()).resize(after.size, Image.Resampling.BICUBIC)
     shown = preview(np.asarray(filtered)), preview(after.pixels_in_8_bits())
     return shown, save_download(after, photo, f"x{factor}")

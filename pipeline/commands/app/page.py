@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.detector import Detector
+from pipeline.inference.enlarger import FACTORS, Enlarger
 from pipeline.inference.model_files import DETECTOR, MODELS, ships
 from pipeline.inference.restorer import FIDELITY, Restorer
 from pipeline.metrics.detection import THRESHOLD
@@ -49,9 +50,7 @@ def main(model: str | None) -> None:
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
         page = build_page(
-            Restorer.load(model or MODELS / "restore"),
-            Restorer.load(MODELS / "superres"),
-            Detector.load() if ships(DETECTOR) else None,
+            Restorer.load(model or MODELS / "restore"), Enlarger.load(), Detector.load() if ships(DETECTOR) else None
         )
         page.queue(max_size=50, default_concurrency_limit=1, api_open=False)
         page.launch(
@@ -78,7 +77,7 @@ def sweep(folder: Path, age: float) -> None:
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
-def build_page(restorer: Restorer, enlarger: Restorer, detector: Detector | None) -> Any:
+def build_page(restorer: Restorer, enlarger: Enlarger, detector: Detector | None) -> Any:
     """The page, with its two generators, and a detector, in whose place there is a heuristic for scratches."""
     import gradio as gr
 
@@ -134,12 +133,12 @@ def offer_damage(gr: Any, detector: Detector, photo: Any, editor: Any) -> None:
     photo.change(None, None, heat, js=HIDDEN)
 
 
-def enlarge_tab(gr: Any, enlarger: Restorer) -> None:
-    """A photo, twice or four times the size."""
+def enlarge_tab(gr: Any, enlarger: Enlarger) -> None:
+    """A photo, at two, three or four times its size."""
     with gr.Row():
         with gr.Column(min_width=300):
             photo = photograph(gr, "Photo", "small-photo")
-            factor = gr.Radio([2, 4], value=2, label="Times")
+            factor = gr.Radio([*FACTORS], value=2, label="Times")
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
             results = before_and_after(gr, "enlarged")
