@@ -7,16 +7,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 from ruamel.yaml import YAML
+from skimage import data
 
 from pipeline.datasets import pairs
+from pipeline.images.tensors import to_tensor
+from pipeline.networks import weights
+from pipeline.networks.registry import build_generator
 from pipeline.params import Train, load
+from pipeline.training.detecting import cross_entropy
 from tests.clone import ROOT, Clone, finish
 from tests.sources.coco.host import Host, dataset
 
+GREEN = 0, 255, 0  # what is damage to `green_detector`
 TRAIN, VAL = dataset(range(1, 13), 200, 150), dataset(range(100, 109), 200, 150)
 
 
@@ -65,6 +73,37 @@ def mlflow_db(tmp_path_factory) -> Path:
         MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
 
     return make_once(tmp_path_factory, "store", make) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def green_detector(tmp_path_factory) -> Path:
+    """A small trained detector, in seconds: green strokes on a photograph are damage. Not to be changed."""
+
+    def make(folder: Path) -> None:
+        arguments = {"channels": 8, "blocks": 1, "scales": 2, "patch": 2, "decoder": "bilinear"}
+        torch.manual_seed(0)
+        detector = build_generator("detector", block="plain", attention=False, **arguments)
+        optimizer, rng = torch.optim.Adam(detector.parameters(), 0.005), np.random.default_rng(0)
+        for _ in range(60):
+            images, masks = zip(*(green_strokes(rng) for _ in range(8)), strict=True)
+            loss = cross_entropy(detector(to_tensor(np.stack(images))), torch.from_numpy(np.stack(masks)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        weights.save(folder, detector, {"generator": {"design": "detector", **arguments}})
+
+    return make_once(tmp_path_factory, "green_detector", make)
+
+
+def green_strokes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A square of a photograph with green strokes, uint8 HW3, and where they are, uint8 HW of 0 and 1."""
+    top, left = rng.integers(300, size=2)
+    image, mask = data.coffee()[top : top + 64, left : left + 64].copy(), np.zeros((64, 64), np.uint8)
+    for _ in range(rng.integers(4)):
+        first, last = (tuple(map(int, rng.integers(64, size=2))) for _ in range(2))
+        cv2.line(mask, first, last, 1, int(rng.integers(1, 6)))
+    image[mask > 0] = GREEN
+    return image, mask
 
 
 @pytest.fixture

@@ -15,18 +15,17 @@ import numpy as np
 from PIL import Image
 
 from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, streams_as_files
-from pipeline.commands.mend_options import GUESS, parse_options
+from pipeline.commands.mend_options import GUESS, SCRATCHES, can_ask, parse_options
 from pipeline.images import detect_scratches
 from pipeline.inference import image_file, masks, select_object, windows
-from pipeline.inference.detector import Detector
+from pipeline.inference.detector import Detector, mark
 from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
-from pipeline.metrics.detection import THRESHOLD
 from pipeline.runtime import progress, stop
 from pipeline.runtime.errors import LONGEST, UserError, explain, one_line_errors, shorten
 
-SCRATCHES = "scratches"  # the heuristic among the detectors
+MOST_DAMAGE = 1 / 3  # of a picture; more is asked about: a texture may have been taken for damage
 LARGEST = Image.MAX_IMAGE_PIXELS or 0  # px: of an enlarged picture, which must be readable too
 
 
@@ -64,14 +63,21 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     for path in filter(None, (job.output, job.save_mask)):
         image_file.format_of(path)
     before = image_file.read(job.source)
-    hole = masks.grow(find_hole(before, job, options), options.grow)
-    if options.remove and len(options.remove) == 2 and job.output and not options.yes:
-        agree(before, hole, job)
-    if warning := masks.mask_warning(hole):
+    hole = masks.grow(find_hole(before, job, options, say), options.grow)
+    if job.output and not options.yes:
+        if options.remove and len(options.remove) == 2:
+            agree(before, hole, job, f"what would go from {job.source}")
+        elif options.detect and hole.mean() > MOST_DAMAGE:
+            agree(before, hole, job, f"{hole.mean():.0%} of {job.source} is marked as damage")
+    sound = options.detect and not hole.any()
+    if not sound and (warning := masks.mask_warning(hole)):
         say(f"warning: {job.source}: {warning}")
     if job.save_mask:
         masks.write(hole, job.save_mask)
     if not (job.output and restorer):
+        return
+    if sound and job.source.suffix.lower() == job.output.suffix.lower():
+        image_file.copy(job.source, job.output)
         return
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
     blank = options.opaque or options.remove or options.mask_color or transparent
@@ -92,17 +98,19 @@ def restore_boxes(
         yield restorer.restore(pixels, hole[box], see_through, fidelity), hole[box], (across.start, down.start)
 
 
-def agree(before: Picture, hole: np.ndarray, job: Job) -> None:
-    """Show what would go, in magenta, and ask.
+def agree(before: Picture, hole: np.ndarray, job: Job, what: str) -> None:
+    """Show what would be restored, in magenta, say what it is, and ask.
 
     Raises:
-        UserError: it shall not.
+        UserError: it shall not, or nobody is there to ask.
     """
+    if not can_ask():
+        raise UserError(f"{what}, and nobody can be asked: {GUESS}; --yes acts on it unseen")
     with tempfile.TemporaryDirectory() as folder:
         proposal = Path(folder) / f"{job.source.stem}-proposed.png"
         shown = np.where(hole[..., None], np.array([255, 0, 255], np.uint8), before.pixels_in_8_bits())
         Image.fromarray(shown).save(proposal)
-        question = f"{proposal}: what would go from {job.source}, in magenta. Go on? [y/N] "
+        question = f"{proposal}: {what}, in magenta. Go on? [y/N] "
         print(question, end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline().strip().lower()
     if answer not in {"y", "yes"}:
@@ -121,7 +129,7 @@ def upscale(job: Job, factor: int, enlarger: Enlarger, say: Say) -> None:
         print_note(say, job.output, image_file.describe_lost(before, job.output))
 
 
-def find_hole(before: Picture, job: Job, options: argparse.Namespace) -> np.ndarray:
+def find_hole(before: Picture, job: Job, options: argparse.Namespace, say: Say) -> np.ndarray:
     """Where to restore, from whichever option says so; without one, where the picture is transparent.
 
     Raises:
@@ -132,7 +140,7 @@ def find_hole(before: Picture, job: Job, options: argparse.Namespace) -> np.ndar
     if options.mask_color:
         return masks.from_colour(before.pixels_in_8_bits(), options.mask_color)
     if options.detect:
-        return find_damage(before, options.detector)
+        return find_damage(before, job, options, say)
     if options.remove:
         return find_object(before, job, options)
     transparent = before.transparent()
@@ -155,16 +163,20 @@ def load_detector(name: str) -> Detector | None:
         raise UserError(f"--detect: expected {SCRATCHES}, or a model of the profile detect: {error}") from None
 
 
-def find_damage(before: Picture, detector: Detector | None) -> np.ndarray:
-    """The mask of what is found, by the heuristic where there is no detector.
-
-    Raises:
-        UserError: nothing is.
-    """
-    heuristic = detect_scratches.detect
-    found = detector(before.pixels()) > THRESHOLD if detector else heuristic(before.pixels_in_8_bits())
+def find_damage(before: Picture, job: Job, options: argparse.Namespace, say: Say) -> np.ndarray:
+    """The mask of what is found, by the heuristic where there is no detector; a note says what is left as it is."""
+    if not options.detector:
+        found, doubtful = detect_scratches.detect(before.pixels_in_8_bits()), 0
+    else:
+        found, doubtful = mark(options.detector(before.pixels()), options.threshold)
+    notes = []
     if not found.any():
-        raise UserError("no damage is found; paint over it, and give that as --mask")
+        notes.append("no damage is found, so it stays as it is; paint over it, and give that as --mask")
+    if doubtful:
+        notes.append(
+            f"doubtful regions that stay as they are: {doubtful}; --save-mask shows what is marked, --threshold decides"
+        )
+    print_note(say, job.source, *notes)
     return found
 
 

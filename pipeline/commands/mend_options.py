@@ -6,11 +6,15 @@ from pathlib import Path
 
 from PIL import ImageColor
 
+from pipeline.images.formats import SUFFIXES
 from pipeline.inference.enlarger import FACTORS
+from pipeline.inference.model_files import DETECTOR
 from pipeline.inference.restorer import FIDELITY
+from pipeline.metrics.detection import THRESHOLD
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
+SCRATCHES = "scratches"  # the heuristic among the detectors
 LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -39,9 +43,12 @@ def parse_options() -> argparse.Namespace:
     where.add_argument("--mask-color", type=parse_colour, help="restore what is painted in it, such as '#ff00ff'")
     where.add_argument(
         "--detect",
-        type=not_empty,
+        nargs="?",
+        const=DETECTOR,
+        type=parse_detector,
         metavar="scratches|MODEL",
-        help="propose the mask: by a heuristic, or by a model of the profile detect; look at it with --save-mask",
+        help="find the damage: with the detector that ships, a heuristic for scratches, or a model of the profile "
+        "detect; look at what is marked with --save-mask; pictures come before it",
     )
     where.add_argument(
         "--remove",
@@ -50,9 +57,15 @@ def parse_options() -> argparse.Namespace:
         "or the id of a COCO annotation",
     )
     where.add_argument("--upscale", type=int, choices=FACTORS, help="enlarge in place of restoring")
+    parser.add_argument(
+        "--threshold",
+        type=parse_share,
+        metavar="0..1",
+        help=f"of --detect with a model: how probable damage must be; lower marks more; {THRESHOLD:g} by default",
+    )
     parser.add_argument("--annotations", type=parse_path, help="the COCO instances file for the id of --remove")
     parser.add_argument("--grow", type=parse_width, default=0, metavar="PX", help="widen the mask by so many pixels")
-    parser.add_argument("--yes", action="store_true", help="do not ask before what is guessed at X,Y goes")
+    parser.add_argument("--yes", action="store_true", help="do not ask about a guess at X,Y, or much damage")
     under = parser.add_mutually_exclusive_group()
     under.add_argument("--opaque", action="store_true", help="what is under the mask is no part of the picture")
     under.add_argument(
@@ -63,7 +76,7 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--fidelity",
-        type=parse_fidelity,
+        type=parse_share,
         default=FIDELITY,
         metavar="0..1",
         help=f"of large opaque holes: 0 for texture, 1 for what is likeliest, a blur; {FIDELITY:g} by default",
@@ -89,12 +102,21 @@ def parse_options() -> argparse.Namespace:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.see_through and not (options.mask or options.detect):
         raise UserError("--see-through needs --mask or --detect; nothing shines through anything else")
+    if options.threshold is not None and options.detect in {None, SCRATCHES}:
+        raise UserError("--threshold needs --detect with a model; nothing else says how probable damage is")
+    if options.threshold is None:
+        options.threshold = THRESHOLD
     if options.remove and len(options.remove) == 1 and not options.annotations:
         raise UserError("--remove with an annotation's id needs --annotations, the COCO instances file")
     asked = options.remove and len(options.remove) == 2 and options.output and not options.yes
-    if asked and not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if asked and not can_ask():
         raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
     return options
+
+
+def can_ask() -> bool:
+    """Whether somebody sees a question and can answer it."""
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr.isatty())
 
 
 def not_empty(text: str) -> str:
@@ -107,6 +129,17 @@ def not_empty(text: str) -> str:
 def parse_path(text: str) -> Path:
     """Of a file or a folder; an empty one would be this folder."""
     return Path(not_empty(text))
+
+
+def parse_detector(text: str) -> str:
+    """The heuristic, or a model; not pictures that stand behind the option."""
+    path = Path(not_empty(text))
+    is_named = text in {SCRATCHES, DETECTOR} or (path / "config.json").exists()
+    if text == "-" or path.suffix.lower() in SUFFIXES or (path.is_dir() and not is_named):
+        raise argparse.ArgumentTypeError(
+            f"{excerpt(text)} is no model; name the pictures first, and --detect after them"
+        )
+    return text
 
 
 def parse_colour(text: str) -> tuple[int, ...]:
@@ -128,15 +161,15 @@ def parse_width(text: str) -> int:
     return int(text)
 
 
-def parse_fidelity(text: str) -> float:
+def parse_share(text: str) -> float:
     """A number from 0 to 1."""
     try:
-        fidelity = float(text)
+        share = float(text)
     except ValueError:
-        fidelity = -1
-    if not 0 <= fidelity <= 1:
+        share = -1
+    if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"{excerpt(text)} is no number from 0 to 1")
-    return fidelity
+    return share
 
 
 def parse_place(text: str) -> tuple[int, ...]:

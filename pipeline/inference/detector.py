@@ -1,4 +1,4 @@
-"""Where the damage of a picture is, as a trained detector finds it: `Detector`."""
+"""Where the damage of a picture is, as a trained detector finds it: `Detector`, and `mark`, which decides."""
 
 from pathlib import Path
 
@@ -8,26 +8,30 @@ from PIL import Image
 
 from pipeline.inference import backends
 from pipeline.inference.conversions import pixels_of, upright, with_channels, with_grey_for_nan
-from pipeline.inference.model_files import find_model
+from pipeline.inference.model_files import DETECTOR, find_model
 from pipeline.inference.pyramid import as_float, shrink, tiles, within
 from pipeline.inference.restorer import NOT_FINITE
+from pipeline.metrics.detection import THRESHOLD
 from pipeline.runtime.errors import UserError
 
 SMALLEST = 256  # px: up to this side a picture is looked at at its own scale alone
+DOUBTFUL = 0.5  # times the threshold: above it, what touches something sure is marked, and else counted as doubtful
 
 
 class Detector:
     """Finds the damage of pictures with one trained network; threads may share it.
 
-    >>> mask = Detector.load("data/model")(Image.open("scan.png")) > 0.5
+    >>> mask, doubtful = mark(Detector.load()(Image.open("scan.png")))
     """
 
     def __init__(self, find: backends.Find, name: str = "the model") -> None:
         self.find, self.name = find, name
 
     @classmethod
-    def load(cls, source: str | Path) -> "Detector":
-        """A trained detector: a model folder, an ONNX file, or a URI of MLflow (`models:/mendline-detector@champion`).
+    def load(cls, source: str | Path = DETECTOR) -> "Detector":
+        """A trained detector: the one that ships, a model folder, an ONNX file, or a URI of MLflow.
+
+        The URI is such as `models:/mendline-detector@champion`.
 
         Raises:
             UserError: there is no such model, it restores, or what runs it is not installed.
@@ -70,3 +74,21 @@ class Detector:
         if not np.isfinite(probability).all():
             raise UserError(f"{self.name}: {NOT_FINITE}")
         return probability
+
+
+def mark(probability: np.ndarray, threshold: float = THRESHOLD) -> tuple[np.ndarray, int]:
+    """What is damaged, with hysteresis (Canny 1986, section VI): connected regions that are sure somewhere, as a whole.
+
+    A region is of pixels above `DOUBTFUL` times the threshold, and sure where one of them is above the threshold.
+
+    Args:
+        probability: float HW in [0, 1], of a damaged pixel.
+        threshold: in [0, 1]; a lower one marks more.
+
+    Returns:
+        bool HW, and the number of regions that are nowhere sure, and so not marked.
+    """
+    count, regions = cv2.connectedComponents((probability > DOUBTFUL * threshold).astype(np.uint8))
+    sure = np.zeros(count, bool)
+    sure[regions[probability > threshold]] = True
+    return sure[regions], count - 1 - int(sure.sum())

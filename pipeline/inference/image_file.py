@@ -1,5 +1,8 @@
 """A picture file: its pixels as they are stored, and all else that must come out as it went in."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -156,12 +159,27 @@ def write(picture: Picture, path: Path) -> None:
     if image.mode == "CMYK" and kind not in {"JPEG", "TIFF"}:
         image = image.convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        image.save(partial, kind, **settings)
-        partial.replace(path)
+        with _whole(path) as partial:
+            image.save(partial, kind, **settings)
     except Exception as error:  # Pillow's plugins raise of all kinds
         raise UserError(f"{path}: cannot be written ({error}); try another format, such as .png") from None
+
+
+def copy(source: Path, path: Path) -> None:
+    """Write the same file: to encode a JPEG anew would alter it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _whole(path) as partial:
+        shutil.copyfile(source, partial)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A path to write, which then takes the place of `path`."""
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

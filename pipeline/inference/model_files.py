@@ -7,7 +7,13 @@ from pipeline.runtime.errors import UserError, explain_os_error
 
 INSTALLED = Path(__file__).parents[1] / "models"
 MODELS = INSTALLED if INSTALLED.exists() else Path(__file__).parents[2] / "models"  # in the repository
+DETECTOR = "detect"  # the one that ships
 MLFLOW = ("models:/", "runs:/", "mlflow-artifacts:/")
+
+
+def ships(name: str) -> bool:
+    """Whether a model of that name ships with this copy."""
+    return (MODELS / name / "config.json").exists()
 
 
 def find_model(source: str | Path) -> Path:
@@ -19,13 +25,20 @@ def find_model(source: str | Path) -> Path:
     if str(source).startswith(MLFLOW):
         return _fetched(str(source))
     path = Path(source)
-    ships = sorted(config.parent.name for config in MODELS.glob("*/config.json"))
-    if str(source) in ships and not (path / "config.json").exists():
+    if (path / "config.json").exists():
+        return path
+    shipped = sorted(config.parent.name for config in MODELS.glob("*/config.json"))
+    if str(source) in shipped:
         return MODELS / path
+    if str(source) == DETECTOR:
+        raise UserError(
+            f"{MODELS / path}: not there, no detector ships with this copy; train one (mendline profile detect, then "
+            "dvc repro), and give its folder, data/model"
+        )
     if not path.is_dir() and not (path.is_file() and path.suffix == ".onnx"):
         raise UserError(
             f"{source}: no such model; give a model folder (dvc repro makes data/model), an ONNX file, a URI of MLflow "
-            f"(models:/mendline@champion), or the name of a model that ships: {', '.join(ships)}"
+            f"(models:/mendline@champion), or the name of a model that ships: {', '.join(shipped)}"
         )
     return path
 

@@ -1,4 +1,4 @@
-"""What is guessed at a point is shown, and goes when that is agreed to."""
+"""What is guessed is shown, and goes when that is agreed to: an object at a point, and damage that is much."""
 
 import os
 import pty
@@ -23,9 +23,12 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def mend(folder: Path, *options: str, answer: str | None = None) -> tuple[int, str]:
-    """Exit code and stderr of `mend photo.png --remove 80,60`; in a terminal if there is an answer to give."""
-    command = [sys.executable, "-m", "pipeline.commands.mend", "photo.png", "--remove", "80,60", *options]
+POINT = ("--remove", "80,60")
+
+
+def mend(folder: Path, *options: str, guess: tuple[str, ...] = POINT, answer: str | None = None) -> tuple[int, str]:
+    """Exit code and stderr of `mend photo.png`; in a terminal if there is an answer to give."""
+    command = [sys.executable, "-m", "pipeline.commands.mend", "photo.png", *guess, *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     if answer is None:
         done = subprocess.run(
@@ -40,10 +43,10 @@ def mend(folder: Path, *options: str, answer: str | None = None) -> tuple[int, s
         said = ""
         while "[y/N]" not in said:
             said += os.read(ours, 1000).decode()
-        shown = Path(said.split(": what would go")[0].splitlines()[-1])
+        shown = Path(said.splitlines()[-1].split(": ")[0])
         proposal = np.asarray(Image.open(shown))
         assert (proposal[45:75, 65:95] == (255, 0, 255)).all()
-        assert np.array_equal(proposal[:20], PHOTO[:20])
+        assert guess != POINT or np.array_equal(proposal[:20], PHOTO[:20])
         os.write(ours, f"{answer}\n".encode())
         said = rest(ours)
         patience.cancel()
@@ -89,3 +92,11 @@ def test_in_a_terminal_it_is_shown_and_asked(folder, answer, written):
     code, said = mend(folder, "-o", "out.png", answer=answer)
     assert (code == 0) == written == (folder / "out.png").exists()
     assert ("photo.png: not restored; write the guess with --save-mask" in said) == (not written)
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_damage_that_is_more_than_a_third_of_the_picture_is_shown_and_asked(folder, green_detector, answer):
+    much = ("--detect", str(green_detector), "--threshold", "0")
+    code, said = mend(folder, "-o", "out.png", guess=much, answer=answer)
+    assert (code == 0) == (answer == "y") == (folder / "out.png").exists()
+    assert ("photo.png: not restored; write the guess with --save-mask" in said) == (answer == "n")

@@ -12,6 +12,8 @@ from torch import nn
 
 from mendline import Detector
 from pipeline.commands import export
+from pipeline.inference import model_files
+from pipeline.inference.detector import DOUBTFUL, mark
 from pipeline.networks import weights
 from pipeline.networks.registry import build_generator
 from pipeline.runtime.errors import UserError
@@ -82,6 +84,30 @@ def test_what_is_too_wide_for_one_scale_is_found_at_half_of_it():
     assert not Detector(thin_alone)(small).any()
 
 
+def test_what_is_sure_somewhere_is_marked_as_a_whole_and_what_is_doubtful_all_over_is_counted():
+    probability = np.full((20, 30), 0.1, np.float32)
+    probability[2:5, 2:12] = 0.3
+    probability[4, 11] = probability[15, 20] = 0.6
+    probability[5, 12] = 0.3  # touches a corner
+    probability[10:14, 2:5] = probability[10:14, 7:9] = 0.4
+    whole = np.zeros((20, 30), bool)
+    whole[2:5, 2:12] = whole[5, 12] = whole[15, 20] = True
+    found, doubtful = mark(probability)
+    assert np.array_equal(found, whole) and doubtful == 2
+    found, doubtful = mark(probability, 0.35)
+    assert np.array_equal(found, probability > 0.35 * DOUBTFUL) and doubtful == 0
+    assert mark(probability, 0.7)[1] == 4 and not mark(probability, 0.7)[0].any()
+    assert mark(probability, 0)[0].all() and not mark(probability, 1)[0].any()
+
+
+def test_without_a_name_the_one_that_ships_is_loaded(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(model_files, "MODELS", tmp_path)
+    with pytest.raises(UserError, match="detect: not there, no detector ships with this copy; train one"):
+        Detector.load()
+    (tmp_path / "detect").symlink_to(folder)
+    assert np.array_equal(Detector.load()(PHOTO), Detector.load(folder)(PHOTO))
+
+
 def test_onnx_finds_what_pytorch_finds(folder, capsys):
     export.main(folder)
     assert "differs from PyTorch by" in capsys.readouterr().out
@@ -142,4 +168,4 @@ def test_mend_takes_its_mask_from_a_detector(folder, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "mask.png") as mask:
-        assert np.array_equal(np.asarray(mask) > 127, Detector.load(folder)(PHOTO) > 0.5)
+        assert np.array_equal(np.asarray(mask) > 127, mark(Detector.load(folder)(PHOTO))[0])

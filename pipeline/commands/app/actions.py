@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -14,6 +15,7 @@ from pipeline.corruptions import freeform, scratch, stain
 from pipeline.images import detect_scratches
 from pipeline.images.decode import sides
 from pipeline.inference import image_file, insert_object, pyramid
+from pipeline.inference.detector import Detector, mark
 from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
@@ -60,6 +62,41 @@ def propose_scratches(photo: str | None) -> Editor:
     """The photo with what may be scratches painted over."""
     pixels = open_upload(photo).pixels_in_8_bits()
     return paint_over(preview(pixels), detect_scratches.detect(pixels))
+
+
+def find_damage(detector: Detector, photo: str | None, threshold: float) -> tuple[Editor, np.ndarray, str]:
+    """The photo with its damage painted over, a heat map of how probable damage is, and a line about both."""
+    before = open_upload(photo)
+    probability = probability_of_damage(detector, before, Path(photo or ""))
+    hole, doubtful = mark(probability, threshold)
+    pixels = before.pixels_in_8_bits()
+    line = "Probability of damage" if hole.any() else "No damage is found; paint over it"
+    if doubtful:
+        line = f"{line}; doubtful regions, not marked: {doubtful}"
+    return paint_over(preview(pixels), hole), heat_map(pixels, probability), line
+
+
+def probability_of_damage(detector: Detector, before: Picture, photo: Path) -> np.ndarray:
+    """As the detector finds it, float32 HW; kept beside the upload, for the next threshold."""
+    found = photo.parent / "damage" / f"{photo.name}.png"  # where no upload can be
+    if not found.exists():
+        probability = (detector(before.pixels()) * 65535).round().astype(np.uint16)
+        refuse_when_full(uploads_folder(), probability.nbytes)
+        image_file.write(Picture(Image.fromarray(probability)), found)
+    os.utime(found)  # in use
+    with Image.open(found) as levels:
+        return np.asarray(levels).astype(np.float32) / 65535
+
+
+def heat_map(pixels: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """The photo in dark grey, and on it the probability, from violet through red to yellow; as `preview`."""
+    grey = cv2.cvtColor(preview(pixels), cv2.COLOR_RGB2GRAY)[..., None] / 2
+    reach = -(-max(probability.shape) // SHOWN)  # px that become one: of these the most
+    most = cv2.dilate(probability, np.ones((reach, reach)))
+    share = cv2.resize(most, grey.shape[1::-1], interpolation=cv2.INTER_NEAREST)[..., None]
+    colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_PLASMA)[..., ::-1]
+    cover = np.minimum(1, 2 * share)  # what is doubtful shall be seen too
+    return (grey + (colours - grey) * cover).astype(np.uint8)
 
 
 def paint_over(background: np.ndarray, hole: np.ndarray) -> Editor:

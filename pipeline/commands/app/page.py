@@ -17,9 +17,11 @@ from typing import Any
 
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
+from pipeline.inference.detector import Detector
 from pipeline.inference.enlarger import FACTORS, Enlarger
-from pipeline.inference.model_files import MODELS
+from pipeline.inference.model_files import DETECTOR, MODELS, ships
 from pipeline.inference.restorer import FIDELITY, Restorer
+from pipeline.metrics.detection import THRESHOLD
 from pipeline.runtime.errors import UserError
 
 MOST_BYTES = 40 * 2**20
@@ -27,6 +29,7 @@ PAINT = "#ff00ff"
 SWEEP, AGE = 30, 600  # seconds: how often files are looked at, and how old they get
 PREVIEWS, RESTORATIONS = "previews", "restorations"  # queues: in each of them one picture is worked on at a time
 EMPTY = "() => null"
+HIDDEN = "() => ({__type__: 'update', visible: false})"
 START = "() => [{__type__: 'update', interactive: false}, null, {__type__: 'update', interactive: false, value: null}]"
 ACTIVE = "Object({__type__: 'update', interactive: true})"
 
@@ -46,7 +49,9 @@ def main(model: str | None) -> None:
             raise UserError(f"Gradio: {error}; check the environment variables GRADIO_*") from None
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
-        page = build_page(Restorer.load(model or MODELS / "restore"), Enlarger.load())
+        page = build_page(
+            Restorer.load(model or MODELS / "restore"), Enlarger.load(), Detector.load() if ships(DETECTOR) else None
+        )
         page.queue(max_size=50, default_concurrency_limit=1, api_open=False)
         page.launch(
             max_file_size=MOST_BYTES,
@@ -72,14 +77,14 @@ def sweep(folder: Path, age: float) -> None:
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
-def build_page(restorer: Restorer, enlarger: Enlarger) -> Any:
-    """The page, with its two generators."""
+def build_page(restorer: Restorer, enlarger: Enlarger, detector: Detector | None) -> Any:
+    """The page, with its two generators, and a detector, in whose place there is a heuristic for scratches."""
     import gradio as gr
 
     with gr.Blocks(title="Mendline") as page:
         gr.Markdown("# Mendline\nRestore pictures. They are deleted from this server after ten minutes.")
         with gr.Tab("Restore"):
-            restore_tab(gr, restorer)
+            restore_tab(gr, restorer, detector)
         with gr.Tab("Enlarge"):
             enlarge_tab(gr, enlarger)
         with gr.Tab("Insert an object"):
@@ -87,7 +92,7 @@ def build_page(restorer: Restorer, enlarger: Enlarger) -> Any:
     return page
 
 
-def restore_tab(gr: Any, restorer: Restorer) -> None:
+def restore_tab(gr: Any, restorer: Restorer, detector: Detector | None) -> None:
     """A photo, paint over its damage, before and after."""
     with gr.Row():
         with gr.Column(min_width=300):
@@ -95,7 +100,11 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
             with gr.Row():
                 examples = [gr.Button(f"Example: {name}", size="sm", min_width=80) for name in actions.EXAMPLES]
             editor = canvas(gr, "Paint over the damage", "canvas", photo)
-            propose = gr.Button("Propose scratches (a guess: look at it)", size="sm")
+            if detector:
+                offer_damage(gr, detector, photo, editor)
+            else:
+                propose = gr.Button("Propose scratches (a guess: look at it)", size="sm")
+                on_event(gr, propose.click, actions.propose_scratches, photo, editor, editor)
             kind = gr.Radio([actions.DAMAGE, actions.OBJECT], value=actions.DAMAGE, label="What is under the paint")
             method = gr.Radio([actions.GAN, actions.TELEA, actions.NAVIER_STOKES], value=actions.GAN, label="Method")
             fidelity = gr.Slider(0, 1, FIDELITY, step=0.05, label="Large holes: 0 texture, 1 fidelity")
@@ -104,9 +113,24 @@ def restore_tab(gr: Any, restorer: Restorer) -> None:
             results = before_and_after(gr, "restored")
     for name, chosen in zip(actions.EXAMPLES, examples, strict=True):
         on_event(gr, chosen.click, partial(actions.show_example, name), None, [photo, editor], editor)
-    on_event(gr, propose.click, actions.propose_scratches, photo, editor, editor)
     inputs = [photo, editor, kind, method, fidelity]
     on_click(gr, button, partial(actions.restore_photo, restorer), inputs, results, "restore")
+
+
+def offer_damage(gr: Any, detector: Detector, photo: Any, editor: Any) -> None:
+    """What the detector finds, from a threshold on: as paint in the editor, to be corrected, and as a heat map."""
+    button = gr.Button("Find the damage", size="sm")
+    label, info = "Threshold: lower marks more", "Moved, it marks anew: correct the paint afterwards."
+    threshold = gr.Slider(0.05, 0.95, THRESHOLD, step=0.05, label=label, info=info, elem_id="threshold")
+    heat = gr.Image(visible=False, interactive=False, buttons=[], elem_id="heat")
+
+    def find(*inputs: Any) -> tuple:
+        painted, shown, line = actions.find_damage(detector, *inputs)
+        return painted, gr.Image(shown, visible=True, label=line)
+
+    for event in (button.click, threshold.release):
+        on_event(gr, event, find, [photo, threshold], [editor, heat], editor, RESTORATIONS)
+    photo.change(None, None, heat, js=HIDDEN)
 
 
 def enlarge_tab(gr: Any, enlarger: Enlarger) -> None:
@@ -165,13 +189,15 @@ def before_and_after(gr: Any, name: str) -> tuple[Any, Any]:
     return slider, gr.DownloadButton("Download", interactive=False, elem_id=f"{name}-download")
 
 
-def on_event(gr: Any, event: Callable, function: Callable, inputs: Any, outputs: Any, editor: Any) -> None:
+def on_event(
+    gr: Any, event: Callable, function: Callable, inputs: Any, outputs: Any, editor: Any, queue: str = PREVIEWS
+) -> None:
     """On the event, what the function gives for the editor is shown in it.
 
     The editor is emptied first: Gradio fits a layer into what the last stroke left there, scaled and moved.
     """
     emptied = event(None, None, editor, js=EMPTY)
-    emptied.then(user_errors_as_toast(gr, function), inputs, outputs, concurrency_id=PREVIEWS)
+    emptied.then(user_errors_as_toast(gr, function), inputs, outputs, concurrency_id=queue)
 
 
 def on_click(gr: Any, button: Any, function: Callable, inputs: list, results: tuple[Any, Any], name: str) -> None:

@@ -21,23 +21,32 @@ from skimage import data
 
 from pipeline.commands.app import actions, page
 from pipeline.images import detect_scratches
+from pipeline.inference.detector import Detector, mark
+from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.model_files import MODELS
 from pipeline.inference.restorer import Restorer
 from tests.clone import ROOT
+from tests.conftest import GREEN
 
 BROWSER = shutil.which("chromium") and shutil.which("chromedriver")
 browsed = pytest.mark.skipif(not BROWSER, reason="needs chromium and chromedriver")
 PHOTO = data.chelsea()
+STRUCK = cv2.line(cv2.line(PHOTO.copy(), (60, 60), (390, 75), GREEN, 6), (100, 220), (300, 200), GREEN, 6)
 PATIENCE = 60  # seconds
 RING = 0.002  # of the picture: more than the ring around the brush covers
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of a running page."""
+def server(tmp_path_factory, green_detector) -> Iterator[str]:
+    """The address of a running page, of a copy with which a small detector ships."""
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copytree(ROOT / "pipeline", copy / "pipeline")
+    (copy / "models").mkdir()
+    for name, folder in {"restore": None, "superres": None, "detect": green_detector}.items():
+        (copy / "models" / name).symlink_to(folder or MODELS / name)
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # Gradio takes the first free port
     command = [sys.executable, "-m", "pipeline.commands.main", "app"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if found := re.search(r"http://\S+", line):
                 yield found[0]
@@ -134,6 +143,12 @@ def press(browser, label: str) -> None:
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", button)
 
 
+def click_on(browser, tool: str, name: str = "canvas") -> None:
+    """A tool of the canvas, or of another component."""
+    button = browser.find_element("css selector", f"#{name} button[aria-label='{tool}']")
+    browser.execute_script("arguments[0].click()", button)
+
+
 def until(browser, condition: Callable[[], Any]) -> Any:
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -169,13 +184,13 @@ def test_what_is_painted_over_is_restored_and_nothing_else(browser, photo, tmp_p
     assert columns.min() > 0.2 * PHOTO.shape[1]
 
 
-def example_damage(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """What the page shows for an example: the damaged photo, and where its damage is."""
+def example_damage(name: str) -> np.ndarray:
+    """Where the damage of an example is, as the page shows it."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setenv("GRADIO_TEMP_DIR", folder)
-        path, editor = actions.show_example(name)
+        _, editor = actions.show_example(name)
         height, width = editor["background"].shape[:2]
-        return np.asarray(Image.open(path)), editor["layers"][0][:height, :width, 3] > 0
+        return editor["layers"][0][:height, :width, 3] > 0
 
 
 @pytest.mark.long
@@ -183,34 +198,79 @@ def example_damage(name: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(
     "browser", [DESK, *(pytest.param(screen, marks=pytest.mark.slow) for screen in (DENSE, TELEPHONE))], indirect=True
 )
-def test_after_a_stroke_examples_and_proposals_lie_where_the_damage_is(browser, photo, tmp_path):
+def test_after_a_stroke_examples_and_found_damage_lie_where_the_damage_is(browser, photo, tmp_path, green_detector):
     upload(browser, "photo", photo)
     paint(browser)
     until(browser, lambda: shown_paint(browser).any())
     for name in ("paint", "scratches"):
         press(browser, f"Example: {name}")
-        damaged, hole = example_damage(name)
+        hole = example_damage(name)
         until(browser, lambda hole=hole: agree(shown_paint(browser), hole))
         paint(browser)
-    press(browser, "Propose scratches")
-    proposed = detect_scratches.detect(damaged)
-    until(browser, lambda: agree(shown_paint(browser), proposed))
-    paint(browser, down=-60)
-    until(browser, lambda: shown_paint(browser).sum() > 2 * proposed.mean() * shown_paint(browser).size)
+        until(browser, lambda hole=hole: not agree(shown_paint(browser), hole))
+    click_on(browser, "Clear", "photo")
+    Image.fromarray(STRUCK).save(photo)
+    upload(browser, "photo", photo)
+    until(browser, lambda: (shown := shown_paint(browser)).size and shown.mean() < RING)
+    press(browser, "Find the damage")
+    found, _ = mark(Detector.load(green_detector)(STRUCK))
+    until(browser, lambda: agree(shown_paint(browser), found))
+    click_on(browser, "Erase")
+    height = shown_paint(browser).shape[0] / browser.execute_script("return devicePixelRatio")
+    paint(browser, down=round(0.19 * height))  # where the lower stroke is
+    until(browser, lambda: shown_paint(browser).mean() < found.mean() - RING)
+    click_on(browser, "Brush")
+    paint(browser)
+    until(browser, lambda: shown_paint(browser).mean() > found.mean() + RING)
     visible = shown_paint(browser)
     browser.execute_script("document.getElementById('restore').click()")
     restored = download(browser, "restored", tmp_path)
-    changed = (restored != damaged).any(axis=-1)
+    changed = (restored != STRUCK).any(axis=-1)
     assert agree(visible, changed)
 
 
 @browsed
 @pytest.mark.long
-def test_undo_clearing_and_a_second_photo_leave_the_photo_without_the_paint(browser, photo, tmp_path):
-    def click(label: str, name: str = "canvas") -> None:
-        button = browser.find_element("css selector", f"#{name} button[aria-label='{label}']")
-        browser.execute_script("arguments[0].click()", button)
+def test_the_threshold_decides_how_much_is_marked_and_a_heat_map_shows_why(browser, photo, green_detector):
+    from selenium.webdriver import ActionChains
 
+    def move(to: float) -> None:
+        """The slider, to a share of its length from the middle."""
+        slider = browser.find_element("css selector", "#threshold input[type=range]")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
+        there = ActionChains(browser).move_to_element_with_offset(slider, round(to * slider.size["width"]), 0)
+        there.click().perform()
+
+    Image.fromarray(STRUCK).save(photo)
+    upload(browser, "photo", photo)
+    press(browser, "Find the damage")
+    probability = Detector.load(green_detector)(STRUCK)
+    until(browser, lambda: agree(shown_paint(browser), mark(probability)[0]))
+    heat = browser.find_element("css selector", "#heat img")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", heat)
+    shown = np.asarray(Image.open(BytesIO(heat.screenshot_as_png)).convert("RGB").resize(PHOTO.shape[1::-1]))
+    yellow = shown[..., 0].astype(int) - shown[..., 2]
+    sure = cv2.erode((probability > 0.9).astype(np.uint8), np.ones((3, 3))) > 0
+    assert yellow[sure].mean() > 100
+    assert np.abs(yellow[probability < 0.01]).mean() < 20
+    shares = []
+    for to in (-0.45, 0.45):
+        before = shown_paint(browser)
+        move(to)
+        until(
+            browser, lambda before=before: (now := shown_paint(browser)).size and abs(now.mean() - before.mean()) > RING
+        )
+        shares.append(shown_paint(browser).mean())
+    assert shares[0] > shares[1] + RING > RING
+    press(browser, "Example: stains")
+    until(browser, lambda: "coffee" in browser.find_element("id", "photo").text)
+    browser.implicitly_wait(0)
+    until(browser, lambda: not browser.find_elements("css selector", "#heat img"))
+
+
+@browsed
+@pytest.mark.long
+def test_undo_clearing_and_a_second_photo_leave_the_photo_without_the_paint(browser, photo, tmp_path):
     def bare(like: np.ndarray) -> bool:
         """Whether the canvas shows a picture of these proportions without paint, but for the ring around the brush."""
         shown = shown_paint(browser)
@@ -221,14 +281,14 @@ def test_undo_clearing_and_a_second_photo_leave_the_photo_without_the_paint(brow
     for undo in ("Undo", "Clear canvas"):
         paint(browser)
         until(browser, lambda: shown_paint(browser).mean() > RING)
-        click(undo)
+        click_on(browser, undo)
         until(browser, lambda: bare(PHOTO))
-    click("Undo")
+    click_on(browser, "Undo")
     assert bare(PHOTO)
     paint(browser)
     other = np.ascontiguousarray(PHOTO.transpose(1, 0, 2)[:200])
     Image.fromarray(other).save(tmp_path / "other.png")
-    click("Clear", "photo")
+    click_on(browser, "Clear", "photo")
     until(browser, lambda: not shown_paint(browser).size)
     upload(browser, "photo", tmp_path / "other.png")
     until(browser, lambda: bare(other))
@@ -343,7 +403,7 @@ def test_pictures_are_uploaded_and_not_fetched_from_addresses(server):
 def test_no_request_skips_the_queue_that_bounds_what_is_worked_on_at_once(server):
     answer = requests.post(f"{server.rstrip('/')}/gradio_api/run/enlarge", json={"data": [None, 2]}, timeout=PATIENCE)
     assert "join the queue" in answer.json()["detail"]
-    built = page.build_page(Restorer.load(), Restorer.load(MODELS / "superres"))
+    built = page.build_page(Restorer.load(), Enlarger.load(), Detector(lambda image: image[..., 0]))
     built.queue(default_concurrency_limit=1)
     working = [function for function in built.fns.values() if function.fn]
     assert {function.concurrency_id for function in working} == {page.PREVIEWS, page.RESTORATIONS}
@@ -373,7 +433,7 @@ def test_the_slider_of_fidelity_decides(photo, tmp_path, monkeypatch):
 
 def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    (_, after), path = actions.enlarge_photo(Restorer.load(MODELS / "superres"), str(photo), 2)
+    (_, after), path = actions.enlarge_photo(Enlarger.load(), str(photo), 2)
     assert np.asarray(Image.open(path)).shape == (2 * PHOTO.shape[0], 2 * PHOTO.shape[1], 3)
     assert after.shape[1] == 2 * PHOTO.shape[1]
     hole = np.zeros(PHOTO.shape[:2], bool)
@@ -389,6 +449,43 @@ def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
         )
     with pytest.raises(page.UserError, match="drop a photo first"):
         actions.propose_scratches(None)
+
+
+def test_damage_is_looked_for_once_and_a_second_threshold_only_marks(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    calls = []
+
+    def of_brightness(image: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return image[..., 0]
+
+    detector = Detector(of_brightness)
+    probability = detector(PHOTO)
+    calls.clear()
+    for threshold in (0.9, 0.5, 0.99):
+        editor, heat, line = actions.find_damage(detector, str(photo), threshold)
+        hole, doubtful = mark(probability, threshold)
+        assert np.array_equal(editor["layers"][0][: hole.shape[0], : hole.shape[1], 3] > 0, hole)
+        assert heat.shape == PHOTO.shape and heat.dtype == np.uint8
+        assert (f"doubtful regions, not marked: {doubtful}" in line) == (doubtful > 0)
+        assert ("No damage is found" in line) == (not hole.any())
+    assert len(calls) == 2  # at two scales
+    with pytest.raises(page.UserError, match="drop a photo first"):
+        actions.find_damage(detector, None, 0.5)
+
+
+def test_without_a_detector_scratches_are_proposed(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    struck = PHOTO.copy()
+    struck[100:102, 20:400] = 255
+    Image.fromarray(struck).save(photo)
+    editor = actions.propose_scratches(str(photo))
+    assert np.array_equal(
+        editor["layers"][0][: PHOTO.shape[0], : PHOTO.shape[1], 3] > 0, detect_scratches.detect(struck)
+    )
+    built = page.build_page(Restorer.load(), Enlarger.load(), None)
+    buttons = [block.value for block in built.blocks.values() if block.get_block_name() == "button"]
+    assert "Propose scratches (a guess: look at it)" in buttons and "Find the damage" not in buttons
 
 
 def test_an_upload_of_too_many_pixels_is_refused(tmp_path):
