@@ -26,6 +26,7 @@ from pipeline.datasets import pairs, photos
 from pipeline.datasets.pairs import Pair, Pairs
 from pipeline.datasets.splits import assign_splits
 from pipeline.evaluation import tables
+from pipeline.evaluation.baselines import Damaged
 from pipeline.evaluation.comparison import Comparison
 from pipeline.images import crops
 from pipeline.metrics.image_quality import PROTOCOL
@@ -67,8 +68,8 @@ def main(folder: Path) -> None:
     """Print PSNR and SSIM of every method by setting."""
     generator = weights.load(folder, device.resolve_device())
 
-    def gan(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return weights.restore(generator, image[None], mask[None])[0]
+    def gan(damaged: Damaged) -> np.ndarray:
+        return weights.restore(generator, damaged.image[None], damaged.mask[None])[0]
 
     with tempfile.TemporaryDirectory() as temporary:
         pairs.write(Path(temporary), "test", made())

@@ -1,23 +1,19 @@
 """Pictures of more pixels, by a trained network that works at low resolution: `Enlarger`."""
 
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from pipeline.inference import backends
 from pipeline.inference.conversions import as_kind_of, pixels_of, upright, with_channels, with_grey_for_nan
 from pipeline.inference.model_files import MODELS, find_model
 from pipeline.inference.pyramid import Box, as_float, as_kind, widen, within
-from pipeline.inference.restorer import NOT_FINITE, is_grey
+from pipeline.inference.restorer import NOT_FINITE, Pictures, is_grey
 from pipeline.runtime.errors import UserError
 
 FACTORS = (2, 3, 4)  # what every model enlarges by
 TILE = 768  # px: side of what is enlarged at once
 MARGIN = 32  # px around it, more than 15 blocks of 3x3 convolutions reach
-
-Pictures = TypeVar("Pictures", Image.Image, np.ndarray, "torch.Tensor")  # noqa: F821
 
 
 class Enlarger:

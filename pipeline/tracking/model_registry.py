@@ -85,7 +85,7 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
 
 def name_of(run: "Run") -> str:
     """The registered model that the model of a run is a version of."""
-    return NAMES.get(run.data.params.get(DESIGN), NAME)
+    return NAMES.get(run.data.params.get(DESIGN, ""), NAME)
 
 
 def is_there(store: Store, name: str) -> bool:

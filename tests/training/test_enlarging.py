@@ -76,7 +76,9 @@ def test_batches_go_on_where_they_stopped(shrunk_pairs, enlarger_params):
 
 
 def test_an_enlarger_learns_to_beat_the_filter(shrunk_pairs, enlarger_params):
-    params = enlarger_params.model_copy(update={"steps": 80, "warmup": 79, "batch": 6, "lr": 0.003, "muon_lr": 0.02, "crop": 0})
+    params = enlarger_params.model_copy(
+        update={"steps": 80, "warmup": 79, "batch": 6, "lr": 0.003, "muon_lr": 0.02, "crop": 0}
+    )
     trainer = Trainer(params, CPU)
     for step, batch in enumerate(training_batches(shrunk_pairs, params, range(79))):
         trainer.step(step, batch)
