@@ -14,7 +14,12 @@ class Enlarger(nn.Module):
 
     The last layer gives each pixel the square that it becomes (ESPCN, Shi et al. 2016), added to the bicubic filter's.
     It starts at zero: untrained the network is that filter.
+
+    Attributes:
+        stride: px of a large picture: sides that are a multiple of it are so of a small one by every factor.
     """
+
+    stride = STRIDE
 
     def __init__(self, channels: int, blocks: int, block: str) -> None:
         super().__init__()

@@ -91,7 +91,7 @@ def test_a_generator_that_changes_nothing_leaves_the_prior():
 
 
 def test_a_degraded_picture_is_restored_in_tiles_too(monkeypatch):
-    network, prior = backends.load(ROOT / "models/superres")
+    network, prior = backends.load(ROOT / "models/general")
     image, hole = waves(300, 420), np.ones((300, 420), bool)
     at_once = pyramid.restore(network, prior, image, hole)
     monkeypatch.setattr(pyramid, "TILE", 64)
