@@ -44,9 +44,8 @@ TASKS = {
         baseline="bicubic",
         use="To enlarge a photograph of low resolution, all of which is restored.",
         limits=(
-            "It takes a picture that has been brought to its new size by the bicubic filter, and was sharp before.",
+            "A picture should have been sharp before it was made smaller: noise and the traces of JPEG are enlarged too.",
             PLAUSIBLE,
-            BLURRED,
             SEEN,
         ),
     ),

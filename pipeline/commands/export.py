@@ -183,7 +183,7 @@ def detector_difference(folder: Path, path: Path) -> float:
 
 def enlarger_difference(folder: Path, path: Path) -> float:
     """The same of an enlarger, over its factors too."""
-    ours, theirs = backends.load_enlarger(folder), backends.load_enlarger(path)
+    (ours, _), (theirs, _) = backends.load_enlarger(folder), backends.load_enlarger(path)
     pictures = [np.random.default_rng(0).random((*size, 3), np.float32) for size in SIZES]
     return max(
         float(np.abs(ours(picture, factor) - theirs(picture, factor)).max())

@@ -15,6 +15,7 @@ from pipeline.runtime.errors import UserError
 ONNX = "generator.onnx"
 WEIGHTS = "generator.safetensors"
 INPUTS = {"image": 3, "mask": 1, "start": 3}  # their channels
+REACH = {"plain": 2, "gated": 2, "dilated": 9, "large": 3}  # px each way, of the blocks of an enlarger
 ENLARGED = ["x2", "x3", "x4"]  # what an exported enlarger gives, one a factor
 PATCHES = "exemplar"  # the prior that `exemplars` makes, not `numpy_fill`
 LEAST = 16  # px: what an exported network takes
@@ -108,8 +109,8 @@ def _detector_with_onnx(path: Path) -> Find:
     return find
 
 
-def load_enlarger(source: Path) -> Enlarge:
-    """The network of an enlarger.
+def load_enlarger(source: Path) -> tuple[Enlarge, int]:
+    """The network of an enlarger, and how many px each way a pixel of the small picture is looked at with.
 
     Args:
         source: as of `load`.
@@ -120,7 +121,7 @@ def load_enlarger(source: Path) -> Enlarge:
     return _load(source, _enlarger_with_torch, _enlarger_with_onnx)
 
 
-def _enlarger_with_torch(folder: Path) -> Enlarge:
+def _enlarger_with_torch(folder: Path) -> tuple[Enlarge, int]:
     import torch
 
     from pipeline.networks import device, weights
@@ -133,10 +134,10 @@ def _enlarger_with_torch(folder: Path) -> Enlarge:
         with torch.inference_mode():
             return enlarger(planes, factor)[0].permute(1, 2, 0).cpu().numpy()
 
-    return enlarge
+    return enlarge, _reach(json.loads((folder / "config.json").read_text()))
 
 
-def _enlarger_with_onnx(path: Path) -> Enlarge:
+def _enlarger_with_onnx(path: Path) -> tuple[Enlarge, int]:
     session = _open(path, "enlarger", _check_enlarger)
     import onnxruntime
 
@@ -147,7 +148,12 @@ def _enlarger_with_onnx(path: Path) -> Enlarge:
         planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
         return session.run([f"x{factor}"], {"image": planes}, options)[0][0].transpose(1, 2, 0)
 
-    return enlarge
+    return enlarge, _reach(_config(session))
+
+
+def _reach(config: dict[str, Any]) -> int:
+    """Through its blocks, the first layer and the last."""
+    return 2 + config["generator"]["blocks"] * REACH[config["generator"]["block"]]
 
 
 def _with_onnx(path: Path) -> tuple[Network, str]:
@@ -211,6 +217,7 @@ def _check_detector(session: Any) -> None:
 
 def _check_enlarger(session: Any) -> None:
     _check_ends(session, {"image": 3}, *ENLARGED)
+    _reach(_config(session))
 
 
 def _check_ends(session: Any, inputs: dict[str, int], *outputs: str) -> None:
@@ -228,8 +235,12 @@ def _check_weights(session: Any, weights: Path) -> None:
         raise ValueError(f"{weights.name} beside it is another model's")
 
 
+def _config(session: Any) -> dict[str, Any]:
+    return json.loads(session.get_modelmeta().custom_metadata_map["config"])
+
+
 def _prior(session: Any) -> str:
-    prior = json.loads(session.get_modelmeta().custom_metadata_map["config"])["generator"]["prior"]
+    prior = _config(session)["generator"]["prior"]
     if prior not in (*SWEEPS, PATCHES):
         raise ValueError(f"unknown prior {str(prior)[:40]!r}")
     return prior

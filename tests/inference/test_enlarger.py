@@ -47,6 +47,6 @@ def test_sixteen_bits_are_kept():
 
 
 def test_a_network_that_gives_no_numbers_is_refused_in_one_line():
-    broken = Enlarger(lambda image, factor: np.full((*np.multiply(image.shape[:2], factor), 3), np.nan), "mine")
+    broken = Enlarger(lambda image, factor: np.full((*np.multiply(image.shape[:2], factor), 3), np.nan), 2, "mine")
     with pytest.raises(UserError, match="mine: gives values that are not finite; copy the model again"):
         broken(Image.fromarray(PICTURE), 2)

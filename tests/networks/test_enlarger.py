@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pipeline.inference.backends import REACH
 from pipeline.networks.blocks import BLOCKS
 from pipeline.networks.enlarger import FACTORS, STRIDE, Enlarger
 from pipeline.networks.registry import GENERATORS
@@ -37,13 +38,16 @@ def test_the_factors_share_all_but_the_last_layer():
     }
 
 
-def test_what_is_far_away_does_not_count():
-    small = torch.rand(1, 3, 40, 40)
-    changed = small.clone()
-    changed[..., 20:] = 0
-    network = enlarger()
-    near = network(small, 2)[..., : 2 * (20 - 2 * 2 - 3)]
-    assert torch.equal(near, network(changed, 2)[..., : near.shape[-1]])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_what_is_looked_at_is_as_far_away_as_the_blocks_reach(block):
+    network, reach = enlarger(block), 2 + 2 * REACH[block]
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.normal_(layer.weight, std=0.3)
+    small = torch.rand(1, 3, 12, 80, requires_grad=True)
+    network(small, 2)[..., 80].sum().backward()
+    seen = small.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+    assert (40 - seen.min(), seen.max() - 40) == (reach, reach)
 
 
 def test_its_stride_is_that_of_the_parameters():
