@@ -44,7 +44,7 @@ TASKS = {
         baseline="bicubic",
         use="To enlarge a photograph of low resolution, all of which is restored.",
         limits=(
-            "A picture should have been sharp before it was made smaller: noise and the traces of JPEG are enlarged too.",
+            "A picture should have been sharp before it was made smaller: noise and traces of JPEG are enlarged too.",
             PLAUSIBLE,
             SEEN,
         ),
