@@ -30,7 +30,7 @@ from pipeline.datasets import photos
 from pipeline.datasets.pairs import Pairs
 from pipeline.datasets.splits import assign_splits
 from pipeline.evaluation.detections import CLASSICAL
-from pipeline.inference.detector import Detector
+from pipeline.inference.detector import Detector, mark
 from pipeline.inference.restorer import Restorer
 from pipeline.metrics import detection
 from pipeline.metrics.image_quality import psnr
@@ -44,7 +44,8 @@ SOUND, BLIND = 200, 200  # photos, and pairs
 TONES = 255, 0, 128
 OPACITY = 0.9
 
-Find = Callable[[np.ndarray], np.ndarray]
+Mark = Callable[[np.ndarray], np.ndarray]
+"""A picture, uint8 RGB HWC -> where it is marked, bool HW."""
 
 
 def main(model: str, shapes: Path | None) -> None:
@@ -52,28 +53,38 @@ def main(model: str, shapes: Path | None) -> None:
     params = load().corrupt
     test = assign_splits(photos.index(STORE), params.val, params.test)["test"]
     pictures = [photos.read(STORE, photo) for photo in test[:SOUND]]
-    methods: dict[str, Find] = {"detector": Detector.load(model), **CLASSICAL}
+    methods = {"detector": marked_by(Detector.load(model)), **{name: above(find) for name, find in CLASSICAL.items()}}
     print(f"$ python -m benchmarks.detect {model}{f' --shapes {shapes}' if shapes else ''}\n")
     print(f"{len(pictures)} sound photos")
     print(on_sound(methods, pictures).to_markdown(floatfmt=".3f"))
     print(f"\nat most {BLIND} test pairs, restored where damage was found; PSNR of the whole picture in dB")
     print(blind(methods, Pairs(Path("data/pairs"), "test")).to_markdown(floatfmt=".2f"))
     if shapes:
-        print(f"\nshapes on squares of {SIDE} px: F1. {detection.PROTOCOL}")
+        print(f"\nshapes on squares of {SIDE} px: F1; within {detection.TOLERANCE} px counts as found")
         print(on_shapes(methods, shapes, pictures).to_markdown(floatfmt=".2f"))
 
 
-def on_sound(methods: dict[str, Find], pictures: list[np.ndarray]) -> pd.DataFrame:
+def marked_by(detector: Detector) -> Mark:
+    """What `mend --detect` marks."""
+    return lambda picture: mark(detector(picture))[0]
+
+
+def above(find: Callable[[np.ndarray], np.ndarray]) -> Mark:
+    """What a classical method marks."""
+    return lambda picture: find(picture) > detection.THRESHOLD
+
+
+def on_sound(methods: dict[str, Mark], pictures: list[np.ndarray]) -> pd.DataFrame:
     """What is marked where there is no damage."""
     lines = []
     for picture in progress.bar(pictures, "sound", len(pictures), "photo"):
         for name, find in methods.items():
-            share = (find(picture) > detection.THRESHOLD).mean()
+            share = find(picture).mean()
             lines.append({"method": name, "pixels marked (%)": 100 * share, "photos touched (%)": 100.0 * (share > 0)})
     return pd.DataFrame(lines).groupby("method", sort=False).mean()
 
 
-def blind(methods: dict[str, Find], pairs: Pairs) -> pd.DataFrame:
+def blind(methods: dict[str, Mark], pairs: Pairs) -> pd.DataFrame:
     """What a repair without a mask gains."""
     restorer, labels, lines = Restorer.load(), pairs.column("corruption"), []
     chosen = range(0, len(pairs), max(1, len(pairs) // BLIND))
@@ -81,7 +92,7 @@ def blind(methods: dict[str, Find], pairs: Pairs) -> pd.DataFrame:
         target, image, mask = pairs.pictures(index)
         before = psnr(image[None], target[None]).item()
         line = {"corruption": labels[index], "before": before}
-        masks = {name: find(image) > detection.THRESHOLD for name, find in methods.items()} | {"the true mask": mask}
+        masks = {name: find(image) for name, find in methods.items()} | {"the true mask": mask}
         for name, found in masks.items():
             after = psnr(restorer.restore(image, found)[None], target[None]).item()
             line |= {name: after, f"{name}: better (%)": 100.0 * (after > before)}
@@ -92,7 +103,7 @@ def blind(methods: dict[str, Find], pairs: Pairs) -> pd.DataFrame:
     return pd.concat([means, table[shown].mean().rename("all").to_frame().T])
 
 
-def on_shapes(methods: dict[str, Find], folder: Path, pictures: list[np.ndarray]) -> pd.DataFrame:
+def on_shapes(methods: dict[str, Mark], folder: Path, pictures: list[np.ndarray]) -> pd.DataFrame:
     """F1 by class.
 
     Raises:
@@ -104,7 +115,7 @@ def on_shapes(methods: dict[str, Find], folder: Path, pictures: list[np.ndarray]
         raise UserError(f"{folder}: no folders of pictures; expected one for each class of shapes")
     for name, image, damage in progress.bar(cases, "shapes", len(cases), "picture"):
         for method, find in methods.items():
-            found = detection.f1(find(image) > detection.THRESHOLD, damage)
+            found = detection.f1(find(image), damage)
             lines.append({"class": name, "method": method, "f1": found})
     table = pd.DataFrame(lines).pivot_table(index="class", columns="method", values="f1")[[*methods]]
     return pd.concat([table, table.mean().rename("all").to_frame().T])

@@ -7,10 +7,10 @@ from pathlib import Path
 from PIL import ImageColor
 
 from pipeline.images.formats import SUFFIXES
+from pipeline.inference.detector import SURE
 from pipeline.inference.enlarger import FACTORS
 from pipeline.inference.model_files import DETECTOR
 from pipeline.inference.restorer import FIDELITY
-from pipeline.metrics.detection import THRESHOLD
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
@@ -61,7 +61,7 @@ def parse_options() -> argparse.Namespace:
         "--threshold",
         type=parse_share,
         metavar="0..1",
-        help=f"of --detect with a model: how probable damage must be; lower marks more; {THRESHOLD:g} by default",
+        help=f"of --detect with a model: how probable damage must be; lower marks more; {SURE:g} by default",
     )
     parser.add_argument("--annotations", type=parse_path, help="the COCO instances file for the id of --remove")
     parser.add_argument("--grow", type=parse_width, default=0, metavar="PX", help="widen the mask by so many pixels")
@@ -105,7 +105,7 @@ def parse_options() -> argparse.Namespace:
     if options.threshold is not None and options.detect in {None, SCRATCHES}:
         raise UserError("--threshold needs --detect with a model; nothing else says how probable damage is")
     if options.threshold is None:
-        options.threshold = THRESHOLD
+        options.threshold = SURE
     if options.remove and len(options.remove) == 1 and not options.annotations:
         raise UserError("--remove with an annotation's id needs --annotations, the COCO instances file")
     asked = options.remove and len(options.remove) == 2 and options.output and not options.yes

@@ -17,11 +17,10 @@ from typing import Any
 
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
-from pipeline.inference.detector import Detector
+from pipeline.inference.detector import SURE, Detector
 from pipeline.inference.enlarger import FACTORS, Enlarger
 from pipeline.inference.model_files import DETECTOR, MODELS, ships
 from pipeline.inference.restorer import FIDELITY, Restorer
-from pipeline.metrics.detection import THRESHOLD
 from pipeline.runtime.errors import UserError
 
 MOST_BYTES = 40 * 2**20
@@ -121,7 +120,7 @@ def offer_damage(gr: Any, detector: Detector, photo: Any, editor: Any) -> None:
     """What the detector finds, from a threshold on: as paint in the editor, to be corrected, and as a heat map."""
     button = gr.Button("Find the damage", size="sm")
     label, info = "Threshold: lower marks more", "Moved, it marks anew: correct the paint afterwards."
-    threshold = gr.Slider(0.05, 0.95, THRESHOLD, step=0.05, label=label, info=info, elem_id="threshold")
+    threshold = gr.Slider(0.05, 0.99, SURE, step=0.01, label=label, info=info, elem_id="threshold")
     heat = gr.Image(visible=False, interactive=False, buttons=[], elem_id="heat")
 
     def find(*inputs: Any) -> tuple:
