@@ -60,7 +60,7 @@ def main(model: str, shapes: Path | None) -> None:
     print(f"\nat most {BLIND} test pairs, restored where damage was found; PSNR of the whole picture in dB")
     print(blind(methods, Pairs(Path("data/pairs"), "test")).to_markdown(floatfmt=".2f"))
     if shapes:
-        print(f"\nshapes on squares of {SIDE} px: F1; within {detection.TOLERANCE} px counts as found")
+        print(f"\nshapes on squares of {SIDE} px: F1; within {detection.TOLERANCE:g} px counts as found")
         print(on_shapes(methods, shapes, pictures).to_markdown(floatfmt=".2f"))
 
 

@@ -38,8 +38,8 @@ def score(restored: np.ndarray, target: np.ndarray) -> float:
     return psnr(restored[None], target[None]).item()
 
 
-def test_there_is_one_for_holes_one_for_size_and_one_to_train_on_from():
-    assert set(MODELS) == {"restore", "superres", "general"}
+def test_there_is_one_for_holes_one_for_size_one_to_find_damage_and_one_to_train_on_from():
+    assert set(MODELS) == {"restore", "superres", "detect", "general"}
 
 
 @pytest.mark.parametrize("folder", MODELS.values(), ids=lambda folder: folder.name)
@@ -55,7 +55,11 @@ def test_it_is_small_and_says_where_it_comes_from(folder: Path):
     assert config["sha256"] == sha256((folder / "generator.safetensors").read_bytes()).hexdigest()
     assert "## Limits" in (folder / "README.md").read_text()
     scores = pd.read_csv(folder / "scores.csv")
-    assert "gan" in set(scores.method)
+    assert ("detector" if folder.name == "detect" else "gan") in set(scores.method)
+
+
+def test_all_of_them_are_40_megabytes_at_most():
+    assert sum(path.stat().st_size for path in (ROOT / "models").rglob("*")) < 40e6
 
 
 @pytest.mark.parametrize("kind", ["stain", "scratch"])
