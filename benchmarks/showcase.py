@@ -56,9 +56,9 @@ def credits_of(image_ids: Iterable[int], figure: str) -> str:
     """Where the photos of a figure come from, and their licenses."""
     manifest = pd.read_csv("data/coco/manifest.csv").set_index("image_id")
     images = [image for path in ANNOTATIONS for image in json.loads(path.read_text())["images"]]
-    flickr = {image["id"]: image["flickr_url"] for image in images}
+    source = {image["id"]: image["flickr_url"] or image["coco_url"] for image in images}
     lines = [
-        f"- {photo.split}/{photo.file_name}, [from Flickr]({flickr[photo.Index]}),"
+        f"- {photo.split}/{photo.file_name}, [from here]({source[photo.Index]}),"
         f" [{photo.license}]({photo.license_url})\n"
         for photo in manifest.loc[sorted(set(image_ids))].itertuples()
     ]

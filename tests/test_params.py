@@ -175,6 +175,26 @@ def test_a_detector_needs_damage_masks_that_fit_and_pictures_to_look_at(lowres, 
         check(values, Path("mine.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("side", "stain", "factors", "line"),
+    [
+        (128, 0.0, [2, 4], "corrupt.image_size is 128; expected a multiple of 12, the generator's stride"),
+        (240, 1.0, [2, 4], "corrupt.weights.stain is 1.0; expected 0, or another train.generator.design than enlarger"),
+        (240, 0.0, [2, 8], r"corrupt.lowres.factors are \[2, 8\]; expected none above 4, or another train.generator"),
+    ],
+)
+def test_an_enlarger_needs_low_resolution_alone_and_sides_that_its_factors_divide(side, stain, factors, line):
+    values = YAML(typ="safe", pure=True).load(YAML_TEXT)
+    values["train"]["generator"]["design"], values["train"]["crop"] = "enlarger", 96
+    values["corrupt"]["image_size"] = 240
+    values["corrupt"]["weights"] = {kind: float(kind == "lowres") for kind in values["corrupt"]["weights"]}
+    assert check(values, Path("mine.yaml")).train.generator.design == "enlarger"
+    values["corrupt"]["image_size"], values["corrupt"]["weights"]["stain"] = side, stain
+    values["corrupt"]["lowres"]["factors"] = factors
+    with pytest.raises(UserError, match=rf"^mine.yaml: {line}"):
+        check(values, Path("mine.yaml"))
+
+
 def test_pixels_that_are_not_looked_at_cannot_be_copied():
     generator = changed("train")["train"]["generator"] | {"see_through": False}
     assert not check(

@@ -119,6 +119,8 @@ def agree(before: Picture, hole: np.ndarray, job: Job, what: str) -> None:
 
 def upscale(job: Job, factor: int, enlarger: Enlarger, say: Say) -> None:
     """Enlarge one picture."""
+    if job.output:
+        image_file.format_of(job.output)
     before = image_file.read(job.source)
     pixels = before.pixels()
     height, width = (factor * side for side in pixels.shape[:2])

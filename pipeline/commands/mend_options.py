@@ -15,6 +15,7 @@ from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
 SCRATCHES = "scratches"  # the heuristic among the detectors
+OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "fidelity", "texture", "threshold"]
 LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -77,7 +78,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--fidelity",
         type=parse_share,
-        default=FIDELITY,
         metavar="0..1",
         help=f"of large opaque holes: 0 for texture, 1 for what is likeliest, a blur; {FIDELITY:g} by default",
     )
@@ -94,10 +94,12 @@ def parse_options() -> argparse.Namespace:
         help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with",
     )
     options = parser.parse_args()
-    if options.upscale and (options.save_mask or options.grow or not options.output):
-        raise UserError(
-            "--upscale has no mask: name the enlarged picture with -o, and leave --save-mask and --grow out"
-        )
+    if options.upscale and not options.output:
+        raise UserError("where to? name the enlarged picture with -o")
+    if options.upscale and (unused := [f"--{name.replace('_', '-')}" for name in OF_HOLES if getattr(options, name)]):
+        raise UserError(f"--upscale has no mask, and restores no hole; leave {', '.join(unused)} out")
+    if options.fidelity is None:
+        options.fidelity = FIDELITY
     if not options.output and not options.save_mask:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.see_through and not (options.mask or options.detect):

@@ -5,11 +5,13 @@ from collections.abc import Callable, Collection
 import cv2
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from pipeline.corruptions.labels import task_of
 from pipeline.datasets.pairs import Pairs
 from pipeline.evaluation.baselines import BASELINES, Damaged, restore_all
 from pipeline.evaluation.holes import Holes
+from pipeline.images.resize import resize
 from pipeline.metrics.image_quality import scores
 from pipeline.metrics.registry import RESTORATION
 from pipeline.runtime import progress
@@ -63,9 +65,10 @@ class Comparison:
         return restore_all(task_of(self.labels[index]), damaged, self.slow) | {"gan": self.gan(damaged)}
 
     def pictures(self, index: int) -> list[np.ndarray]:
-        """What to show of a pair, as `TITLES` says: uint8 HWC."""
-        target, image, _ = self.pairs.pictures(index)
+        """What to show of a pair, as `TITLES` says: uint8 HWC. Of what was shrunk its pixels are seen."""
+        target, small = self.pairs.target(index), self.pairs.stored(index)
         restored = self.restorations(index)
+        image = resize(small, target.shape, Image.Resampling.NEAREST)
         return [image, restored[BESIDE[task_of(self.labels[index])]], restored["gan"], target]
 
     def scores(self, holes: Holes | None = None) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
 from pipeline.metrics.registry import METRICS
 from pipeline.tasks import TASKS
 
+FILTERED = "To enlarge, it takes what the bicubic filter has brought to its size, with a mask that is all white."
 LIMITS = (
     "The scores hold for unseen test pictures of the same source; other pictures score differently.",
     "Where the licenses below are not commercial, or ask for attribution, so may be what is made with this model.",
@@ -42,7 +43,9 @@ def model_card(
     gains = pd.Series(summary[f"gain_{by}"], name=f"gain in {METRICS[by].title}").rename_axis("method").reset_index()
     evaluated = {"detect"} if detects else set(scores.corruption.map(task_of))
     tasks = [task for name, task in TASKS.items() if name in evaluated]
-    limits = dict.fromkeys(limit.format(size=config["image_size"]) for task in tasks for limit in task.limits)
+    enlarges = config["generator"]["design"] == "enlarger"
+    listed = [limit.format(size=config["image_size"]) for task in tasks for limit in task.limits]
+    limits = dict.fromkeys([FILTERED, *listed] if "superres" in evaluated and not enlarges else listed)
     protocol = detection.PROTOCOL if detects else image_quality.PROTOCOL
     digests = ", ".join(f"{path} {digest}" for path, digest in config["trained_on"].items())
     looks = f"\n\n{PERCEPTUAL_PROTOCOL}.\n\n{perceptual.to_markdown(index=False)}" if len(perceptual) else ""
@@ -55,5 +58,5 @@ def model_card(
         "Data": f"{len(manifest)} photos, of which those of the train split were trained on ({digests}).\n\n"
         f"{licenses.to_markdown(index=False)}{earlier}",
     }
-    title = f"# Mendline {'detector' if detects else 'generator'}\n"
+    title = f"# Mendline {'detector' if detects else 'enlarger' if enlarges else 'generator'}\n"
     return title + "".join(f"\n## {heading}\n\n{body}\n" for heading, body in sections.items())

@@ -76,7 +76,7 @@ def load_detector(source: Path) -> Find:
         source: as of `load`.
 
     Raises:
-        UserError: as `load`; or it is a generator.
+        UserError: as `load`; or it is another network.
     """
     return _load(source, _detector_with_torch, _detector_with_onnx)
 
@@ -99,7 +99,7 @@ def _detector_with_torch(folder: Path) -> Find:
 
 
 def _detector_with_onnx(path: Path) -> Find:
-    session = _open(path, "detector", _check_detector)
+    session = _open(path, "a detector", _check_detector)
 
     def find(image: np.ndarray) -> np.ndarray:
         height, width = image.shape[:2]
@@ -138,7 +138,7 @@ def _enlarger_with_torch(folder: Path) -> tuple[Enlarge, int]:
 
 
 def _enlarger_with_onnx(path: Path) -> tuple[Enlarge, int]:
-    session = _open(path, "enlarger", _check_enlarger)
+    session = _open(path, "an enlarger", _check_enlarger)
     import onnxruntime
 
     options = onnxruntime.RunOptions()
@@ -153,11 +153,11 @@ def _enlarger_with_onnx(path: Path) -> tuple[Enlarge, int]:
 
 def _reach(config: dict[str, Any]) -> int:
     """Through its blocks, the first layer and the last."""
-    return 2 + config["generator"]["blocks"] * REACH[config["generator"]["block"]]
+    return 2 + config["generator"]["blocks"] * REACH[config["generator"].get("block", "plain")]
 
 
 def _with_onnx(path: Path) -> tuple[Network, str]:
-    session = _open(path, "generator", _check)
+    session = _open(path, "a generator", _check)
 
     def network(image: np.ndarray, hole: np.ndarray, start: np.ndarray) -> np.ndarray:
         height, width = hole.shape
@@ -194,7 +194,7 @@ def _open(path: Path, kind: str, check: Callable[[Any], None]) -> Any:
         _check_weights(session, path.with_name(WEIGHTS))
     except Exception as error:  # onnxruntime's errors have no common class of their own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not a {kind} ({reason}); export one, and keep its weights beside it") from None
+        raise UserError(f"{path}: not {kind} ({reason}); export one, and keep its weights beside it") from None
     return session
 
 

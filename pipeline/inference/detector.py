@@ -36,7 +36,7 @@ class Detector:
         The URI is such as `models:/mendline-detector@champion`.
 
         Raises:
-            UserError: there is no such model, it restores, or what runs it is not installed.
+            UserError: there is no such model, it finds no damage, or what runs it is not installed.
         """
         return cls(backends.load_detector(find_model(source)), str(source))
 

@@ -101,11 +101,11 @@ def load_detector(folder: Path, device: torch.device) -> Detector:
     """`load`, of a detector.
 
     Raises:
-        UserError: as `load`; or it is a generator.
+        UserError: as `load`; or it is another network.
     """
     network = load(folder, device)
     if not isinstance(network, Detector):
-        raise UserError(f"{folder}: restores, and finds no damage; give a model of the profile detect")
+        raise UserError(f"{folder}: finds no damage; give a model of the profile detect")
     return network
 
 

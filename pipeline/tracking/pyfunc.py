@@ -8,7 +8,7 @@ from torch import nn
 
 from pipeline.networks import device, weights
 from pipeline.networks.detector import Detector
-from pipeline.networks.enlarger import Enlarger
+from pipeline.networks.enlarger import FACTORS, Enlarger
 
 
 class Restoration:
@@ -67,6 +67,8 @@ class Enlargement:
             uint8 RGB NHWC.
         """
         factor = (params or {})["factor"]
+        if factor not in FACTORS:
+            raise ValueError(f"a factor of {factor}; expected one of {', '.join(map(str, FACTORS))}")
         return np.stack([weights.enlarge(self.enlarger, image, factor) for image in model_input["image"]])
 
 

@@ -160,12 +160,13 @@ def test_fidelity_that_is_no_share_is_refused(wrong, run):
     assert f"argument --fidelity: {wrong!r} is no number from 0 to 1" in said
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4])
 @pytest.mark.parametrize("name", ["photo.png", "cut.png", "deep.png"])
-def test_a_picture_is_enlarged(name, run):
+def test_a_picture_is_enlarged(name, factor, run):
     Image.fromarray(PHOTO[..., 1].astype(np.uint16) * 257).save("deep.png")
-    assert run(name, "--upscale", "2", "-o", "large.png")[0] == 0
+    assert run(name, "--upscale", str(factor), "-o", "large.png")[0] == 0
     large = Image.open("large.png")
-    assert large.size == (400, 256)
+    assert large.size == (200 * factor, 128 * factor)
     assert large.mode == Image.open(name).mode
     small = np.asarray(large.resize((200, 128), Image.Resampling.BOX), float)
     assert np.abs(small - pixels(name)).mean() < 0.02 * pixels(name).max()
@@ -239,7 +240,13 @@ def test_a_mask_that_looks_wrong_is_warned_of(run):
             (["photo.png", "--mask-color", colour, "-o", "out.png"], f"invalid colour value '{colour}'")
             for colour in ("rgb(999,0,999)", "rgb(0,256,0)", "")
         ],
-        (["photo.png", "--upscale", "2", "--save-mask", "out.png"], "--upscale has no mask"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--save-mask", "out.png"], "leave --save-mask out"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--fidelity", "1"], "restores no hole; leave --fidelity out"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--texture", "x", "--opaque"], "leave --opaque, --texture out"),
+        (["photo.png", "--upscale", "2", "--save-mask", "out.png"], "name the enlarged picture with -o"),
+        (["photo.png", "--upscale", "2", "-o", "out.gif"], "no such format"),
+        (["photo.png", "--upscale", "2", "-o", "out.png", "--model", "restore"], "keeps the size of a picture"),
+        (["photo.png", "--upscale", "5", "-o", "out.png"], "invalid choice: 5"),
         (["photo.png", "--mask", "nothing.png", "-o", "out.png"], "photo.png: nothing.png: No such file"),
         (["/dev/null", "--mask", "mask.png", "-o", "out.png"], "/dev/null: a device, which may have no end"),
         (["photo.png", "--mask", "/dev/null", "-o", "out.png"], "/dev/null: a device, which may have no end"),

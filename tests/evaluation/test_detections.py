@@ -93,7 +93,7 @@ def test_the_classical_methods_find_bright_and_dark_lines_on_a_smooth_picture():
 def test_the_card_of_a_detector_says_what_that_is_for(detections):
     scores = detections.scores()
     manifest = pd.DataFrame({"license": ["own"], "license_url": [None]})
-    config = {"image_size": 64, "trained_on": {}}
+    config = {"generator": {"design": "detector"}, "image_size": 64, "trained_on": {}}
     card = model_card(config, manifest, tables.by_corruption(scores), tables.summary(scores), Holes([]).table())
     assert card.startswith("# Mendline detector\n")
     assert [name for name, task in TASKS.items() if task.use in card] == ["detect"]

@@ -6,7 +6,7 @@ from pipeline.evaluation.holes import Holes
 from pipeline.evaluation.model_card import model_card
 from pipeline.tasks import TASKS
 
-CONFIG = {"image_size": 32, "trained_on": {"data/coco": "c0ffee.dir"}}
+CONFIG = {"generator": {"design": "residual"}, "image_size": 32, "trained_on": {"data/coco": "c0ffee.dir"}}
 MANIFEST = pd.DataFrame({"license": ["CC BY", "CC BY", "own"], "license_url": ["https://a", "https://a", None]})
 
 
@@ -19,7 +19,16 @@ def test_the_card_says_what_the_model_was_evaluated_for_and_no_more(tasks, compa
     assert [name for name, task in TASKS.items() if task.use in card] == tasks
     assert [name for name, task in TASKS.items() if task.limits[0] in card] == tasks
     assert f"On {scores.image_id.nunique()} test pairs" in card
-    assert "3 photos" in card and "c0ffee" in card and "32 px" in card
+    assert "3 photos" in card and "c0ffee" in card and ("32 px" in card) == ("restore" in tasks)
+
+
+@pytest.mark.parametrize(("design", "title"), [("residual", "generator"), ("enlarger", "enlarger")])
+def test_the_card_says_what_a_generator_is_to_be_given_to_enlarge(design, title, comparison):
+    scores = comparison.scores().query("corruption == 'lowres_x2'")
+    config = CONFIG | {"generator": {"design": design}}
+    card = model_card(config, MANIFEST, tables.by_corruption(scores), tables.summary(scores), Holes([]).table())
+    assert card.startswith(f"# Mendline {title}\n")
+    assert ("a mask that is all white" in card) == (design == "residual")
 
 
 @pytest.mark.parametrize("init", [None, "models/untrained", "models/portraits"])

@@ -92,7 +92,7 @@ def test_what_is_sure_somewhere_is_marked_as_a_whole_and_what_is_doubtful_all_ov
     probability[10:14, 2:5] = probability[10:14, 7:9] = 0.4
     whole = np.zeros((20, 30), bool)
     whole[2:5, 2:12] = whole[5, 12] = whole[15, 20] = True
-    found, doubtful = mark(probability)
+    found, doubtful = mark(probability, 0.5)
     assert np.array_equal(found, whole) and doubtful == 2
     found, doubtful = mark(probability, 0.35)
     assert np.array_equal(found, probability > 0.35 * DOUBTFUL) and doubtful == 0
@@ -138,7 +138,7 @@ def test_weights_that_are_too_large_are_named():
 
 
 def test_a_generator_is_no_detector_and_a_detector_no_generator(folder):
-    with pytest.raises(UserError, match="restore: restores, and finds no damage; give a model of the profile detect"):
+    with pytest.raises(UserError, match="restore: finds no damage; give a model of the profile detect"):
         Detector.load("restore")
     with pytest.raises(UserError, match=r"generator.onnx: not a detector \(it takes image, mask, start and gives rest"):
         Detector.load(ROOT / "models/restore/generator.onnx")

@@ -253,7 +253,7 @@ def test_a_model_that_ships_is_found_by_its_name_anywhere(tmp_path, monkeypatch)
     assert np.array_equal(Restorer.load("restore")(PHOTO, HOLE), RESTORED)
     for missing in ("nope", "models/nope", tmp_path / "generator.onnx"):
         with pytest.raises(
-            UserError, match="no such model; give a model folder .* that ships: general, restore, superres"
+            UserError, match="no such model; give a model folder .* that ships: detect, general, restore, superres"
         ):
             Restorer.load(missing)
 

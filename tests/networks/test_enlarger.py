@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from pipeline.inference.backends import REACH
+from pipeline.inference import enlarger as enlarging
+from pipeline.inference.backends import ENLARGED, REACH
 from pipeline.networks.blocks import BLOCKS
 from pipeline.networks.enlarger import FACTORS, STRIDE, Enlarger
 from pipeline.networks.registry import GENERATORS
@@ -54,3 +55,8 @@ def test_its_stride_is_that_of_the_parameters():
     assert not any(STRIDE % factor for factor in FACTORS)
     assert Generator.model_construct(design="enlarger").stride == STRIDE
     assert GENERATORS["enlarger"].task == "superres"
+
+
+def test_its_factors_are_those_of_every_door():
+    assert list(FACTORS) == list(enlarging.FACTORS)
+    assert [f"x{factor}" for factor in FACTORS] == ENLARGED

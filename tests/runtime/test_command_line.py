@@ -65,6 +65,7 @@ def test_help_for_a_full_disk_is_one_line(line):
             stderr=subprocess.PIPE,
             text=True,
             check=False,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )
     assert done.returncode == 1
     assert done.stderr == "error: stdout: No space left on device; make room and run again\n"
