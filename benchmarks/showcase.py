@@ -58,8 +58,7 @@ def credits_of(image_ids: Iterable[int], figure: str) -> str:
     images = [image for path in ANNOTATIONS for image in json.loads(path.read_text())["images"]]
     source = {image["id"]: image["flickr_url"] or image["coco_url"] for image in images}
     lines = [
-        f"- {photo.split}/{photo.file_name}, [source]({source[photo.Index]}),"
-        f" [{photo.license}]({photo.license_url})\n"
+        f"- {photo.split}/{photo.file_name}, [source]({source[photo.Index]}), [{photo.license}]({photo.license_url})\n"
         for photo in manifest.loc[sorted(set(image_ids))].itertuples()
     ]
     return f"The photos of `{figure}` are from MS-COCO 2017, cut to squares, scaled and altered:\n\n" + "".join(lines)

@@ -5,6 +5,9 @@
 After a run on photographs: of its test photos that may be shown, the first `HOLES` with the holes of
 `benchmarks.realism`, and objects of `LEAST` to `MOST` of as many photos as `REMOVALS`, at the photo's own size. None is
 left out for how it looks. G'MIC is among the methods where its command `gmic` is installed.
+
+With --blind, each case is written into a folder for judges besides: the hole, then the patches and G'MIC's as A and B
+by chance; `key.csv` beside the folder says which is which.
 """
 
 from pathlib import Path
@@ -15,6 +18,7 @@ if __name__ == "__main__":
     parser = command_line.parser("python -m benchmarks.texture", __doc__)
     parser.add_argument("folder", type=Path, help="where texture-holes.png, texture-removals.jpg and the credits go")
     parser.add_argument("--texture", metavar="MODEL", help="as that of mend")
+    parser.add_argument("--blind", metavar="FOLDER", type=Path, help="a new folder, for judges; needs gmic")
     options = command_line.read(parser)
 
 import shutil
@@ -47,22 +51,38 @@ AROUND = 1.6  # times the longer side of its box is that square's, in the photo
 PATCHES = "G'MIC matchpatch"
 
 
-def main(folder: Path, texture: str | None) -> None:
+def main(folder: Path, texture: str | None, blind: Path | None) -> None:
     """Write the two pictures and what their photos are into `folder`."""
+    if blind and not shutil.which("gmic"):
+        raise UserError("--blind: gmic is not installed; install G'MIC's command, as Debian's package gmic has it")
     restorer = Restorer.load(texture=texture)
     license_ = pd.read_csv(STORE / "manifest.csv").set_index("image_id").license
     params = load().corrupt
     test = assign_splits(photos.index(STORE), params.val, params.test)["test"]
     free = [photo for photo in test if license_[photo.image_id] in FREE and is_unknown(photo.image_id)]
     shown = free[:HOLES]
-    image_grid([*show_holes(restorer, shown, params)], titles(bool(texture))).save(folder / "texture-holes.png")
+    holes = [*show_holes(restorer, shown, params)]
+    image_grid(holes, titles(bool(texture))).save(folder / "texture-holes.png")
     with_object = [*find_objects(free)][:REMOVALS]
     if not with_object:
         raise UserError(f"{STORE}: no annotated objects of {LEAST:.0%} to {MOST:.0%} of a picture; download MS-COCO")
     rows = [*show_removals(restorer, with_object)]
     image_grid(rows, titles(bool(texture))[:-1]).save(folder / "texture-removals.jpg", quality=90)
+    if blind:
+        write_blind(blind, [dict(zip(titles(bool(texture)), row, strict=False)) for row in holes + rows])
     ids = [photo.image_id for photo in (*shown, *(photo for photo, _ in with_object))]
     (folder / "texture-credits.md").write_text(credits_of(ids, "texture-holes.png` and `texture-removals.jpg"))
+
+
+def write_blind(folder: Path, cases: list[dict[str, np.ndarray]]) -> None:
+    """The cases, by `titles`, one picture each, and beside the folder what A and B are."""
+    folder.mkdir()
+    rng, key = np.random.default_rng(0), []
+    for number, case in enumerate(cases):
+        a, b = rng.permutation(["patches", PATCHES]).tolist()
+        image_grid([[case["damaged"], case[a], case[b]]], ["", "A", "B"]).save(folder / f"{number:02}.png")
+        key.append({"case": number, "A": a, "B": b})
+    pd.DataFrame(key).to_csv(folder.with_name("key.csv"), index=False)
 
 
 def titles(refined: bool) -> list[str]:
@@ -121,4 +141,4 @@ def crop(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     with one_line_errors():
-        main(options.folder, options.texture)
+        main(options.folder, options.texture, options.blind)
