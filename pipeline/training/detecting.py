@@ -20,7 +20,7 @@ def attempt(detector: nn.Module, batch: Batch) -> Attempt:
     """
     image, classes = batch
     logits = detector(image).float()
-    damage, found = (classes > 0).float().unsqueeze(1), damage_of(logits)
+    damage, found = ((classes > 0) & (classes != EITHER)).float().unsqueeze(1), damage_of(logits)
     return Attempt(
         loss=cross_entropy(logits, classes),
         shown={"l1": (found - damage).abs().mean()},
