@@ -19,7 +19,7 @@ from pipeline.commands.mend_options import GUESS, SCRATCHES, can_ask, parse_opti
 from pipeline.images import detect_scratches
 from pipeline.inference import image_file, masks, select_object, windows
 from pipeline.inference.detector import Detector, mark
-from pipeline.inference.enlarger import Enlarger
+from pipeline.inference.enlarger import BY_COMPRESSION, SHARP, TEXTURE, Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime import progress, stop
@@ -40,14 +40,14 @@ def main() -> None:
                 print(shorten(line.replace(f"{folder}{os.sep}", ""), LONGEST), file=sys.stderr)
 
             failed, jobs = 0, plan_jobs(options, say)
-            enlarger = Enlarger.load(options.model or "superres") if options.upscale else None
+            enlargers = load_enlargers(options) if options.upscale else []
             restores = options.output and not options.upscale
             restorer = Restorer.load(options.model or "restore", options.texture) if restores else None
             options.detector = load_detector(options.detect) if options.detect else None
             for job in progress.bar(jobs, "mend", len(jobs), "picture"):
                 try:
-                    if enlarger:
-                        upscale(job, options.upscale, enlarger, say)
+                    if enlargers:
+                        upscale(job, options, enlargers, say)
                     else:
                         mend(job, options, restorer, say)
                 except Exception as error:  # whatever is wrong with one picture, the rest go on
@@ -117,18 +117,28 @@ def agree(before: Picture, hole: np.ndarray, job: Job, what: str) -> None:
         raise UserError(f"{job.source}: not restored; {GUESS}")
 
 
-def upscale(job: Job, factor: int, enlarger: Enlarger, say: Say) -> None:
+def load_enlargers(options: argparse.Namespace) -> list[Enlarger]:
+    """As `BY_COMPRESSION`; a model that is named is for both."""
+    texture = (options.texture or TEXTURE) if options.fidelity < 1 else None
+    models = [options.model] * 2 if options.model else BY_COMPRESSION
+    return [Enlarger.load(model, texture) for model in models]
+
+
+def upscale(job: Job, options: argparse.Namespace, enlargers: list[Enlarger], say: Say) -> None:
     """Enlarge one picture."""
     if job.output:
         image_file.format_of(job.output)
-    before = image_file.read(job.source)
+    before, factor = image_file.read(job.source), options.upscale
     pixels = before.pixels()
     height, width = (factor * side for side in pixels.shape[:2])
     if height * width > LARGEST:
         raise UserError(f"{job.source}: {factor} times larger it has {width} x {height} px; the limit is {LARGEST} px")
     if job.output:
-        image_file.write(before.enlarged(enlarger(pixels, factor)), job.output)
+        enlarger = enlargers[before.compressed]
+        image_file.write(before.enlarged(enlarger(pixels, factor, options.fidelity)), job.output)
         print_note(say, job.output, image_file.describe_lost(before, job.output))
+        if before.compressed and not options.model and options.fidelity:
+            print_note(say, job.source, f"a JPEG, so enlarged with {enlarger.name}; --model {SHARP} is for sharp ones")
 
 
 def find_hole(before: Picture, job: Job, options: argparse.Namespace, say: Say) -> np.ndarray:

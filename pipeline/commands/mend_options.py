@@ -8,14 +8,14 @@ from PIL import ImageColor
 
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.detector import SURE
-from pipeline.inference.enlarger import FACTORS
+from pipeline.inference.enlarger import FACTORS, TEXTURE
 from pipeline.inference.model_files import DETECTOR
 from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
 SCRATCHES = "scratches"  # the heuristic among the detectors
-OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "fidelity", "texture", "threshold"]
+OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "threshold"]
 LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -79,19 +79,21 @@ def parse_options() -> argparse.Namespace:
         "--fidelity",
         type=parse_share,
         metavar="0..1",
-        help=f"of large opaque holes: 0 for texture, 1 for what is likeliest, a blur; {FIDELITY:g} by default",
+        help=f"of large opaque holes, {FIDELITY:g} by default, and of --upscale, 1 by default: 0 for texture, 1 "
+        "for what is likeliest, which is soft",
     )
     parser.add_argument("--save-mask", type=parse_path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
         "--model",
         type=not_empty,
-        help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow",
+        help="one that ships, such as restore or superres, a model folder, an ONNX file, or a URI of MLflow",
     )
     parser.add_argument(
         "--texture",
         type=not_empty,
         metavar="MODEL",
-        help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with",
+        help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with; of "
+        f"--upscale, of one for a fidelity below 1, {TEXTURE} by default",
     )
     options = parser.parse_args()
     if options.upscale and not options.output:
@@ -99,7 +101,9 @@ def parse_options() -> argparse.Namespace:
     if options.upscale and (unused := [f"--{name.replace('_', '-')}" for name in OF_HOLES if getattr(options, name)]):
         raise UserError(f"--upscale has no mask, and restores no hole; leave {', '.join(unused)} out")
     if options.fidelity is None:
-        options.fidelity = FIDELITY
+        options.fidelity = 1.0 if options.upscale else FIDELITY
+    if options.upscale and options.texture and options.fidelity == 1:
+        raise UserError("--texture has no part in an enlargement with --fidelity 1; give a lower one, or leave it out")
     if not options.output and not options.save_mask:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.see_through and not (options.mask or options.detect):

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.detector import SURE, Detector
-from pipeline.inference.enlarger import FACTORS, Enlarger
+from pipeline.inference.enlarger import BY_COMPRESSION, FACTORS, TEXTURE, Enlarger
 from pipeline.inference.model_files import DETECTOR, MODELS, ships
 from pipeline.inference.restorer import FIDELITY, Restorer
 from pipeline.runtime.errors import UserError
@@ -49,7 +49,9 @@ def main(model: str | None) -> None:
         over = threading.Event()
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
         page = build_page(
-            Restorer.load(model or MODELS / "restore"), Enlarger.load(), Detector.load() if ships(DETECTOR) else None
+            Restorer.load(model or MODELS / "restore"),
+            [Enlarger.load(model, TEXTURE) for model in BY_COMPRESSION],
+            Detector.load() if ships(DETECTOR) else None,
         )
         page.queue(max_size=50, default_concurrency_limit=1, api_open=False)
         page.launch(
@@ -76,8 +78,8 @@ def sweep(folder: Path, age: float) -> None:
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
-def build_page(restorer: Restorer, enlarger: Enlarger, detector: Detector | None) -> Any:
-    """The page, with its two generators, and a detector, in whose place there is a heuristic for scratches."""
+def build_page(restorer: Restorer, enlargers: list[Enlarger], detector: Detector | None) -> Any:
+    """The page, with its generators, and a detector, in whose place there is a heuristic for scratches."""
     import gradio as gr
 
     with gr.Blocks(title="Mendline") as page:
@@ -85,7 +87,7 @@ def build_page(restorer: Restorer, enlarger: Enlarger, detector: Detector | None
         with gr.Tab("Restore"):
             restore_tab(gr, restorer, detector)
         with gr.Tab("Enlarge"):
-            enlarge_tab(gr, enlarger)
+            enlarge_tab(gr, enlargers)
         with gr.Tab("Insert an object"):
             insert_tab(gr, restorer)
     return page
@@ -132,16 +134,17 @@ def offer_damage(gr: Any, detector: Detector, photo: Any, editor: Any) -> None:
     photo.change(None, None, heat, js=HIDDEN)
 
 
-def enlarge_tab(gr: Any, enlarger: Enlarger) -> None:
+def enlarge_tab(gr: Any, enlargers: list[Enlarger]) -> None:
     """A photo, at two, three or four times its size."""
     with gr.Row():
         with gr.Column(min_width=300):
             photo = photograph(gr, "Photo", "small-photo")
             factor = gr.Radio([*FACTORS], value=2, label="Times")
+            fidelity = gr.Slider(0, 1, 1, step=0.05, label="0 texture, 1 fidelity")
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
             results = before_and_after(gr, "enlarged")
-    on_click(gr, button, partial(actions.enlarge_photo, enlarger), [photo, factor], results, "enlarge")
+    on_click(gr, button, partial(actions.enlarge_photo, enlargers), [photo, factor, fidelity], results, "enlarge")
 
 
 def insert_tab(gr: Any, restorer: Restorer) -> None:
