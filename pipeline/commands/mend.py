@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, streams_as_files
 from pipeline.commands.mend_options import GUESS, SCRATCHES, can_ask, parse_options
 from pipeline.images import detect_scratches
+from pipeline.images.revive import revive
 from pipeline.inference import image_file, masks, select_object, windows
 from pipeline.inference.detector import Detector, mark
 from pipeline.inference.enlarger import BY_COMPRESSION, SHARP, TEXTURE, Enlarger
@@ -70,13 +71,13 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
         elif options.detect and hole.mean() > MOST_DAMAGE:
             agree(before, hole, job, f"{hole.mean():.0%} of {job.source} is marked as damage")
     sound = options.detect and not hole.any()
-    if not sound and (warning := masks.mask_warning(hole)):
+    if not (sound or options.revive is not None) and (warning := masks.mask_warning(hole)):
         say(f"warning: {job.source}: {warning}")
     if job.save_mask:
         masks.write(hole, job.save_mask)
     if not (job.output and restorer):
         return
-    if sound and job.source.suffix.lower() == job.output.suffix.lower():
+    if sound and options.revive is None and job.source.suffix.lower() == job.output.suffix.lower():
         image_file.copy(job.source, job.output)
         return
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
@@ -84,6 +85,8 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     see_through = False if blank else options.see_through
     boxes = list(restore_boxes(before, hole, restorer, see_through, options.fidelity))
     after = before.with_boxes(boxes, opaque=transparent)
+    if options.revive is not None:
+        after = after.with_restored(revive(after.pixels(), hole, options.revive), np.ones_like(hole))
     image_file.write(after, job.output)
     print_note(say, job.output, image_file.describe_altered(job.output), image_file.describe_lost(before, job.output))
 
@@ -156,6 +159,8 @@ def find_hole(before: Picture, job: Job, options: argparse.Namespace, say: Say) 
     if options.remove:
         return find_object(before, job, options)
     transparent = before.transparent()
+    if transparent is None and options.revive is not None:
+        return np.zeros(before.size[::-1], bool)
     if transparent is None:
         raise UserError("nothing says where to restore; give --mask, --mask-color, --detect, --remove or transparency")
     return transparent

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import ImageColor
 
 from pipeline.images.formats import SUFFIXES
+from pipeline.images.revive import CAST
 from pipeline.inference.detector import SURE
 from pipeline.inference.enlarger import FACTORS, TEXTURE
 from pipeline.inference.model_files import DETECTOR
@@ -15,7 +16,7 @@ from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
 SCRATCHES = "scratches"  # the heuristic among the detectors
-OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "threshold"]
+OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "threshold", "revive"]
 LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -82,6 +83,14 @@ def parse_options() -> argparse.Namespace:
         help=f"of large opaque holes, {FIDELITY:g} by default, and of --upscale, 1 by default: 0 for texture, 1 "
         "for what is likeliest, which is soft",
     )
+    parser.add_argument(
+        "--revive",
+        type=parse_share,
+        nargs="?",
+        const=CAST,
+        metavar="0..1",
+        help=f"give a faded picture its contrast back, and take so much of its colour cast; {CAST:g} without a number",
+    )
     parser.add_argument("--save-mask", type=parse_path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
         "--model",
@@ -98,7 +107,8 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.upscale and not options.output:
         raise UserError("where to? name the enlarged picture with -o")
-    if options.upscale and (unused := [f"--{name.replace('_', '-')}" for name in OF_HOLES if getattr(options, name)]):
+    unused = [f"--{name.replace('_', '-')}" for name in OF_HOLES if getattr(options, name) != parser.get_default(name)]
+    if options.upscale and unused:
         raise UserError(f"--upscale has no mask, and restores no hole; leave {', '.join(unused)} out")
     if options.fidelity is None:
         options.fidelity = 1.0 if options.upscale else FIDELITY
