@@ -14,6 +14,12 @@ from pipeline.inference.restorer import NOT_FINITE
 from pipeline.runtime.errors import UserError
 
 SMALLEST = 256  # px: up to this side a picture is looked at at its own scale alone
+MOST = 4_000_000  # px: a larger picture is looked at at its own scale only where half of it has a hint
+HINT = 0.1  # of a probability
+TILE, MARGIN = (
+    832,
+    96,
+)  # px: what is looked at at once, and what around it: farther pixels change a probability by 0.002
 SURE = (
     0.95  # of val photos without damage the model that ships marks 0.2 % of the pixels from here on, 1.7 % from 0.5 on
 )
@@ -43,7 +49,8 @@ class Detector:
     def __call__(self, image: Image.Image | np.ndarray) -> np.ndarray:
         """The probability that each pixel is damaged, at the picture's own scale or at half of it, the larger one.
 
-        A scratch of a scan may be wider than any of the training.
+        A scratch of a scan may be wider than any of the training. A large picture is looked at at half of its scale
+        first, and then at its own only where that gives a hint.
 
         Args:
             image: a PIL image of mode L or RGB, which EXIF turns; or an array HW or HWC of 1 or 3 channels, uint8,
@@ -62,16 +69,19 @@ class Detector:
         pixels = with_grey_for_nan(pixels, np.zeros(pixels.shape[:2], bool))
         if pixels.shape[-1] == 1:
             pixels = pixels.repeat(3, axis=-1)
-        probability = self._in_tiles(pixels)
-        height, width = probability.shape
-        if max(height, width) > SMALLEST:
-            coarse = cv2.resize(self._in_tiles(shrink(pixels, 0.5)), (width, height), interpolation=cv2.INTER_LINEAR)
-            np.maximum(probability, coarse, out=probability)
-        return probability
+        height, width = pixels.shape[:2]
+        everywhere = np.ones((height, width), bool)
+        if max(height, width) <= SMALLEST:
+            return self._in_tiles(pixels, everywhere)
+        small = shrink(pixels, 0.5)
+        coarse = self._in_tiles(small, np.ones(small.shape[:2], bool))
+        coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.maximum(coarse, self._in_tiles(pixels, coarse > HINT if height * width > MOST else everywhere))
 
-    def _in_tiles(self, pixels: np.ndarray) -> np.ndarray:
+    def _in_tiles(self, pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """The probability at one scale, at least where it is asked for, and 0 in all tiles that need not be looked at."""
         probability = np.zeros(pixels.shape[:2], np.float32)
-        for tile, around in tiles(np.ones(pixels.shape[:2], bool)):
+        for tile, around in tiles(where, TILE, MARGIN):
             probability[tile] = self.find(as_float(pixels[around]))[within(tile, around)]
         if not np.isfinite(probability).all():
             raise UserError(f"{self.name}: {NOT_FINITE}")

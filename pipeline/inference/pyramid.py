@@ -154,18 +154,18 @@ def in_tiles(network: Network, image: np.ndarray, hole: np.ndarray, start: Calla
     return restored
 
 
-def tiles(hole: np.ndarray) -> Iterator[tuple[Box, Box]]:
+def tiles(hole: np.ndarray, side: int = TILE, margin: int = MARGIN) -> Iterator[tuple[Box, Box]]:
     """Boxes that together cover the hole, and each with the margin that it must be seen with.
 
     All begin on the `GRID`, so that a tile is restored as it would be in the whole picture.
     """
     height, width = hole.shape
-    for top in range(0, height, TILE):
-        for left in range(0, width, TILE):
-            cell = hole[top : top + TILE, left : left + TILE]
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            cell = hole[top : top + side, left : left + side]
             if cell.any():
                 down, across = extent(np.any(cell, 1), top), extent(np.any(cell, 0), left)
-                yield (down, across), (widen(down, height), widen(across, width))
+                yield (down, across), (widen(down, height, margin), widen(across, width, margin))
 
 
 def extent(occupied: np.ndarray, offset: int) -> slice:

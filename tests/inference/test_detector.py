@@ -64,8 +64,8 @@ def test_any_size_is_looked_at(height, width):
 
 
 def test_tiles_show_no_seam(folder):
-    image = np.random.default_rng(0).integers(256, size=(700, 30, 3)).astype(np.uint8)
-    found = Detector.load(folder)._in_tiles(image)
+    image = np.random.default_rng(0).integers(256, size=(1000, 30, 3)).astype(np.uint8)
+    found = Detector.load(folder)._in_tiles(image, np.ones(image.shape[:2], bool))
     whole = Detector.load(folder).find(image.astype(np.float32) / 255)
     assert np.allclose(found, whole, atol=1e-5)
 
