@@ -298,7 +298,7 @@ class Evaluate(Section):
 
 
 class Champion(Section):
-    metric: Literal["psnr", "ssim", "psnr_hole", "ssim_hole", "precision", "recall", "f1", "ap"]
+    metric: Literal["psnr", "ssim", "psnr_hole", "ssim_hole", "precision", "recall", "f1", "ap", "edges"]
     margin: float = Field(ge=0, le=100)
 
 

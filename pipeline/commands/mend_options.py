@@ -9,13 +9,14 @@ from PIL import ImageColor
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.detector import SURE
 from pipeline.inference.enlarger import FACTORS
-from pipeline.inference.model_files import DETECTOR
+from pipeline.inference.model_files import DETECTOR, design_of
 from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
 SCRATCHES = "scratches"  # the heuristic among the detectors
 OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "fidelity", "texture", "threshold"]
+OF_RESTORING = ["opaque", "see_through", "fidelity", "texture"]
 LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -85,7 +86,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--model",
         type=not_empty,
-        help="restore or superres, which ship, a model folder, an ONNX file, or a URI of MLflow",
+        help="restore, superres or pencil, which ship, a model folder, an ONNX file, or a URI of MLflow; pencil and its "
+        "like change the look of a picture, without a mask everywhere",
+    )
+    parser.add_argument(
+        "--strength",
+        type=parse_share,
+        metavar="0..1",
+        help="of a model that changes the look: how far; 1 by default",
     )
     parser.add_argument(
         "--texture",
@@ -96,8 +104,15 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.upscale and not options.output:
         raise UserError("where to? name the enlarged picture with -o")
-    if options.upscale and (unused := [f"--{name.replace('_', '-')}" for name in OF_HOLES if getattr(options, name)]):
-        raise UserError(f"--upscale has no mask, and restores no hole; leave {', '.join(unused)} out")
+    if options.upscale and (unused := _given(options, OF_HOLES)):
+        raise UserError(f"--upscale has no mask, and restores no hole; leave {unused} out")
+    options.translates = bool(options.model) and not options.upscale and design_of(options.model) == "translator"
+    if options.translates and (unused := _given(options, OF_RESTORING)):
+        raise UserError(f"{options.model} changes the look of a picture, and restores no hole; leave {unused} out")
+    if options.strength is not None and not options.translates:
+        raise UserError("--strength needs a --model that changes the look, such as pencil; leave it out")
+    if options.strength is None:
+        options.strength = 1.0
     if options.fidelity is None:
         options.fidelity = FIDELITY
     if not options.output and not options.save_mask:
@@ -114,6 +129,11 @@ def parse_options() -> argparse.Namespace:
     if asked and not can_ask():
         raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
     return options
+
+
+def _given(options: argparse.Namespace, names: list[str]) -> str:
+    """Those of these options that were given, as they are written."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names if getattr(options, name))
 
 
 def can_ask() -> bool:
