@@ -406,8 +406,7 @@ class Params(Section):
             return self
         if not train.losses.adversarial:
             raise ValueError(
-                "train.losses.adversarial is 0; expected above 0: without a discriminator a translator learns to change "
-                "nothing"
+                "train.losses.adversarial is 0; expected above 0: without a discriminator a translator learns no look"
             )
         if by == "damage" and self.corrupt.weights.lowres:
             raise ValueError(

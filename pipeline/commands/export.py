@@ -7,7 +7,8 @@ The graph of a generator takes `image` and `start`, float32 [N, 3, H, W] in [0, 
 filled smoothly, as `pipeline.priors.numpy_fill` does; where the mask is 1 everywhere, it is the image. The graph of a
 detector takes `image` and gives `damage`, the probability that a pixel is damaged, float32 [N, 1, H, W]. That of an
 enlarger takes `image` and gives `x2`, `x3` and `x4`, that many times as large: ask for one of them. That of a
-translator takes `image` and gives `translated`, like it. The weights are not written again: the graph points into `generator.safetensors`, which has to lie beside it.
+translator takes `image` and gives `translated`, like it. The weights are not written again: the graph points into
+`generator.safetensors`, which has to lie beside it.
 """
 
 import json

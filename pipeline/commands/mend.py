@@ -149,7 +149,9 @@ def change_look(job: Job, options: argparse.Namespace, translator: Translator, s
         changed = translator.change(pixels, hole, options.strength)
         everywhere = np.ones(pixels.shape[:2], bool)
         image_file.write(before.with_restored(changed, everywhere if hole is None else hole), job.output)
-        print_note(say, job.output, image_file.describe_altered(job.output), image_file.describe_lost(before, job.output))
+        print_note(
+            say, job.output, image_file.describe_altered(job.output), image_file.describe_lost(before, job.output)
+        )
 
 
 def find_hole(before: Picture, job: Job, options: argparse.Namespace, say: Say) -> np.ndarray:

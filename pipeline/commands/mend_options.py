@@ -86,8 +86,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--model",
         type=not_empty,
-        help="restore, superres or pencil, which ship, a model folder, an ONNX file, or a URI of MLflow; pencil and its "
-        "like change the look of a picture, without a mask everywhere",
+        help="restore, superres or pencil, which ship, a model folder, an ONNX file, or a URI of MLflow; pencil "
+        "changes the look of a picture, everywhere where there is no mask",
     )
     parser.add_argument(
         "--strength",

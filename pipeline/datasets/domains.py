@@ -5,6 +5,7 @@ import json
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from pipeline.datasets import instances, photos
@@ -90,7 +91,9 @@ def _by_folder(folder: Path, splits: dict[str, list[Photo]], names: list[str]) -
         if not any(is_in):
             raise UserError(f"{folder}: no photo lies in a folder {excerpt(name)}; change corrupt.domains.folders")
     _refuse_shared(folder, inside, names)
-    return _of_each(splits, {image_id: [[None] if is_in else [] for is_in in both] for image_id, both in inside.items()})
+    return _of_each(
+        splits, {image_id: [[None] if is_in else [] for is_in in both] for image_id, both in inside.items()}
+    )
 
 
 def _lies_in(member: PurePosixPath, parts: tuple[str, ...]) -> bool:
@@ -127,12 +130,15 @@ def _by_category(folder: Path, splits: dict[str, list[Photo]], categories: list[
                 for side, wanted in enumerate(categories):
                     if name in wanted:
                         boxes[annotation["image_id"]][side].append(tuple(box))
-    for name in sum(categories, []):
+    for name in chain.from_iterable(categories):
         if name not in known:
             raise UserError(f"{folder}: no photo has the category {excerpt(name)}; change corrupt.domains.categories")
     mixed = [image_id for image_id, both in boxes.items() if all(both)]
     if mixed:
-        print(f"note: {folder}: {len(mixed)} photos have both of corrupt.domains.categories, and are left out", file=sys.stderr)
+        print(
+            f"note: {folder}: {len(mixed)} photos have both of corrupt.domains.categories, and are left out",
+            file=sys.stderr,
+        )
     return _of_each(splits, {image_id: both for image_id, both in boxes.items() if not all(both)})
 
 

@@ -80,7 +80,7 @@ def summary(scores: pd.DataFrame) -> dict:
 
 
 def of_the_gan(perceptual: pd.DataFrame) -> dict:
-    """The trained network's line of `Holes.table` or `Likeness.table`, as a part of the summary; empty where there is none."""
+    """The trained network's line of `Holes.table` or `Likeness.table`, for the summary; empty where there is none."""
     own = perceptual[perceptual.method.isin(["gan", "translator"])].drop(columns=["method", "pairs"])
     return {"perceptual": own.iloc[0].dropna().to_dict()} if len(own) else {}
 
@@ -100,7 +100,9 @@ def headline(scores: pd.DataFrame) -> dict[str, float]:
     if compared(scores) == "edges":
         return own[["edges"]].mean().round(4).to_dict()
     above = gains(scores)
-    strongest = above.mean().groupby([BASELINES[name].task if name in BASELINES else "translate" for name in above]).idxmin()
+    strongest = (
+        above.mean().groupby([BASELINES[name].task if name in BASELINES else "translate" for name in above]).idxmin()
+    )
     return {**own[["psnr", "ssim"]].mean().round(4).to_dict(), "gain": round(float(np.nanmean(above[strongest])), 4)}
 
 

@@ -23,8 +23,8 @@ THUMB = 32  # px: side at which the nearest picture is looked for
 OF_THE_INPUT = ("lp_sq", "lp_vgg", "lpips")  # measures that say how much is kept; the others are of the second domain
 BLUR = 5.0  # px: standard deviation, of the colour dodge
 PROTOCOL = (
-    f"{image_quality.PROTOCOL}. Where no truth is known there is neither. edges: SSIM of the gradients' magnitudes with "
-    "those of the input, which says how much of the picture is kept"
+    f"{image_quality.PROTOCOL}. Where no truth is known there is neither. edges: SSIM of the gradients' magnitudes "
+    "with those of the input, which says how much of the picture is kept"
 )
 PERCEPTUAL_PROTOCOL = (
     "kid: distance to pictures of the second domain, in the features of a network that no training has seen; the line "
@@ -192,7 +192,7 @@ class Translations:
         return made | {"translator": self.translator(image)}
 
     def pictures(self, index: int) -> list[np.ndarray]:
-        """What to show of a pair, as `TITLES` says: uint8 HWC; the last is what it would be if it were learned by rote."""
+        """What to show of a pair, as `TITLES` says: uint8 HWC; the last would be alike if it were learned by rote."""
         target, image, _ = self.pairs.pictures(index)
         made = self.translations(index)
         distances = np.abs(self.thumbs - thumb(made["translator"])).mean((1, 2, 3))

@@ -8,7 +8,7 @@ from pipeline.runtime.errors import UserError, explain_os_error
 
 INSTALLED = Path(__file__).parents[1] / "models"
 MODELS = INSTALLED if INSTALLED.exists() else Path(__file__).parents[2] / "models"  # in the repository
-DETECTOR = "detect"  # the one that ships
+DETECTOR, STYLE = "detect", "pencil"  # the detector and the translator that ship
 MLFLOW = ("models:/", "runs:/", "mlflow-artifacts:/")
 
 
@@ -52,7 +52,9 @@ def design_of(source: str | Path) -> str:
     """
     found = find_model(source)
     try:
-        return str(json.loads(((found if found.is_dir() else found.parent) / "config.json").read_text())["generator"]["design"])
+        return str(
+            json.loads(((found if found.is_dir() else found.parent) / "config.json").read_text())["generator"]["design"]
+        )
     except (OSError, ValueError, LookupError, TypeError):  # whoever loads it says what is wrong
         return ""
 

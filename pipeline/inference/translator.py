@@ -18,7 +18,7 @@ from pipeline.inference.conversions import (
     with_channels,
     with_grey_for_nan,
 )
-from pipeline.inference.model_files import MODELS, find_model
+from pipeline.inference.model_files import STYLE, find_model
 from pipeline.inference.pyramid import as_float, as_kind, tiles, within
 from pipeline.inference.restorer import NOT_FINITE, Pictures
 from pipeline.runtime.errors import UserError, excerpt
@@ -39,8 +39,8 @@ class Translator:
         self.translate, self.name = translate, name
 
     @classmethod
-    def load(cls, source: str | Path = MODELS / "pencil") -> "Translator":
-        """A trained translator: a model folder, an ONNX file, a URI of MLflow, or `pencil`, which ships.
+    def load(cls, source: str | Path = STYLE) -> "Translator":
+        """A trained translator: a model folder, an ONNX file, a URI of MLflow, or the one that ships.
 
         Raises:
             UserError: there is no such model, it does something else, or what runs it is not installed.

@@ -16,7 +16,7 @@ from pipeline.tasks import DAMAGES
 
 @dataclass(frozen=True)
 class GeneratorDesign:
-    """A kind of generator: its network takes (image, mask), a detector's and a translator's the image, an enlarger's (small, factor).
+    """A kind of generator: its network takes (image, mask), an enlarger's (small, factor), the others' the image.
 
     Attributes:
         build: the network, from the parameters of `train.generator` but `design`, some of which it may leave unused.

@@ -1,5 +1,6 @@
 """The translator: a U-Net that changes the look of a picture, and keeps what is on it."""
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.networks.unet import UNet
@@ -8,7 +9,10 @@ PROJECTED = 64  # width of what patches are compared in
 
 
 class Translator(UNet):
-    """Translates pictures of one domain into another; untrained it changes nothing.
+    """Translates pictures of one domain into another, of any size: no layer looks at the whole of a picture.
+
+    It paints, and decides for each pixel how much of the input stays: near a photo little is to be painted, and of a
+    drawing on white nearly all. Untrained it gives half of the picture, in grey.
 
     Attributes:
         projections: for each layer of `features`, the head H of CUT (Park et al. 2020, section 3), a perceptron of two
@@ -25,7 +29,7 @@ class Translator(UNet):
         attention: bool = False,
         decoder: str = "bilinear",
     ) -> None:
-        super().__init__(3, 3, channels, blocks, scales, patch, block, attention, decoder)
+        super().__init__(3, 4, channels, blocks, scales, patch, block, attention, decoder)
         widths = [channels, *(channels * 2**scale for scale in range(scales))]
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Linear(width, PROJECTED), nn.ReLU(), nn.Linear(PROJECTED, PROJECTED)) for width in widths
@@ -37,7 +41,8 @@ class Translator(UNet):
         Returns:
             The same; it may leave [0, 1] by a little.
         """
-        return image + self.planes(image - 0.5)
+        planes = self.planes(image - 0.5).float()
+        return torch.lerp(0.5 + planes[:, :3], image, planes[:, 3:].sigmoid())
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the encoder makes of pictures, float N3HW in [0, 1] with sides that are multiples of `stride`.

@@ -1,4 +1,4 @@
-"""Generators, enlargers, translators and detectors as registered MLflow models, and which of the versions is the champion."""
+"""Generators, enlargers, translators and detectors as registered MLflow models; which version is the champion."""
 
 import re
 import shutil

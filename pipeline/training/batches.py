@@ -47,8 +47,8 @@ def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slic
         To enlarge: target (float N3HW in [0, 1]) and, for each factor of `FACTORS`, the same so many times smaller. To
         restore: target and damaged picture (float N3HW in [0, 1]), mask (float N1HW, 1 where to restore) and, for a
         prior of patches, which take as long as the training, the prior as the target is. To detect: picture (float N3HW
-        in [0, 1]) and what each of its pixels is (uint8 NHW), as `load_damage` says. To translate: pictures of the first
-        domain and of the second, both float N3HW in [0, 1].
+        in [0, 1]) and what each of its pixels is (uint8 NHW), as `load_damage` says. To translate: pictures of the
+        first domain and of the second, both float N3HW in [0, 1].
     """
     load: Callable[[Samples], list[np.ndarray]]
     match GENERATORS[params.generator.design].task:
@@ -166,7 +166,9 @@ def load_unpaired(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]
     for index, seed in samples:
         rng = np.random.default_rng(seed)
         pictures = pairs.stored(index), pairs.target(int(rng.integers(len(pairs))))
-        loaded.append([each for one in pictures for each in _crop_and_augment([one], np.ones(one.shape[:2], bool), crop, rng)])
+        loaded.append(
+            [each for one in pictures for each in _crop_and_augment([one], np.ones(one.shape[:2], bool), crop, rng)]
+        )
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 

@@ -9,7 +9,6 @@ from pipeline.datasets.pairs import Pairs
 from pipeline.networks.registry import GENERATORS
 from pipeline.training import detecting, enlarging, restoring, translating
 from pipeline.training.attempt import Attempt, Validated
-from pipeline.training.batches import Batch
 
 
 @dataclass(frozen=True)
