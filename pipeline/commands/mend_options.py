@@ -86,7 +86,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--model",
         type=not_empty,
-        help="restore, superres or pencil, which ship, a model folder, an ONNX file, or a URI of MLflow; pencil "
+        help="restore, superres or painting, which ship, a model folder, an ONNX file, or a URI of MLflow; painting "
         "changes the look of a picture, everywhere where there is no mask",
     )
     parser.add_argument(
@@ -110,7 +110,7 @@ def parse_options() -> argparse.Namespace:
     if options.translates and (unused := _given(options, OF_RESTORING)):
         raise UserError(f"{options.model} changes the look of a picture, and restores no hole; leave {unused} out")
     if options.strength is not None and not options.translates:
-        raise UserError("--strength needs a --model that changes the look, such as pencil; leave it out")
+        raise UserError("--strength needs a --model that changes the look, such as painting; leave it out")
     if options.strength is None:
         options.strength = 1.0
     if options.fidelity is None:

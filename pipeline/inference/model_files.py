@@ -8,7 +8,7 @@ from pipeline.runtime.errors import UserError, explain_os_error
 
 INSTALLED = Path(__file__).parents[1] / "models"
 MODELS = INSTALLED if INSTALLED.exists() else Path(__file__).parents[2] / "models"  # in the repository
-DETECTOR, STYLE = "detect", "pencil"  # the detector and the translator that ship
+DETECTOR, STYLE = "detect", "painting"  # the detector and the translator that ship
 MLFLOW = ("models:/", "runs:/", "mlflow-artifacts:/")
 
 

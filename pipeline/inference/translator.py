@@ -32,7 +32,7 @@ SEAM = 8  # px inside the edge of a mask, over which the old look becomes the ne
 class Translator:
     """Gives pictures the look that one network was trained for; threads may share it.
 
-    >>> Translator.load("pencil")(Image.open("photo.png")).save("drawing.png")
+    >>> Translator.load()(Image.open("photo.png")).save("painting.png")
     """
 
     def __init__(self, translate: backends.Translate, name: str = "the model") -> None:

@@ -131,7 +131,7 @@ def load_translator(folder: Path, device: torch.device) -> Translator:
     """
     network = load(folder, device)
     if not isinstance(network, Translator):
-        raise UserError(f"{folder}: changes no look; give a model of the profile pencil")
+        raise UserError(f"{folder}: changes no look; give a model of the profile painting")
     return network
 
 
