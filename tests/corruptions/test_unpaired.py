@@ -27,7 +27,12 @@ def stored(monkeypatch):
 
 def params(**domains):
     return PARAMS.model_copy(
-        update={"domains": PARAMS.domains.model_copy(update=domains), "image_size": 32, "variants": 2}
+        update={
+            "domains": PARAMS.domains.model_copy(update=domains),
+            "weights": PARAMS.weights.model_copy(update={"lowres": 0.0}),
+            "image_size": 32,
+            "variants": 2,
+        }
     )
 
 
@@ -76,9 +81,7 @@ def test_damage_is_on_the_first_domain_alone_and_the_test_pairs_say_where():
     for target, image, mask in decoded(make("test", view, view, by="damage")):
         assert np.array_equal(target[mask == 0], image[mask == 0]) and 0 < (mask > 0).mean() < 1
     ((target, _, mask), _) = decoded(make("train", view, View(photo(4)), by="damage"))
-    assert mask.min() == 255
-    rng_free = {tuple(colour) for colour in PHOTOS[4].reshape(-1, 3)}
-    assert rng_free and target.std() > 5  # of the other photo, as it is
+    assert mask.min() == 255 and target.std() > 5
 
 
 def test_an_instance_is_cut_out_with_room_round_it():
