@@ -12,8 +12,9 @@ Those shrank and enlarged the rounded Y by MATLAB's imresize without rounding be
 What is here is the protocol of networks for RGB: within 0.013 dB of the published bicubic, and within 0.001 in SSIM.
 
 With --rgb, PSNR of RGB, whole pictures, for inputs that were shrunk by the bicubic filter, by a box filter as cameras
-bin pixels, and by the bicubic filter and stored as JPEG of quality 80. Photos that the model lists as trained on are
-left out.
+bin pixels, and by the bicubic filter and stored as JPEG of quality 80. Photos that a model lists as trained on are left
+out. With --perceptual, after make perceptual, LP-SQ too (`pipeline.metrics.perceptual`): how far it looks from the
+original.
 """
 
 from pathlib import Path
@@ -27,7 +28,14 @@ if __name__ == "__main__":
     parser.add_argument(
         "--factors", type=int, nargs="+", choices=(2, 3, 4), default=[2, 3, 4], help="those of the sets"
     )
-    parser.add_argument("--model", default="models/superres", help="as that of mend; default: %(default)s")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="MODEL",
+        default=["models/superres"],
+        help="as that of mend; default: %(default)s",
+    )
+    parser.add_argument("--perceptual", action="store_true", help="LP-SQ of the photos of --rgb too")
     parser.add_argument(
         "--upscalerjs",
         metavar="PACKAGE",
@@ -67,7 +75,10 @@ from pipeline.images.decode import decode
 from pipeline.images.formats import list_pictures
 from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.model_files import find_model
+from pipeline.metrics import feature_networks
+from pipeline.metrics.feature_networks import FEATURE_NETWORKS
 from pipeline.metrics.image_quality import psnr
+from pipeline.metrics.perceptual import feature_distance, unit_features
 from pipeline.runtime import progress
 from pipeline.runtime.errors import UserError, one_line_errors
 
@@ -94,7 +105,12 @@ Shrink = Callable[[np.ndarray, int], np.ndarray]
 
 
 def main(
-    sets: list[Path], rgb: Path | None, factors: list[int], methods: dict[str, Enlarge], trained: Collection[str]
+    sets: list[Path],
+    rgb: Path | None,
+    factors: list[int],
+    methods: dict[str, Enlarge],
+    trained: Collection[str],
+    perceptual: bool = False,
 ) -> None:
     """Print the tables; `trained` are names of photos that one of the methods was trained on.
 
@@ -116,10 +132,13 @@ def main(
     if any(folder.name in PUBLISHED[BICUBIC] for folder in sets):
         print(f"\n{SOURCES}")
     if rgb:
-        gains = measure_rgb(rgb, known, trained)
+        gains = measure_rgb(rgb, known, trained, perceptual)
         print(f"\n{rgb.name}: {gains.picture.nunique()} photos that were not trained on")
         print("PSNR of RGB in dB, whole pictures; of others than bicubic by how much it is higher")
-        print(above_bicubic(gains).to_markdown(disable_numparse=True))
+        print(beside_bicubic(gains, "psnr").to_markdown(disable_numparse=True))
+        if perceptual:
+            print("\nLP-SQ, lower is better; of others than bicubic by how much it is higher, in %")
+            print(beside_bicubic(gains, "lp_sq").to_markdown(disable_numparse=True))
 
 
 def that_enlarge(methods: dict[str, Enlarge], factor: int) -> dict[str, Enlarge]:
@@ -234,8 +253,10 @@ def against_published(scores: pd.DataFrame, name: str) -> str:
     return f"bicubic is not as published: {listed} dB; so these are other pictures, and published figures not theirs"
 
 
-def measure_rgb(folder: Path, methods: dict[int, dict[str, Enlarge]], trained: Collection[str]) -> pd.DataFrame:
-    """PSNR of each photo by each method, methods by factor: `picture`, `input`, `method` and `psnr`.
+def measure_rgb(
+    folder: Path, methods: dict[int, dict[str, Enlarge]], trained: Collection[str], perceptual: bool = False
+) -> pd.DataFrame:
+    """Scores of each photo by each method, methods by factor: `picture`, `input`, `method`, `psnr` and `lp_sq`.
 
     Raises:
         UserError: as `measure` does, or all photos are among those that were `trained` on.
@@ -256,9 +277,25 @@ def measure_rgb(folder: Path, methods: dict[int, dict[str, Enlarge]], trained: C
             original = cropped(picture, factor)
             small = shrink(original, factor)
             for name, enlarge in methods[factor].items():
-                found = psnr(enlarge(small, factor)[None], original[None]).item()
-                lines.append({"picture": str(path), "input": label, "method": name, "psnr": found})
+                enlarged = enlarge(small, factor)
+                found = {"psnr": psnr(enlarged[None], original[None]).item()}
+                if perceptual:
+                    found["lp_sq"] = lp_sq(enlarged, original)
+                lines.append({"picture": str(path), "input": label, "method": name} | found)
     return pd.DataFrame(lines)
+
+
+@cache
+def squeezenet() -> torch.nn.Sequential:
+    """The network that judges."""
+    return feature_networks.load("squeezenet")
+
+
+def lp_sq(enlarged: np.ndarray, original: np.ndarray) -> float:
+    """How far the features of SqueezeNet are apart, of two pictures, uint8 RGB HW3."""
+    layers, taps = squeezenet(), FEATURE_NETWORKS["squeezenet"].taps
+    ours, theirs = (unit_features(layers, taps, picture[None]) for picture in (enlarged, original))
+    return feature_distance(ours, theirs, np.ones((1, *original.shape[:2]), bool)).item()
 
 
 def through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
@@ -268,12 +305,15 @@ def through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     return np.array(Image.open(stored))
 
 
-def above_bicubic(scores: pd.DataFrame) -> pd.DataFrame:
-    """The means by input, as text: bicubic's in dB, and by how much the others' are above it."""
-    means = scores.groupby(["input", "method"], sort=False).psnr.mean().unstack()[scores.method.unique()]
+def beside_bicubic(scores: pd.DataFrame, score: str) -> pd.DataFrame:
+    """The means by input, as text: bicubic's, and by how much the others' are above it, in dB or in %."""
+    means = scores.groupby(["input", "method"], sort=False)[score].mean().unstack()[scores.method.unique()]
     gains = means.drop(columns=BICUBIC).sub(means[BICUBIC], axis=0)
-    shown = gains.map(lambda gain: "" if np.isnan(gain) else f"{gain:+.2f}")
-    shown.insert(0, BICUBIC, means[BICUBIC].map("{:.2f}".format))
+    in_percent = score != "psnr"
+    if in_percent:
+        gains = 100 * gains.div(means[BICUBIC], axis=0)
+    shown = gains.map(lambda gain: "" if np.isnan(gain) else f"{gain:+.0f} %" if in_percent else f"{gain:+.2f}")
+    shown.insert(0, BICUBIC, means[BICUBIC].map(("{:.3f}" if in_percent else "{:.2f}").format))
     return shown
 
 
@@ -409,9 +449,10 @@ if __name__ == "__main__":
             {
                 BICUBIC: of_filter(Image.Resampling.BICUBIC),
                 "Lanczos": of_filter(Image.Resampling.LANCZOS),
-                options.model: of_model(options.model),
+                **{model: of_model(model) for model in options.models},
                 **{f"{folder.name}, npm": of_upscalerjs(folder) for folder in options.upscalerjs},
                 **({"Real-ESRGAN x4plus": of_realesrgan()} if options.realesrgan else {}),
             },
-            trained_photos(options.model),
+            {photo for model in options.models for photo in trained_photos(model)},
+            options.perceptual,
         )

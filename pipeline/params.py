@@ -10,7 +10,11 @@ from pydantic_core import PydanticKnownError
 from pipeline.runtime.errors import UserError, excerpt, one_line, shorten
 from pipeline.runtime.yaml_file import read
 
-HoleCorruption = Literal["occlusion", "scratch", "stain", "freeform", "object", "dust", "hair", "crease", "text"]
+HoleCorruption = Literal[
+    "occlusion", "scratch", "stain", "freeform", "object", "dust", "hair", "crease", "text", "dirt"
+]
+
+SHRINKING = ("lowres", "degraded")  # the corruptions that leave too few pixels, and no hole
 
 
 def _ascending(bounds: list[float]) -> list[float]:
@@ -115,6 +119,8 @@ class Weights(Section):
     crease: Weight
     text: Weight
     speck: Weight
+    dirt: Weight
+    degraded: Weight
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
@@ -194,6 +200,17 @@ class Domains(Section):
     room: float = Field(ge=0, le=2)
 
 
+class Dirt(Section):
+    count: Bounds[Annotated[int, Field(ge=1, le=50)]]
+    grain: Bounds[Annotated[float, Field(ge=0.001, le=0.1)]]
+    reach: Bounds[Annotated[float, Field(ge=0.01, le=1)]]
+    opacity: Bounds[Annotated[float, Field(ge=0.1, le=1)]]
+
+
+class Degraded(Section):
+    factors: Some[Factor]
+
+
 class Corrupt(Section):
     seed: Seed
     image_size: int = Field(ge=16, le=1024)
@@ -218,6 +235,8 @@ class Corrupt(Section):
     crease: Crease
     text: Lettering
     speck: Speck
+    dirt: Dirt
+    degraded: Degraded
 
 
 class Losses(Section):
@@ -358,28 +377,32 @@ class Params(Section):
         if self.train.generator.design != "enlarger":
             return self
         for kind, weight in self.corrupt.weights:
-            if weight and kind != "lowres":
+            if weight and kind not in SHRINKING:
                 raise ValueError(
                     f"corrupt.weights.{kind} is {weight}; expected 0, or another train.generator.design than enlarger: "
                     "it takes pictures of low resolution, without a hole"
                 )
-        if max(self.corrupt.lowres.factors) > 4:
-            raise ValueError(
-                f"corrupt.lowres.factors are {self.corrupt.lowres.factors}; expected none above 4, or another "
-                "train.generator.design than enlarger"
-            )
+        for kind in SHRINKING:
+            factors = getattr(self.corrupt, kind).factors
+            if getattr(self.corrupt.weights, kind) and max(factors) > 4:
+                raise ValueError(
+                    f"corrupt.{kind}.factors are {factors}; expected none above 4, or another train.generator.design "
+                    "than enlarger"
+                )
         return self
 
     @model_validator(mode="after")
     def _damage_to_find(self) -> Self:
         if self.train.generator.design != "detector":
             return self
-        weight, judge, margin = self.corrupt.weights.lowres, self.train.discriminator.design, self.corrupt.margin
-        if weight:
-            raise ValueError(
-                f"corrupt.weights.lowres is {weight}; expected 0, or another train.generator.design than detector: "
-                "a picture of low resolution has no damage to be found"
-            )
+        judge, margin = self.train.discriminator.design, self.corrupt.margin
+        for kind in SHRINKING:
+            weight = getattr(self.corrupt.weights, kind)
+            if weight:
+                raise ValueError(
+                    f"corrupt.weights.{kind} is {weight}; expected 0, or another train.generator.design than detector: "
+                    "a picture of low resolution has no damage to be found"
+                )
         if max(margin) and self.corrupt.exact < 1:
             raise ValueError(
                 f"corrupt.margin is {margin}; expected [0.0, 0.0], or 1 as corrupt.exact: a detector learns where the "
@@ -408,10 +431,10 @@ class Params(Section):
             raise ValueError(
                 "train.losses.adversarial is 0; expected above 0: without a discriminator a translator learns no look"
             )
-        if by == "damage" and self.corrupt.weights.lowres:
-            raise ValueError(
-                f"corrupt.weights.lowres is {self.corrupt.weights.lowres}; expected 0: a translator keeps the size"
-            )
+        for kind in ("lowres", "degraded"):
+            weight = getattr(self.corrupt.weights, kind)
+            if by == "damage" and weight:
+                raise ValueError(f"corrupt.weights.{kind} is {weight}; expected 0: a translator keeps the size")
         return self
 
     @model_validator(mode="after")

@@ -112,7 +112,7 @@ def test_photos_are_measured_by_input(tmp_path):
     assert {*scores.picture} == {"one.png", "two.png"}
     with pytest.raises(UserError, match="the model was trained on all of its photos"):
         superres.measure_rgb(folder, methods, {"one.png", "two.png", "known.png"})
-    table = superres.above_bicubic(scores)
+    table = superres.beside_bicubic(scores, "psnr")
     assert [*table.index] == ["x2, bicubic", "x4, bicubic", "x2, box", "x2, bicubic, JPEG 80"]
     assert [*table.columns] == ["bicubic", "Lanczos"]
     assert table.loc["x4, bicubic", "Lanczos"] == ""

@@ -17,9 +17,10 @@ from PIL import Image
 from pipeline.commands.mend_files import Job, Say, plan_jobs, print_note, streams_as_files
 from pipeline.commands.mend_options import GUESS, SCRATCHES, can_ask, parse_options
 from pipeline.images import detect_scratches
+from pipeline.images.revive import revive
 from pipeline.inference import image_file, masks, select_object, windows
 from pipeline.inference.detector import Detector, mark
-from pipeline.inference.enlarger import Enlarger
+from pipeline.inference.enlarger import BY_COMPRESSION, SHARP, TEXTURE, Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
 from pipeline.inference.translator import Translator
@@ -41,15 +42,15 @@ def main() -> None:
                 print(shorten(line.replace(f"{folder}{os.sep}", ""), LONGEST), file=sys.stderr)
 
             failed, jobs = 0, plan_jobs(options, say)
-            enlarger = Enlarger.load(options.model or "superres") if options.upscale else None
+            enlargers = load_enlargers(options) if options.upscale else []
             translator = Translator.load(options.model) if options.translates else None
             restores = options.output and not options.upscale and not translator
             restorer = Restorer.load(options.model or "restore", options.texture) if restores else None
             options.detector = load_detector(options.detect) if options.detect else None
             for job in progress.bar(jobs, "mend", len(jobs), "picture"):
                 try:
-                    if enlarger:
-                        upscale(job, options.upscale, enlarger, say)
+                    if enlargers:
+                        upscale(job, options, enlargers, say)
                     elif translator:
                         change_look(job, options, translator, say)
                     else:
@@ -74,13 +75,13 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
         elif options.detect and hole.mean() > MOST_DAMAGE:
             agree(before, hole, job, f"{hole.mean():.0%} of {job.source} is marked as damage")
     sound = options.detect and not hole.any()
-    if not sound and (warning := masks.mask_warning(hole)):
+    if not (sound or options.revive is not None) and (warning := masks.mask_warning(hole)):
         say(f"warning: {job.source}: {warning}")
     if job.save_mask:
         masks.write(hole, job.save_mask)
     if not (job.output and restorer):
         return
-    if sound and job.source.suffix.lower() == job.output.suffix.lower():
+    if sound and options.revive is None and job.source.suffix.lower() == job.output.suffix.lower():
         image_file.copy(job.source, job.output)
         return
     transparent = not (options.mask or options.mask_color or options.detect or options.remove)
@@ -88,6 +89,8 @@ def mend(job: Job, options: argparse.Namespace, restorer: Restorer | None, say: 
     see_through = False if blank else options.see_through
     boxes = list(restore_boxes(before, hole, restorer, see_through, options.fidelity))
     after = before.with_boxes(boxes, opaque=transparent)
+    if options.revive is not None:
+        after = after.with_restored(revive(after.pixels(), hole, options.revive), np.ones_like(hole))
     image_file.write(after, job.output)
     print_note(say, job.output, image_file.describe_altered(job.output), image_file.describe_lost(before, job.output))
 
@@ -121,18 +124,28 @@ def agree(before: Picture, hole: np.ndarray, job: Job, what: str) -> None:
         raise UserError(f"{job.source}: not restored; {GUESS}")
 
 
-def upscale(job: Job, factor: int, enlarger: Enlarger, say: Say) -> None:
+def load_enlargers(options: argparse.Namespace) -> list[Enlarger]:
+    """As `BY_COMPRESSION`; a model that is named is for both."""
+    texture = (options.texture or TEXTURE) if options.fidelity < 1 else None
+    models = [options.model] * 2 if options.model else BY_COMPRESSION
+    return [Enlarger.load(model, texture) for model in models]
+
+
+def upscale(job: Job, options: argparse.Namespace, enlargers: list[Enlarger], say: Say) -> None:
     """Enlarge one picture."""
     if job.output:
         image_file.format_of(job.output)
-    before = image_file.read(job.source)
+    before, factor = image_file.read(job.source), options.upscale
     pixels = before.pixels()
     height, width = (factor * side for side in pixels.shape[:2])
     if height * width > LARGEST:
         raise UserError(f"{job.source}: {factor} times larger it has {width} x {height} px; the limit is {LARGEST} px")
     if job.output:
-        image_file.write(before.enlarged(enlarger(pixels, factor)), job.output)
+        enlarger = enlargers[before.compressed]
+        image_file.write(before.enlarged(enlarger(pixels, factor, options.fidelity)), job.output)
         print_note(say, job.output, image_file.describe_lost(before, job.output))
+        if before.compressed and not options.model and options.fidelity:
+            print_note(say, job.source, f"a JPEG, so enlarged with {enlarger.name}; --model {SHARP} is for sharp ones")
 
 
 def change_look(job: Job, options: argparse.Namespace, translator: Translator, say: Say) -> None:
@@ -169,6 +182,8 @@ def find_hole(before: Picture, job: Job, options: argparse.Namespace, say: Say) 
     if options.remove:
         return find_object(before, job, options)
     transparent = before.transparent()
+    if transparent is None and options.revive is not None:
+        return np.zeros(before.size[::-1], bool)
     if transparent is None:
         raise UserError("nothing says where to restore; give --mask, --mask-color, --detect, --remove or transparency")
     return transparent

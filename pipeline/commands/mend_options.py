@@ -7,16 +7,17 @@ from pathlib import Path
 from PIL import ImageColor
 
 from pipeline.images.formats import SUFFIXES
+from pipeline.images.revive import CAST
 from pipeline.inference.detector import SURE
-from pipeline.inference.enlarger import FACTORS
+from pipeline.inference.enlarger import FACTORS, TEXTURE
 from pipeline.inference.model_files import DETECTOR, design_of
 from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
 SCRATCHES = "scratches"  # the heuristic among the detectors
-OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "fidelity", "texture", "threshold"]
-OF_RESTORING = ["opaque", "see_through", "fidelity", "texture"]
+OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "threshold", "revive"]
+OF_RESTORING = ["opaque", "see_through", "fidelity", "texture", "revive"]
 LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -80,14 +81,23 @@ def parse_options() -> argparse.Namespace:
         "--fidelity",
         type=parse_share,
         metavar="0..1",
-        help=f"of large opaque holes: 0 for texture, 1 for what is likeliest, a blur; {FIDELITY:g} by default",
+        help=f"of large opaque holes, {FIDELITY:g} by default, and of --upscale, 1 by default: 0 for texture, 1 "
+        "for what is likeliest, which is soft",
+    )
+    parser.add_argument(
+        "--revive",
+        type=parse_share,
+        nargs="?",
+        const=CAST,
+        metavar="0..1",
+        help=f"give a faded picture its contrast back, and take so much of its colour cast; {CAST:g} without a number",
     )
     parser.add_argument("--save-mask", type=parse_path, help="write the mask that is used; a folder for many pictures")
     parser.add_argument(
         "--model",
         type=not_empty,
-        help="restore, superres or painting, which ship, a model folder, an ONNX file, or a URI of MLflow; painting "
-        "changes the look of a picture, everywhere where there is no mask",
+        help="one that ships, such as restore, superres or painting, a model folder, an ONNX file, or a URI of MLflow; "
+        "painting changes the look of a picture, everywhere where there is no mask",
     )
     parser.add_argument(
         "--strength",
@@ -99,22 +109,30 @@ def parse_options() -> argparse.Namespace:
         "--texture",
         type=not_empty,
         metavar="MODEL",
-        help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with",
+        help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with; of "
+        f"--upscale, of one for a fidelity below 1, {TEXTURE} by default",
     )
     options = parser.parse_args()
     if options.upscale and not options.output:
         raise UserError("where to? name the enlarged picture with -o")
-    if options.upscale and (unused := _given(options, OF_HOLES)):
+
+    def given(names: list[str]) -> str:
+        there = [name for name in names if getattr(options, name) != parser.get_default(name)]
+        return ", ".join(f"--{name.replace('_', '-')}" for name in there)
+
+    if options.upscale and (unused := given(OF_HOLES)):
         raise UserError(f"--upscale has no mask, and restores no hole; leave {unused} out")
     options.translates = bool(options.model) and not options.upscale and design_of(options.model) == "translator"
-    if options.translates and (unused := _given(options, OF_RESTORING)):
+    if options.translates and (unused := given(OF_RESTORING)):
         raise UserError(f"{options.model} changes the look of a picture, and restores no hole; leave {unused} out")
     if options.strength is not None and not options.translates:
         raise UserError("--strength needs a --model that changes the look, such as painting; leave it out")
     if options.strength is None:
         options.strength = 1.0
     if options.fidelity is None:
-        options.fidelity = FIDELITY
+        options.fidelity = 1.0 if options.upscale else FIDELITY
+    if options.upscale and options.texture and options.fidelity == 1:
+        raise UserError("--texture has no part in an enlargement with --fidelity 1; give a lower one, or leave it out")
     if not options.output and not options.save_mask:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.see_through and not (options.mask or options.detect):
@@ -129,11 +147,6 @@ def parse_options() -> argparse.Namespace:
     if asked and not can_ask():
         raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
     return options
-
-
-def _given(options: argparse.Namespace, names: list[str]) -> str:
-    """Those of these options that were given, as they are written."""
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names if getattr(options, name))
 
 
 def can_ask() -> bool:

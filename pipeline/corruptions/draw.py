@@ -38,7 +38,8 @@ def draw_label(rng: np.random.Generator, params: Corrupt, with_silhouettes: bool
 def corrupt(
     label: str, image: np.ndarray, rng: np.random.Generator, params: Corrupt, silhouette: Silhouette | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corrupt a picture, drawing again while the hole is larger than `max_hole`; `lowres` has no hole.
+    """Corrupt a picture, drawing again while the hole is larger than `max_hole`; one of low resolution
+    has no hole.
 
     Args:
         label: a key of `weigh_labels`.
@@ -57,7 +58,7 @@ def corrupt(
     kind = name_of(label)
     corruption = CORRUPTIONS[kind]
     if corruption.has_factors:
-        return corruption.corrupt(image, factor_of(label))
+        return corruption.corrupt(image, factor_of(label), rng)
     for _ in range(TRIES):
         corrupted, mask = _corrupt_once(kind, image, rng, params, silhouette)
         if mask.mean() <= params.max_hole:

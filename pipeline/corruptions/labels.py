@@ -19,6 +19,7 @@ DAMAGE = {  # the one of `pipeline.tasks.DAMAGES` that a detector shall call it;
     "crease": "crease",
     "text": "cover",
     "speck": "fleck",
+    "dirt": "fleck",
     "mixed": None,
 }
 RENDERED = ("pencil", "sketch", "painting")

@@ -6,7 +6,21 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.corruptions import crease, dust, freeform, hair, lowres, mixed, occlusion, scratch, speck, stain, text
+from pipeline.corruptions import (
+    crease,
+    degraded,
+    dirt,
+    dust,
+    freeform,
+    hair,
+    lowres,
+    mixed,
+    occlusion,
+    scratch,
+    speck,
+    stain,
+    text,
+)
 from pipeline.corruptions import object as cutout
 from pipeline.params import Corrupt
 
@@ -18,7 +32,7 @@ class Corruption:
     Attributes:
         corrupt: makes it, `corrupt(image, rng, section) -> (corrupted, mask)` as the package says, where `section` are
             the parameters under the kind's name. Silhouettes and kinds to combine come besides; one that has factors
-            is `corrupt(image, factor)`.
+            is `corrupt(image, factor, rng)`.
         task: what a generator learns from its pairs, a key of `pipeline.tasks.TASKS`.
         has_factors: whether it shrinks the whole picture, by one of the section's `factors`, and so has no hole.
         needs_silhouette: whether `corrupt` takes a `Silhouette` too.
@@ -48,6 +62,8 @@ CORRUPTIONS: dict[str, Corruption] = {
     "crease": Corruption(crease.corrupt),
     "text": Corruption(text.corrupt),
     "speck": Corruption(speck.corrupt, takes_margin=False),  # nobody paints round half of all pixels
+    "dirt": Corruption(dirt.corrupt),
+    "degraded": Corruption(degraded.corrupt, task="superres", has_factors=True, takes_margin=False),
 }
 
 

@@ -9,7 +9,7 @@ def resize(picture: np.ndarray, shape: tuple[int, ...], resampling: Image.Resamp
     return np.array(Image.fromarray(picture).resize((shape[1], shape[0]), resampling))
 
 
-def shrunk_size(shape: tuple[int, ...], factor: int) -> tuple[int, int]:
+def shrunk_size(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
     """Height and width of a picture that was made so many times smaller, at least 1 px."""
     height, width = (max(1, round(side / factor)) for side in shape[:2])
     return height, width

@@ -36,6 +36,11 @@ class Picture:
     quality: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def compressed(self) -> bool:
+        """Whether the file is a JPEG."""
+        return "qtables" in self.quality
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height when upright, in px."""
         return self.upright(self.stored).size

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline.corruptions import lowres
 from pipeline.corruptions.labels import DAMAGE, name_of
+from pipeline.corruptions.registry import CORRUPTIONS
 from pipeline.datasets.pairs import Pairs
 from pipeline.images.tensors import mask_to_tensor, to_tensor
 from pipeline.networks.enlarger import FACTORS, STRIDE
@@ -27,8 +27,12 @@ Samples = list[tuple[int, int]]
 
 PREFETCH = 4  # batches that are ready before they are asked for
 CACHED = 2**29  # bytes of exemplar priors, of which one takes a fifth of a second to make at 128 px
-ANY = 255  # what a damaged pixel is, where that is not known
-UNDAMAGED, COMPRESSED = 0.2, 0.5  # of the pictures that a detector learns from
+ANY, EITHER = 255, 254  # what a damaged pixel is, where that is not known; what is damaged or not, at the edge
+UNDAMAGED, FAINT, SOFT, GRAINY, COMPRESSED = 0.3, 0.5, 0.4, 0.5, 0.5  # of the pictures that a detector learns from
+STRENGTH = 0.25, 1.0  # of the change that damage makes, where it is faint
+BLUR = 0.3, 1.5  # px: standard deviation of its blur, where it is soft
+SEEN = 8  # of 255: the change from which on a pixel round soft damage is damaged too
+GRAIN = 0.0, 7.0  # of 255: standard deviation of the noise over all
 QUALITIES = 60, 96  # of JPEG
 Exemplars = Callable[[int], np.ndarray]  # the prior of a pair, by its index
 
@@ -55,7 +59,7 @@ def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slic
         case "detect":
             load = partial(load_damage, pairs, params.crop, classes_of(pairs))
         case "superres":
-            load = partial(load_shrunk, pairs, params.crop)
+            load = partial(load_shrunk, pairs, params.crop, kinds_of(pairs))
         case "translate":
             load = partial(load_unpaired, pairs, params.crop)
         case "restore":
@@ -103,19 +107,20 @@ def load_batch(pairs: Pairs, crop: int, exemplars: Exemplars | None, samples: Sa
 
 def classes_of(pairs: Pairs) -> list[int]:
     """What the damaged pixels of each pair are, as `load_damage` numbers it."""
-    kinds = [DAMAGE[name_of(label)] for label in pairs.column("corruption")]
-    return [1 + DAMAGES.index(kind) if kind else ANY for kind in kinds]
+    damages = [DAMAGE[kind] for kind in kinds_of(pairs)]
+    return [1 + DAMAGES.index(damage) if damage else ANY for damage in damages]
 
 
 def load_damage(pairs: Pairs, crop: int, classes: list[int], samples: Samples) -> list[np.ndarray]:
     """Pictures to find the damage of, each decoded, cropped, and turned one of the square's eight ways.
 
     Of so many as `UNDAMAGED` says it is the undamaged one, since most pictures are. Half of the crops lie anywhere,
-    half at the edge of the damage. Half are compressed once more, as scans are: JPEG blurs the edges.
+    half at the edge of the damage. The damage of some is fainter and softer than it was painted, and some are grainy,
+    or compressed once more, as scans are, all over: so damage is not known by its sharp edge, nor by having no noise.
 
     Returns:
-        uint8 NHWC; and uint8 NHW: 0 where a pixel is sound, else 1 and the index of its damage in `DAMAGES`, or `ANY`
-        where that may be either of two.
+        uint8 NHWC; and uint8 NHW: 0 where a pixel is sound, else 1 and the index of its damage in `DAMAGES`, `ANY`
+        where that may be one or another, and `EITHER` where a sound pixel touches a damaged one.
     """
     cv2.setNumThreads(1)
     loaded = []
@@ -124,19 +129,46 @@ def load_damage(pairs: Pairs, crop: int, classes: list[int], samples: Samples) -
         target, image, mask = pairs.pictures(index)
         if rng.random() < UNDAMAGED:
             image, mask = target, np.zeros_like(mask)
+        else:
+            image, mask = _weaken(target, image, mask, rng)
+        if rng.random() < GRAINY:
+            image = _as_pixels(image + rng.normal(0, rng.uniform(*GRAIN), (*mask.shape, 1)))
         if rng.random() < COMPRESSED:
             image = _compress(image, int(rng.integers(*QUALITIES)))
         anywhere = not mask.any() or rng.random() < 0.5
-        damage = np.where(mask, np.uint8(classes[index]), np.uint8(0))
+        edge = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) * np.uint8(EITHER)
+        damage = np.where(mask, np.uint8(classes[index]), edge)
         loaded.append(_crop_and_augment([image, damage], np.ones_like(mask) if anywhere else mask, crop, rng))
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 
-def load_shrunk(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]:
+def kinds_of(pairs: Pairs) -> list[str]:
+    """The corruption of each pair, a key of `CORRUPTIONS`."""
+    return [name_of(label) for label in pairs.column("corruption")]
+
+
+def _weaken(
+    target: np.ndarray, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The damaged picture with damage that is fainter or softer, by chance; and where it is damaged."""
+    change = image.astype(np.float32) - target
+    if rng.random() < FAINT:
+        change *= rng.uniform(*STRENGTH)
+    if rng.random() < SOFT:
+        change = cv2.GaussianBlur(change, (0, 0), rng.uniform(*BLUR))
+        mask = mask | (np.abs(change).max(-1) > SEEN)
+    return _as_pixels(target + change), mask
+
+
+def _as_pixels(picture: np.ndarray) -> np.ndarray:
+    return picture.round().clip(0, 255).astype(np.uint8)
+
+
+def load_shrunk(pairs: Pairs, crop: int, kinds: list[str], samples: Samples) -> list[np.ndarray]:
     """Targets, each cropped and turned one of the square's eight ways, and the same shrunk by each factor.
 
-    They are shrunk before the crop, which lies on pixels of all that are made. No pair's own picture is looked at, so
-    that each target is learned from at every factor.
+    They are shrunk as the kind of the pair has it, before the crop, which lies on pixels of all that are made. No
+    pair's own picture is looked at, so that each target is learned from at every factor, and degraded anew every time.
 
     Returns:
         uint8 NHWC: the targets, then for each of `FACTORS` the small pictures.
@@ -149,7 +181,7 @@ def load_shrunk(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]:
         side, grid = crop or min(target.shape[:2]), STRIDE
         top, left = (grid * int(rng.integers((length - side) // grid + 1)) for length in target.shape[:2])
         turn = int(rng.integers(8))
-        pictures = [target, *(lowres.corrupt(target, factor)[0] for factor in FACTORS)]
+        pictures = [target, *(CORRUPTIONS[kinds[index]].corrupt(target, factor, rng)[0] for factor in FACTORS)]
         windows = [_scaled((top, left, side), factor) for factor in (1, *FACTORS)]
         loaded.append([augment(picture[window], turn) for picture, window in zip(pictures, windows, strict=True)])
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]

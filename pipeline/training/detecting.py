@@ -10,7 +10,7 @@ from pipeline.metrics.detection import THRESHOLD, f1
 from pipeline.networks import weights
 from pipeline.networks.detector import damage_of
 from pipeline.training.attempt import Attempt, Validated
-from pipeline.training.batches import ANY, Batch
+from pipeline.training.batches import ANY, EITHER, Batch
 
 
 def attempt(detector: nn.Module, batch: Batch) -> Attempt:
@@ -20,7 +20,7 @@ def attempt(detector: nn.Module, batch: Batch) -> Attempt:
     """
     image, classes = batch
     logits = detector(image).float()
-    damage, found = (classes > 0).float().unsqueeze(1), damage_of(logits)
+    damage, found = ((classes > 0) & (classes != EITHER)).float().unsqueeze(1), damage_of(logits)
     return Attempt(
         loss=cross_entropy(logits, classes),
         shown={"l1": (found - damage).abs().mean()},
@@ -30,16 +30,19 @@ def attempt(detector: nn.Module, batch: Batch) -> Attempt:
 
 
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """The mean over pixels of -log of the probability of what each is.
+    """The mean over pixels of -log of the probability of what each is; of one that may be either it is 0.
+
+    So a line that is found a pixel too wide costs nothing, as the scores have it (`pipeline.metrics.detection`).
 
     Args:
         logits: float NCHW.
-        classes: uint8 NHW: 0 where it is sound, the number of the kind of damage, or `ANY` of them.
+        classes: uint8 NHW: 0 where it is sound, the number of the kind of damage, `ANY` of them, or `EITHER`.
     """
     logs = F.log_softmax(logits, 1)
     of_kind = logs.gather(1, classes.long().clamp(max=logits.shape[1] - 1).unsqueeze(1)).squeeze(1)
     of_any = logs[:, 1:].logsumexp(1)
-    return -torch.where(classes == ANY, of_any, of_kind).mean()
+    certain = torch.where(classes == ANY, of_any, of_kind)
+    return -torch.where(classes == EITHER, 0, certain).mean()
 
 
 def validate(detector: nn.Module, pairs: Pairs, indices: range) -> Validated:

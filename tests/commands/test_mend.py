@@ -14,6 +14,7 @@ from PIL import Image, ImageColor, ImageOps
 from skimage import data
 
 from pipeline.commands import mend
+from pipeline.images.revive import revive
 from pipeline.inference import windows
 from pipeline.inference.restorer import Restorer
 from pipeline.runtime import command_line
@@ -172,6 +173,27 @@ def test_a_picture_is_enlarged(name, factor, run):
     assert np.abs(small - pixels(name)).mean() < 0.02 * pixels(name).max()
 
 
+@pytest.mark.parametrize(("name", "mode"), [("faded.png", "RGB"), ("faded.tif", "I;16"), ("cut-out.png", "RGBA")])
+def test_a_faded_picture_is_revived_with_a_mask_or_without(name, mode, run):
+    faded = (PHOTO * 0.4 + 90).round().astype(np.uint8)
+    cut = Image.fromarray(np.dstack([faded, np.where(HOLE, 0, 255).astype(np.uint8)]))
+    deep = Image.fromarray(faded[..., 1].astype(np.uint16) * 257)
+    {"RGB": Image.fromarray(faded), "RGBA": cut, "I;16": deep}[mode].save(name)
+    assert run(name, "--revive", "-o", f"out{Path(name).suffix}") == (0, "")
+    revived = Image.open(f"out{Path(name).suffix}")
+    assert revived.mode == mode
+    known = np.asarray(revived)[~HOLE].astype(float).reshape((~HOLE).sum(), -1)[:, 0]
+    assert known.std() > 1.5 * np.asarray(Image.open(name))[~HOLE].astype(float).reshape((~HOLE).sum(), -1)[:, 0].std()
+
+
+def test_reviving_comes_after_restoring(run):
+    faded = (PHOTO * 0.4 + 90).round().astype(np.uint8)
+    Image.fromarray(np.where(HOLE[..., None], 255, faded).astype(np.uint8)).save("torn.png")
+    assert run("torn.png", "--mask", "mask.png", "--opaque", "-o", "restored.png") == (0, "")
+    assert run("torn.png", "--mask", "mask.png", "--opaque", "--revive", "0.2", "-o", "out.png") == (0, "")
+    assert np.array_equal(pixels("out.png"), revive(pixels("restored.png"), HOLE, 0.2))
+
+
 def test_of_many_pictures_the_bad_one_is_named_and_the_rest_go_on(run):
     for name in ("a", "b", "sub/c"):
         Path("in", name).parent.mkdir(parents=True, exist_ok=True)
@@ -241,8 +263,10 @@ def test_a_mask_that_looks_wrong_is_warned_of(run):
             for colour in ("rgb(999,0,999)", "rgb(0,256,0)", "")
         ],
         (["photo.png", "--upscale", "2", "-o", "o.png", "--save-mask", "out.png"], "leave --save-mask out"),
-        (["photo.png", "--upscale", "2", "-o", "o.png", "--fidelity", "1"], "restores no hole; leave --fidelity out"),
-        (["photo.png", "--upscale", "2", "-o", "o.png", "--texture", "x", "--opaque"], "leave --opaque, --texture out"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--texture", "x"], "--texture has no part in an enlargement"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--grow", "1", "--opaque"], "leave --grow, --opaque out"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--revive", "0"], "restores no hole; leave --revive out"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--fidelity", "0.5", "--texture", "x"], "x: no such model"),
         (["photo.png", "--upscale", "2", "--save-mask", "out.png"], "name the enlarged picture with -o"),
         (["photo.png", "--upscale", "2", "-o", "out.gif"], "no such format"),
         (["photo.png", "--upscale", "2", "-o", "out.png", "--model", "restore"], "keeps the size of a picture"),

@@ -46,6 +46,26 @@ def test_sixteen_bits_are_kept():
     assert np.abs(large / 257 - TRAINED(PICTURE, 2)).max() < 3
 
 
+def painting(level: float) -> Enlarger:
+    return Enlarger(lambda image, factor: np.full((*np.multiply(image.shape[:2], factor), 3), level), 0)
+
+
+@pytest.mark.parametrize(("fidelity", "expected"), [(1, 200), (0.75, 175), (0.5, 150), (0, 100)])
+def test_a_lower_fidelity_takes_more_of_the_texture(fidelity, expected):
+    faithful, texture = painting(200 / 255), painting(100 / 255)
+    faithful.texture = texture
+    assert (faithful(PICTURE, 2, fidelity) == expected).all()
+    assert faithful(PICTURE, 2).min() == 200  # by default none
+
+
+@pytest.mark.parametrize("fidelity", [-0.1, 1.1, float("nan"), "0"])
+def test_a_fidelity_that_is_none_is_refused(fidelity):
+    with pytest.raises(ValueError, match="expected a number from 0 to 1"):
+        TRAINED(PICTURE, 2, fidelity)
+    with pytest.raises(ValueError, match="fidelity=0.5; expected 1, or a model for texture beside"):
+        TRAINED(PICTURE, 2, 0.5)
+
+
 def test_a_network_that_gives_no_numbers_is_refused_in_one_line():
     broken = Enlarger(lambda image, factor: np.full((*np.multiply(image.shape[:2], factor), 3), np.nan), 2, "mine")
     with pytest.raises(UserError, match="mine: gives values that are not finite; copy the model again"):

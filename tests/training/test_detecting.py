@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,7 +8,7 @@ from pipeline.corruptions.labels import DAMAGE
 from pipeline.corruptions.registry import CORRUPTIONS
 from pipeline.datasets import pairs
 from pipeline.tasks import DAMAGES
-from pipeline.training.batches import ANY, classes_of, load_damage, training_batches
+from pipeline.training.batches import ANY, EITHER, classes_of, load_damage, training_batches
 from pipeline.training.detecting import attempt, cross_entropy, validate
 from pipeline.training.trainer import Trainer
 
@@ -31,11 +32,33 @@ def test_each_corruption_with_a_hole_is_a_damage():
 def test_the_damage_comes_by_its_number_and_the_picture_is_the_corrupted_one(ten_pairs):
     images, damage = load_damage(ten_pairs, 0, classes_of(ten_pairs), [(3, seed) for seed in range(60)])
     cover = 1 + DAMAGES.index("cover")
-    assert set(np.unique(damage)) == {0, cover}
+    assert set(np.unique(damage)) == {0, EITHER, cover}
     damaged = (damage == cover).any((1, 2))
-    assert 36 <= damaged.sum() <= 57  # four of five
-    assert (images[damage == cover] < 30).all()  # black, but for JPEG
+    assert 32 <= damaged.sum() <= 52  # seven of ten
+    assert images[damage == cover].mean() < 60  # black, where it is not faint
     assert images[~damaged].mean() > 100
+
+
+def test_the_sound_pixels_that_touch_damage_may_be_either(ten_pairs):
+    _, damage = load_damage(ten_pairs, 0, classes_of(ten_pairs), [(3, seed) for seed in range(20)])
+    for classes in damage:
+        near = cv2.dilate(((classes > 0) & (classes != EITHER)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        assert np.array_equal(near, classes > 0)
+
+
+def test_damage_is_faint_soft_or_grainy_in_some(ten_pairs):
+    target, _, mask = ten_pairs.pictures(3)
+    strengths, reaches, noise = [], [], []
+    for seed in range(80):
+        (image,), (classes,) = load_damage(ten_pairs, 0, classes_of(ten_pairs), [(3, seed)])
+        found = (classes > 0) & (classes != EITHER)
+        if found.any():
+            strengths.append(1 - image[found].mean() / target[mask].mean())
+            reaches.append(found.sum() / mask.sum())
+            noise.append(np.diff(image[classes == 0].astype(float), axis=0).std())
+    assert min(strengths) < 0.5 and max(strengths) > 0.95
+    assert min(reaches) == 1 and 0.2 < np.mean(np.array(reaches) > 1.02) < 0.6  # soft damage reaches a little farther
+    assert max(noise) > min(noise) + 4
 
 
 def test_each_pair_is_of_its_own_kind_and_a_mixed_one_of_any(tmp_path):
@@ -54,13 +77,7 @@ def test_each_pair_is_of_its_own_kind_and_a_mixed_one_of_any(tmp_path):
     assert classes == [1 + DAMAGES.index("scratch"), ANY, 1 + DAMAGES.index("fleck")]
     _, damage = load_damage(store, 0, classes, [(index, seed) for index in range(3) for seed in range(10)])
     for index, one in enumerate(classes):
-        assert set(np.unique(damage[10 * index : 10 * index + 10])) == {0, one}
-
-
-def test_half_of_the_pictures_are_compressed_once_more(ten_pairs):
-    images, damage = load_damage(ten_pairs, 0, classes_of(ten_pairs), [(3, seed) for seed in range(60)])
-    exact = [(image[mask > 0] == 0).all() for image, mask in zip(images, damage, strict=True) if mask.any()]
-    assert 0.25 < np.mean(exact) < 0.75
+        assert set(np.unique(damage[10 * index : 10 * index + 10])) == {0, EITHER, one}
 
 
 def test_some_crops_have_damage_and_some_have_none(ten_pairs):
@@ -80,10 +97,10 @@ def test_a_batch_to_learn_from_depends_on_its_step_alone(ten_pairs, detector_par
 
 
 def test_the_loss_is_of_the_kind_where_that_is_known_and_of_any_where_not():
-    logits = torch.tensor([0.0, 1.0, 2.0]).view(1, 3, 1, 1).expand(1, 3, 1, 3)
+    logits = torch.tensor([0.0, 1.0, 2.0]).view(1, 3, 1, 1).expand(1, 3, 1, 4)
     share = torch.tensor([0.0, 1.0, 2.0]).softmax(0)
-    classes = torch.tensor([[[0, 2, ANY]]], dtype=torch.uint8)
-    expected = -(share[0].log() + share[2].log() + (share[1] + share[2]).log()) / 3
+    classes = torch.tensor([[[0, 2, ANY, EITHER]]], dtype=torch.uint8)
+    expected = -(share[0].log() + share[2].log() + (share[1] + share[2]).log()) / 4
     assert cross_entropy(logits, classes).item() == pytest.approx(expected.item())
 
 
@@ -102,7 +119,7 @@ def test_the_true_damage_is_what_the_discriminator_takes_for_real(ten_pairs, det
     trainer = Trainer(detector_params, CPU)
     image, damage = batch = next(training_batches(ten_pairs, detector_params, range(1)))
     made = attempt(trainer.generator, batch)
-    assert torch.equal(made.real[1], (damage > 0).float().unsqueeze(1))
+    assert torch.equal(made.real[1], ((damage > 0) & (damage != EITHER)).float().unsqueeze(1))
     assert torch.equal(made.real[0], image) and torch.equal(made.made[0], image)
     assert made.made[1].requires_grad and not made.real[1].requires_grad
     assert set(made.shown) == {"l1"}

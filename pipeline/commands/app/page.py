@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.detector import SURE, Detector
-from pipeline.inference.enlarger import FACTORS, Enlarger
+from pipeline.inference.enlarger import BY_COMPRESSION, FACTORS, TEXTURE, Enlarger
 from pipeline.inference.model_files import DETECTOR, MODELS, STYLE, ships
 from pipeline.inference.restorer import FIDELITY, Restorer
 from pipeline.inference.translator import Translator
@@ -51,7 +51,7 @@ def main(model: str | None) -> None:
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
         page = build_page(
             Restorer.load(model or MODELS / "restore"),
-            Enlarger.load(),
+            [Enlarger.load(model, TEXTURE) for model in BY_COMPRESSION],
             Detector.load() if ships(DETECTOR) else None,
             Translator.load() if ships(STYLE) else None,
         )
@@ -81,7 +81,7 @@ def sweep(folder: Path, age: float) -> None:
 
 
 def build_page(
-    restorer: Restorer, enlarger: Enlarger, detector: Detector | None, translator: Translator | None = None
+    restorer: Restorer, enlargers: list[Enlarger], detector: Detector | None, translator: Translator | None = None
 ) -> Any:
     """The page, with its generators, and a detector, in whose place there is a heuristic for scratches."""
     import gradio as gr
@@ -91,7 +91,7 @@ def build_page(
         with gr.Tab("Restore"):
             restore_tab(gr, restorer, detector)
         with gr.Tab("Enlarge"):
-            enlarge_tab(gr, enlarger)
+            enlarge_tab(gr, enlargers)
         if translator:
             with gr.Tab("Change the look"):
                 look_tab(gr, translator)
@@ -141,16 +141,17 @@ def offer_damage(gr: Any, detector: Detector, photo: Any, editor: Any) -> None:
     photo.change(None, None, heat, js=HIDDEN)
 
 
-def enlarge_tab(gr: Any, enlarger: Enlarger) -> None:
+def enlarge_tab(gr: Any, enlargers: list[Enlarger]) -> None:
     """A photo, at two, three or four times its size."""
     with gr.Row():
         with gr.Column(min_width=300):
             photo = photograph(gr, "Photo", "small-photo")
             factor = gr.Radio([*FACTORS], value=2, label="Times")
+            fidelity = gr.Slider(0, 1, 1, step=0.05, label="0 texture, 1 fidelity")
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
             results = before_and_after(gr, "enlarged")
-    on_click(gr, button, partial(actions.enlarge_photo, enlarger), [photo, factor], results, "enlarge")
+    on_click(gr, button, partial(actions.enlarge_photo, enlargers), [photo, factor, fidelity], results, "enlarge")
 
 
 def look_tab(gr: Any, translator: Translator) -> None:
