@@ -116,19 +116,9 @@ def parse_options() -> argparse.Namespace:
     if options.upscale and not options.output:
         raise UserError("where to? name the enlarged picture with -o")
 
-    def given(names: list[str]) -> str:
-        there = [name for name in names if getattr(options, name) != parser.get_default(name)]
-        return ", ".join(f"--{name.replace('_', '-')}" for name in there)
-
-    if options.upscale and (unused := given(OF_HOLES)):
+    if options.upscale and (unused := given(parser, options, OF_HOLES)):
         raise UserError(f"--upscale has no mask, and restores no hole; leave {unused} out")
-    options.translates = bool(options.model) and not options.upscale and design_of(options.model) == "translator"
-    if options.translates and (unused := given(OF_RESTORING)):
-        raise UserError(f"{options.model} changes the look of a picture, and restores no hole; leave {unused} out")
-    if options.strength is not None and not options.translates:
-        raise UserError("--strength needs a --model that changes the look, such as painting; leave it out")
-    if options.strength is None:
-        options.strength = 1.0
+    settle_translating(parser, options)
     if options.fidelity is None:
         options.fidelity = 1.0 if options.upscale else FIDELITY
     if options.upscale and options.texture and options.fidelity == 1:
@@ -147,6 +137,26 @@ def parse_options() -> argparse.Namespace:
     if asked and not can_ask():
         raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
     return options
+
+
+def given(parser: argparse.ArgumentParser, options: argparse.Namespace, names: list[str]) -> str:
+    """Those of these options that were given, as they are written."""
+    there = [name for name in names if getattr(options, name) != parser.get_default(name)]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in there)
+
+
+def settle_translating(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Set whether the model changes the look of pictures, and how far it goes.
+
+    Raises:
+        UserError: options that it has no use for; or that only such a model has use for.
+    """
+    options.translates = bool(options.model) and not options.upscale and design_of(options.model) == "translator"
+    if options.translates and (unused := given(parser, options, OF_RESTORING)):
+        raise UserError(f"{options.model} changes the look of a picture, and restores no hole; leave {unused} out")
+    if options.strength is not None and not options.translates:
+        raise UserError("--strength needs a --model that changes the look, such as painting; leave it out")
+    options.strength = 1.0 if options.strength is None else options.strength
 
 
 def can_ask() -> bool:
