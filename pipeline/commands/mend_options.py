@@ -115,7 +115,6 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.upscale and not options.output:
         raise UserError("where to? name the enlarged picture with -o")
-
     if options.upscale and (unused := given(parser, options, OF_HOLES)):
         raise UserError(f"--upscale has no mask, and restores no hole; leave {unused} out")
     settle_translating(parser, options)
