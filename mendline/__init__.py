@@ -7,14 +7,16 @@ if TYPE_CHECKING:
     from pipeline.inference.detector import Detector
     from pipeline.inference.enlarger import Enlarger
     from pipeline.inference.restorer import Restorer
+    from pipeline.inference.translator import Translator
     from pipeline.runtime.errors import UserError
 
-__all__ = ["Detector", "Enlarger", "Restorer", "UserError"]
+__all__ = ["Detector", "Enlarger", "Restorer", "Translator", "UserError"]
 
 PLACES = {
     "Detector": "pipeline.inference.detector",
     "Enlarger": "pipeline.inference.enlarger",
     "Restorer": "pipeline.inference.restorer",
+    "Translator": "pipeline.inference.translator",
     "UserError": "pipeline.runtime.errors",
 }
 

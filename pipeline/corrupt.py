@@ -12,13 +12,14 @@ from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.corruptions import aging, draw
+from pipeline.corruptions import aging, draw, unpaired
 from pipeline.corruptions import object as cutout
 from pipeline.datasets import pairs, photos, silhouettes
 from pipeline.datasets.pairs import Pair, Pairs
@@ -60,10 +61,15 @@ def make(params: Corrupt) -> pd.DataFrame:
     """Write the outs; return `count_pairs`."""
     params = cutout.cap_area(params)
     splits = assign_splits(photos.index(PHOTOS), params.val, params.test)
-    fitting = list_fitting_silhouettes(splits, params)
-    jobs = [job for split in SPLITS for job in plan(split, splits[split], fitting[split], params)]
+    jobs: list[Any]
+    if params.domains.by == "none":
+        fitting = list_fitting_silhouettes(splits, params)
+        jobs = [job for split in SPLITS for job in plan(split, splits[split], fitting[split], params)]
+        work = partial(make_pairs, params=params)
+    else:
+        jobs, work = unpaired.plan(PHOTOS, splits, params), partial(unpaired.make_pairs, PHOTOS, params=params)
     with outputs.complete_outs(*OUTS) as (pairs_out, summary_out, sheet_out):
-        done = parallel.in_processes(partial(make_pairs, params=params), jobs)
+        done = parallel.in_processes(work, jobs)
         for split, made in groupby(iter_pairs(jobs, done, params.variants), itemgetter(0)):
             pairs.write(pairs_out, split, (pair for _, pair in made))
         table = count_pairs(pairs_out)
@@ -127,7 +133,7 @@ def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
     return made
 
 
-def iter_pairs(jobs: list[Job], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
+def iter_pairs(jobs: list[Any], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
     """The pairs one by one, with their split, under a progress bar."""
     with progress.bar(None, "corrupt", len(jobs) * variants, "pair") as bar:
         for job, made in zip(jobs, done, strict=True):

@@ -19,11 +19,12 @@ from pipeline.evaluation.baselines import Damaged
 from pipeline.evaluation.comparison import Comparison
 from pipeline.evaluation.detections import Detections
 from pipeline.evaluation.holes import Holes
-from pipeline.metrics.perceptual import PROTOCOL as PERCEPTUAL_PROTOCOL
+from pipeline.evaluation.translations import Likeness, Translations
 from pipeline.metrics.registry import METRICS
 from pipeline.networks import device, weights
 from pipeline.networks.detector import Detector
 from pipeline.networks.enlarger import Enlarger
+from pipeline.networks.translator import Translator
 from pipeline.params import Champion, Evaluate, load
 from pipeline.runtime.errors import UserError, one_line_errors
 from pipeline.runtime.outputs import complete_outs
@@ -53,10 +54,15 @@ def main() -> None:
     checkpoint.discard_ended(lineage.recorded_training())
     pairs, network = Pairs(PAIRS, "test"), weights.load(MODEL, device.resolve_device())
     manifest, config = pd.read_csv("data/coco/manifest.csv"), weights.facts(MODEL)
-    contest: Comparison | Detections
+    contest: Comparison | Detections | Translations
     if isinstance(network, Detector):
         contest, looks = find_damage(pairs, network), figures.FOUND
         scores, perceptual = contest.scores(), Holes([]).table()
+    elif isinstance(network, Translator):
+        contest = translate(pairs, network)
+        looks = figures.TRANSLATED if contest.has_truth else figures.WITHOUT_TRUTH
+        likeness = Likeness(params.evaluate.perceptual)
+        scores, perceptual = contest.scores(likeness), likeness.table()
     else:
         contest, looks = restore(pairs, network, params.evaluate), figures.RESTORED
         holes = Holes(params.evaluate.perceptual)
@@ -91,7 +97,7 @@ def main() -> None:
     print(f"{METRICS[tables.compared(scores)].title}; {looks.protocol}")
     print(tables.side_by_side(by_corruption, tables.compared(scores)).round(2).to_string())
     if len(perceptual):
-        print(PERCEPTUAL_PROTOCOL)
+        print(model_card.PROTOCOLS[tables.trained(scores)][1])
         print(perceptual.set_index("method").to_string())
     lost = [f"{corruption} ({method})" for corruption, method in tables.lost(by_corruption).items()]
     where = f"behind on {', '.join(lost)}" if lost else "ahead on every corruption"
@@ -123,6 +129,11 @@ def restore(pairs: Pairs, generator: nn.Module, params: Evaluate) -> Comparison:
 def find_damage(pairs: Pairs, detector: nn.Module) -> Detections:
     """The detector against the classical methods."""
     return Detections(pairs, lambda image: weights.find_damage(detector, image[None])[0])
+
+
+def translate(pairs: Pairs, translator: nn.Module) -> Translations:
+    """The translator against the classical methods."""
+    return Translations(pairs, Pairs(PAIRS, "train"), lambda image: weights.translate(translator, image[None])[0])
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _apart(choices: list[list[str]]) -> list[list[str]]:
+    _distinct([name for choice in choices for name in choice])
+    return choices
+
+
 def _whole(value: Any) -> Any:
     if type(value) is not int:  # in Python true is 1, and 4.0 is 4
         raise PydanticKnownError("int_type")
@@ -187,6 +192,14 @@ class Speck(Section):
     share: Bounds[Annotated[float, Field(ge=0.001, le=0.9)]]
 
 
+class Domains(Section):
+    by: Literal["none", "rendering", "damage", "folders", "categories"]
+    rendering: Literal["pencil", "sketch", "painting"]
+    folders: Annotated[list[Name], Field(min_length=2, max_length=2), AfterValidator(_distinct)]
+    categories: Annotated[list[Some[Name]], Field(min_length=2, max_length=2), AfterValidator(_apart)]
+    room: float = Field(ge=0, le=2)
+
+
 class Dirt(Section):
     count: Bounds[Annotated[int, Field(ge=1, le=50)]]
     grain: Bounds[Annotated[float, Field(ge=0.001, le=0.1)]]
@@ -208,6 +221,7 @@ class Corrupt(Section):
     margin: Bounds[Annotated[float, Field(ge=0, le=0.2)]]
     exact: float = Field(ge=0, le=1)
     aged: float = Field(ge=0, le=1)
+    domains: Domains
     weights: Weights
     occlusion: Occlusion
     scratch: Scratch
@@ -227,13 +241,14 @@ class Corrupt(Section):
 
 class Losses(Section):
     l1: Weight
+    identity: Weight
     adversarial: Weight
     feature_matching: Weight
     penalty: Weight
 
 
 class Generator(Section):
-    design: Literal["residual", "textbook", "enlarger", "detector"]
+    design: Literal["residual", "textbook", "enlarger", "detector", "translator"]
     channels: int = Field(ge=4, le=1024)
     blocks: int = Field(ge=1, le=64)
     scales: int = Field(ge=1, le=6)
@@ -264,7 +279,7 @@ class Generator(Section):
 
 
 class Discriminator(Section):
-    design: Literal["patchgan", "projected"]
+    design: Literal["patchgan", "patches", "projected"]
     channels: int = Field(ge=4, le=1024)
     norm: Literal["none", "batch"]
     lr: float = Field(gt=0, le=0.1)
@@ -302,7 +317,7 @@ class Evaluate(Section):
 
 
 class Champion(Section):
-    metric: Literal["psnr", "ssim", "psnr_hole", "ssim_hole", "precision", "recall", "f1", "ap"]
+    metric: Literal["psnr", "ssim", "psnr_hole", "ssim_hole", "precision", "recall", "f1", "ap", "edges"]
     margin: float = Field(ge=0, le=100)
 
 
@@ -347,7 +362,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _features_to_match(self) -> Self:
         weight, design = self.train.losses.feature_matching, self.train.discriminator.design
-        if weight and design == "patchgan":
+        if weight and design != "projected":
             raise ValueError(
                 f"train.losses.feature_matching is {weight}; expected 0, or projected as train.discriminator.design"
             )
@@ -398,6 +413,28 @@ class Params(Section):
                 f"train.discriminator.design is {judge}; expected patchgan, or 0 as train.losses.adversarial: "
                 "a detector changes no picture whose features could be looked at"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _domains_to_translate(self) -> Self:
+        by, train, design = self.corrupt.domains.by, self.train, self.train.generator.design
+        if (by == "none") != (design != "translator"):
+            one = "rendering, damage, folders or categories" if by == "none" else "none"
+            other = "another than translator" if by == "none" else "translator"
+            raise ValueError(
+                f"corrupt.domains.by is {by}; expected {one}, or {other} as train.generator.design: a translator alone "
+                "learns without pairs"
+            )
+        if by == "none":
+            return self
+        if not train.losses.adversarial:
+            raise ValueError(
+                "train.losses.adversarial is 0; expected above 0: without a discriminator a translator learns no look"
+            )
+        for kind in ("lowres", "degraded"):
+            weight = getattr(self.corrupt.weights, kind)
+            if by == "damage" and weight:
+                raise ValueError(f"corrupt.weights.{kind} is {weight}; expected 0: a translator keeps the size")
         return self
 
     @model_validator(mode="after")

@@ -60,4 +60,15 @@ TASKS = {
             "It knows the pictures of its training data, and damage that was painted on them.",
         ),
     ),
+    "translate": Task(
+        baseline="reinhard",
+        use="To change the look of a photograph into another that it has learned without pairs, all over or under a "
+        "mask.",
+        limits=(
+            "What it draws is of the style, not of the scene: it is no evidence of anything.",
+            "It was trained on squares of {size} px, in which one look filled the picture; a photo of many megapixels "
+            "gets lines that are thin for it. Make it smaller first.",
+            SEEN,
+        ),
+    ),
 }

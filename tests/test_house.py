@@ -44,6 +44,7 @@ LOOPS = {  # what runs for minutes, and so shows a bar, looks whether it shall s
     *(f"pipeline/{stage}.py" for stage in STAGES),
     "pipeline/evaluation/comparison.py",
     "pipeline/evaluation/detections.py",
+    "pipeline/evaluation/translations.py",
     "pipeline/sources/coco/fetch.py",
     "pipeline/sources/folder.py",
     "pipeline/sources/sample/source.py",

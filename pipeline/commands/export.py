@@ -6,8 +6,9 @@ The graph of a generator takes `image` and `start`, float32 [N, 3, H, W] in [0, 
 1 where to restore; it gives `restored`, like `image`. H and W are free, from 16 px. `start` is the image with its hole
 filled smoothly, as `pipeline.priors.numpy_fill` does; where the mask is 1 everywhere, it is the image. The graph of a
 detector takes `image` and gives `damage`, the probability that a pixel is damaged, float32 [N, 1, H, W]. That of an
-enlarger takes `image` and gives `x2`, `x3` and `x4`, that many times as large: ask for one of them. The weights
-are not written again: the graph points into `generator.safetensors`, which has to lie beside it.
+enlarger takes `image` and gives `x2`, `x3` and `x4`, that many times as large: ask for one of them. That of a
+translator takes `image` and gives `translated`, like it. The weights are not written again: the graph points into
+`generator.safetensors`, which has to lie beside it.
 """
 
 import json
@@ -27,6 +28,7 @@ from pipeline.networks import weights
 from pipeline.networks.detector import Detector, damage_of
 from pipeline.networks.enlarger import FACTORS, Enlarger
 from pipeline.networks.generator import Generator
+from pipeline.networks.translator import Translator
 from pipeline.runtime.errors import UserError
 
 OUT = Path("data/model")
@@ -90,6 +92,23 @@ class Enlarge(nn.Module):
         )
 
 
+class Translate(nn.Module):
+    """The translator, under the name that `point_at_weights` looks for."""
+
+    inputs, outputs = ["image"], ["translated"]
+
+    def __init__(self, translator: Translator) -> None:
+        super().__init__()
+        self.generator = translator
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Float N3HW in [0, 1] to float N3HW."""
+        return self.generator(image)
+
+
+Exported = Refine | Find | Enlarge | Translate
+
+
 def bicubic_filter(factor: int) -> Tensor:
     """What the bicubic filter makes of a pixel and those around it: the weights of a convolution of three groups.
 
@@ -103,7 +122,7 @@ def bicubic_filter(factor: int) -> Tensor:
     return square.repeat(3, 1, 1, 1)
 
 
-def wrap(network: nn.Module, folder: Path) -> Refine | Find | Enlarge:
+def wrap(network: nn.Module, folder: Path) -> Exported:
     """What an export takes of the network of a folder.
 
     Raises:
@@ -113,6 +132,8 @@ def wrap(network: nn.Module, folder: Path) -> Refine | Find | Enlarge:
         return Find(network)
     if isinstance(network, Enlarger):
         return Enlarge(network)
+    if isinstance(network, Translator):
+        return Translate(network)
     return Refine(weights.load_refiner(folder, CPU))
 
 
@@ -139,7 +160,7 @@ def main(folder: Path) -> None:
     print(f"{folder / backends.ONNX}: differs from PyTorch by {furthest:.1e} at most")
 
 
-def write(network: Refine | Find | Enlarge, config: dict, path: Path) -> None:
+def write(network: Exported, config: dict, path: Path) -> None:
     """Export, with the configuration and the weights' SHA-256 as metadata.
 
     Raises:
@@ -216,8 +237,16 @@ def enlarger_difference(folder: Path, path: Path) -> float:
     )
 
 
+def translator_difference(folder: Path, path: Path) -> float:
+    """The same of a translator."""
+    ours, theirs = backends.load_translator(folder), backends.load_translator(path)
+    pictures = [np.random.default_rng(0).random((*size, 3), np.float32) for size in SIZES]
+    return max(float(np.abs(ours(picture) - theirs(picture)).max()) for picture in pictures)
+
+
 DIFFERENCES: dict[type[nn.Module], Callable[[Path, Path], float]] = {
     Refine: difference,
     Find: detector_difference,
     Enlarge: enlarger_difference,
+    Translate: translator_difference,
 }

@@ -23,6 +23,7 @@ from pipeline.inference.detector import Detector, mark
 from pipeline.inference.enlarger import BY_COMPRESSION, SHARP, TEXTURE, Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
+from pipeline.inference.translator import Translator
 from pipeline.runtime import progress, stop
 from pipeline.runtime.errors import LONGEST, UserError, explain, one_line_errors, shorten
 
@@ -42,13 +43,16 @@ def main() -> None:
 
             failed, jobs = 0, plan_jobs(options, say)
             enlargers = load_enlargers(options) if options.upscale else []
-            restores = options.output and not options.upscale
+            translator = Translator.load(options.model) if options.translates else None
+            restores = options.output and not options.upscale and not translator
             restorer = Restorer.load(options.model or "restore", options.texture) if restores else None
             options.detector = load_detector(options.detect) if options.detect else None
             for job in progress.bar(jobs, "mend", len(jobs), "picture"):
                 try:
                     if enlargers:
                         upscale(job, options, enlargers, say)
+                    elif translator:
+                        change_look(job, options, translator, say)
                     else:
                         mend(job, options, restorer, say)
                 except Exception as error:  # whatever is wrong with one picture, the rest go on
@@ -142,6 +146,25 @@ def upscale(job: Job, options: argparse.Namespace, enlargers: list[Enlarger], sa
         print_note(say, job.output, image_file.describe_lost(before, job.output))
         if before.compressed and not options.model and options.fidelity:
             print_note(say, job.source, f"a JPEG, so enlarged with {enlarger.name}; --model {SHARP} is for sharp ones")
+
+
+def change_look(job: Job, options: argparse.Namespace, translator: Translator, say: Say) -> None:
+    """Give one picture another look, all over or where a mask says."""
+    for path in filter(None, (job.output, job.save_mask)):
+        image_file.format_of(path)
+    before = image_file.read(job.source)
+    masked = job.mask or options.mask_color or options.detect or options.remove
+    hole = masks.grow(find_hole(before, job, options, say), options.grow) if masked else None
+    if job.save_mask and hole is not None:
+        masks.write(hole, job.save_mask)
+    if job.output:
+        pixels = before.pixels()
+        changed = translator.change(pixels, hole, options.strength)
+        everywhere = np.ones(pixels.shape[:2], bool)
+        image_file.write(before.with_restored(changed, everywhere if hole is None else hole), job.output)
+        print_note(
+            say, job.output, image_file.describe_altered(job.output), image_file.describe_lost(before, job.output)
+        )
 
 
 def find_hole(before: Picture, job: Job, options: argparse.Namespace, say: Say) -> np.ndarray:

@@ -10,13 +10,14 @@ from pipeline.images.formats import SUFFIXES
 from pipeline.images.revive import CAST
 from pipeline.inference.detector import SURE
 from pipeline.inference.enlarger import FACTORS, TEXTURE
-from pipeline.inference.model_files import DETECTOR
+from pipeline.inference.model_files import DETECTOR, design_of
 from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
 
 SCRATCHES = "scratches"  # the heuristic among the detectors
 OF_HOLES = ["save_mask", "grow", "annotations", "opaque", "see_through", "threshold", "revive"]
+OF_RESTORING = ["opaque", "see_through", "fidelity", "texture", "revive"]
 LAST_ID = 2**63 - 1  # of an annotation, in any program; far above all px
 GUESS = "write the guess with --save-mask proposed.png, correct it, and use it as --mask proposed.png"
 
@@ -95,7 +96,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--model",
         type=not_empty,
-        help="one that ships, such as restore or superres, a model folder, an ONNX file, or a URI of MLflow",
+        help="one that ships, such as restore, superres or painting, a model folder, an ONNX file, or a URI of MLflow; "
+        "painting changes the look of a picture, everywhere where there is no mask",
+    )
+    parser.add_argument(
+        "--strength",
+        type=parse_share,
+        metavar="0..1",
+        help="of a model that changes the look: how far; 1 by default",
     )
     parser.add_argument(
         "--texture",
@@ -107,9 +115,9 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.upscale and not options.output:
         raise UserError("where to? name the enlarged picture with -o")
-    unused = [f"--{name.replace('_', '-')}" for name in OF_HOLES if getattr(options, name) != parser.get_default(name)]
-    if options.upscale and unused:
-        raise UserError(f"--upscale has no mask, and restores no hole; leave {', '.join(unused)} out")
+    if options.upscale and (unused := given(parser, options, OF_HOLES)):
+        raise UserError(f"--upscale has no mask, and restores no hole; leave {unused} out")
+    settle_translating(parser, options)
     if options.fidelity is None:
         options.fidelity = 1.0 if options.upscale else FIDELITY
     if options.upscale and options.texture and options.fidelity == 1:
@@ -128,6 +136,26 @@ def parse_options() -> argparse.Namespace:
     if asked and not can_ask():
         raise UserError(f"what is at --remove X,Y is a guess, often wrong: {GUESS}; --yes acts on it unseen")
     return options
+
+
+def given(parser: argparse.ArgumentParser, options: argparse.Namespace, names: list[str]) -> str:
+    """Those of these options that were given, as they are written."""
+    there = [name for name in names if getattr(options, name) != parser.get_default(name)]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in there)
+
+
+def settle_translating(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Set whether the model changes the look of pictures, and how far it goes.
+
+    Raises:
+        UserError: options that it has no use for; or that only such a model has use for.
+    """
+    options.translates = bool(options.model) and not options.upscale and design_of(options.model) == "translator"
+    if options.translates and (unused := given(parser, options, OF_RESTORING)):
+        raise UserError(f"{options.model} changes the look of a picture, and restores no hole; leave {unused} out")
+    if options.strength is not None and not options.translates:
+        raise UserError("--strength needs a --model that changes the look, such as painting; leave it out")
+    options.strength = 1.0 if options.strength is None else options.strength
 
 
 def can_ask() -> bool:

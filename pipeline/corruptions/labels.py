@@ -22,6 +22,10 @@ DAMAGE = {  # the one of `pipeline.tasks.DAMAGES` that a detector shall call it;
     "dirt": "fleck",
     "mixed": None,
 }
+RENDERED = ("pencil", "sketch", "painting")
+"""Of photos whose look a translator shall change, where a filter has made the truth."""
+APART = ("folders", "categories")
+"""And where there is none: the two pictures of a pair are of different photos."""
 
 
 def name_of(label: str) -> str:
@@ -36,6 +40,13 @@ def factor_of(label: str) -> int:
     return int(shrunk[2]) if shrunk else 1
 
 
+def has_truth(label: str) -> bool:
+    """Whether the target of a val or test pair is what should come of its picture; else it is of another photo."""
+    return label not in APART
+
+
 def task_of(label: str) -> str:
     """The one of `pipeline.tasks` that undoes it."""
+    if label in RENDERED or label in APART:
+        return "translate"
     return "superres" if factor_of(label) > 1 else "restore"

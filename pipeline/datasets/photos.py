@@ -119,6 +119,12 @@ def index(folder: Path) -> list[Photo]:
     ]
 
 
+def digests(folder: Path) -> dict[int, str]:
+    """The SHA-256 of each photo's bytes, by image id."""
+    manifest = pd.read_csv(folder / "manifest.csv", usecols=["image_id", "sha256"])
+    return dict(zip(manifest.image_id.tolist(), manifest.sha256, strict=True))
+
+
 def read(folder: Path, photo: Photo) -> np.ndarray:
     """The photo's pixels: uint8 RGB HWC.
 

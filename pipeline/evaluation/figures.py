@@ -1,6 +1,6 @@
 """What a person looks at: restorations or detections side by side, the best and the worst of them, and bars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.evaluation import comparison, detections, tables
+from pipeline.evaluation import comparison, detections, tables, translations
 from pipeline.images.grid import evenly_spaced, image_grid
 from pipeline.metrics import detection, image_quality
 from pipeline.metrics.registry import METRICS
 
 
 class Contest(Protocol):
-    """`Comparison` or `Detections`."""
+    """`Comparison`, `Detections` or `Translations`."""
 
     labels: list[str]
 
@@ -40,7 +40,7 @@ class Looks:
 
     titles: list[str]
     beside: list[str]
-    bars: tuple[str, str]
+    bars: tuple[str, ...]
     gain: str
     labels: dict[str, str]
     protocol: str
@@ -65,6 +65,22 @@ FOUND = Looks(
     protocol=detection.PROTOCOL,
     verdict="detector: F1 {f1:.3f}, AP {ap:.3f}",
 )
+TRANSLATED = Looks(
+    titles=translations.TITLES,
+    beside=[translations.BESIDE],
+    bars=("psnr", "ssim"),
+    gain="{:+.1f} dB",
+    labels=translations.LABELS,
+    protocol=translations.PROTOCOL,
+    verdict="translator: {gain:+.2f} dB over the strongest classical method",
+)
+WITHOUT_TRUTH = replace(
+    TRANSLATED,
+    bars=("edges",),
+    gain="{:+.2f}",
+    verdict="translator: {edges:.3f} of the input's edges kept; how like the second domain it looks: "
+    "metrics/perceptual.csv",
+)
 
 
 def grid(contest: Contest, table: pd.DataFrame, looks: Looks, rows: int) -> Image.Image:
@@ -83,16 +99,17 @@ def cases(contest: Contest, table: pd.DataFrame, looks: Looks, rows: int) -> Ima
 
 
 def bars(by_corruption: pd.DataFrame, looks: Looks) -> plt.Figure:
-    """Two metrics of every method, by corruption."""
-    figure, axes = plt.subplots(2, 1, figsize=(10, 7), layout="constrained", sharex=True)
-    for axis, metric in zip(axes, looks.bars, strict=True):
+    """A metric or two of every method, by corruption."""
+    count = len(looks.bars)
+    figure, axes = plt.subplots(count, 1, figsize=(10, 3.5 * count), layout="constrained", sharex=True, squeeze=False)
+    for axis, metric in zip(axes[:, 0], looks.bars, strict=True):
         means = tables.side_by_side(by_corruption, metric)
         means = means[[name for name in looks.labels if name in means]].rename(columns=looks.labels)
         means.plot.bar(ax=axis, rot=0, width=0.85, legend=False, xlabel="", colormap="viridis_r")
         lowest, highest = np.nanmin(means.to_numpy()), np.nanmax(means.to_numpy())
         axis.set(ylabel=METRICS[metric].title, ylim=(lowest - 0.15 * (highest - lowest), None))
         axis.grid(axis="y", alpha=0.3)
-    handles, names = axes[0].get_legend_handles_labels()
+    handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=-(-len(names) // 2))
     figure.supxlabel(looks.protocol, fontsize=7, wrap=True)
     return figure

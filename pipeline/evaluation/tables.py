@@ -1,4 +1,4 @@
-"""Tables and means made from the scores that `Comparison.scores` and `Detections.scores` give."""
+"""Tables and means made from the scores that the `scores` of a contest give."""
 
 from itertools import pairwise
 
@@ -16,12 +16,12 @@ WIDTHS = [0, 2, 4, 8, 16, 32, 2**20]  # px
 
 def trained(scores: pd.DataFrame) -> str:
     """The name of the trained network among the methods: what the others are compared with."""
-    return next(name for name in ("gan", "detector") if name in set(scores.method))
+    return next(name for name in ("gan", "detector", "translator") if name in set(scores.method))
 
 
 def compared(scores: pd.DataFrame) -> str:
-    """What the methods are compared by: PSNR, in dB, or F1."""
-    return "psnr" if "psnr" in scores else "f1"
+    """What the methods are compared by: PSNR, in dB; F1 of detectors; where no truth is known, what is kept."""
+    return next(name for name in ("psnr", "f1", "edges") if name in scores and scores[name].notna().any())
 
 
 def by_corruption(scores: pd.DataFrame) -> pd.DataFrame:
@@ -80,13 +80,15 @@ def summary(scores: pd.DataFrame) -> dict:
 
 
 def of_the_gan(perceptual: pd.DataFrame) -> dict:
-    """The GAN's line of `Holes.table`, as a part of the summary; empty where there is none."""
-    own = perceptual[perceptual.method == "gan"].drop(columns=["method", "pairs"])
+    """The trained network's line of `Holes.table` or `Likeness.table`, for the summary; empty where there is none."""
+    own = perceptual[perceptual.method.isin(["gan", "translator"])].drop(columns=["method", "pairs"])
     return {"perceptual": own.iloc[0].dropna().to_dict()} if len(own) else {}
 
 
 def headline(scores: pd.DataFrame) -> dict[str, float]:
     """The numbers to look at first: the GAN's mean `psnr` (dB) and `ssim`, and its `gain` (dB); a detector's F1 and AP.
+
+    Of translations without a known truth it is `edges`.
 
     The gain is the mean over all pairs of the GAN's PSNR minus that of the strongest classical method: of a task's,
     the one with the best mean PSNR on its pairs. It is chosen once a task, as without the original no one could choose
@@ -95,8 +97,12 @@ def headline(scores: pd.DataFrame) -> dict[str, float]:
     own = scores[scores.method == trained(scores)]
     if compared(scores) == "f1":
         return own[["f1", "ap"]].mean().round(4).to_dict()
+    if compared(scores) == "edges":
+        return own[["edges"]].mean().round(4).to_dict()
     above = gains(scores)
-    strongest = above.mean().groupby([BASELINES[name].task for name in above]).idxmin()
+    strongest = (
+        above.mean().groupby([BASELINES[name].task if name in BASELINES else "translate" for name in above]).idxmin()
+    )
     return {**own[["psnr", "ssim"]].mean().round(4).to_dict(), "gain": round(float(np.nanmean(above[strongest])), 4)}
 
 

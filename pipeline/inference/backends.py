@@ -25,6 +25,8 @@ Find = Callable[[np.ndarray], np.ndarray]
 """float32 HW3 in [0, 1] -> the probability that each pixel is damaged, float32 HW in [0, 1]."""
 Enlarge = Callable[[np.ndarray, int], np.ndarray]
 """(float32 HW3 in [0, 1], factor) -> float32 HW3, so many times as high and wide."""
+Translate = Callable[[np.ndarray], np.ndarray]
+"""float32 HW3 in [0, 1] -> float32 HW3, in another look."""
 
 
 def load(source: Path) -> tuple[Network, str]:
@@ -151,6 +153,45 @@ def _enlarger_with_onnx(path: Path) -> tuple[Enlarge, int]:
     return enlarge, _reach(_config(session))
 
 
+def load_translator(source: Path) -> Translate:
+    """The network of a translator.
+
+    Args:
+        source: as of `load`.
+
+    Raises:
+        UserError: as `load`; or it is another network.
+    """
+    return _load(source, _translator_with_torch, _translator_with_onnx)
+
+
+def _translator_with_torch(folder: Path) -> Translate:
+    import torch
+
+    from pipeline.networks import device, weights
+
+    place = device.resolve_device()
+    translator = weights.load_translator(folder, place)
+
+    def translate(image: np.ndarray) -> np.ndarray:
+        planes = torch.tensor(image.transpose(2, 0, 1)[None], dtype=torch.float32, device=place)
+        with torch.inference_mode():
+            return translator(planes)[0].permute(1, 2, 0).cpu().numpy()
+
+    return translate
+
+
+def _translator_with_onnx(path: Path) -> Translate:
+    session = _open(path, "a translator", _check_translator)
+
+    def translate(image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        padded = np.pad(image, _missing(height, width), "edge").transpose(2, 0, 1)[None]
+        return session.run(["translated"], {"image": padded})[0][0].transpose(1, 2, 0)[:height, :width]
+
+    return translate
+
+
 def _reach(config: dict[str, Any]) -> int:
     """Through its blocks, the first layer and the last."""
     return 2 + config["generator"]["blocks"] * REACH[config["generator"].get("block", "plain")]
@@ -213,6 +254,10 @@ def _check(session: Any) -> None:
 
 def _check_detector(session: Any) -> None:
     _check_ends(session, {"image": 3}, "damage")
+
+
+def _check_translator(session: Any) -> None:
+    _check_ends(session, {"image": 3}, "translated")
 
 
 def _check_enlarger(session: Any) -> None:

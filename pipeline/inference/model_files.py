@@ -1,13 +1,14 @@
 """Where the files of a model are: a folder, an ONNX file, one that ships, or in MLflow."""
 
 import csv
+import json
 from pathlib import Path
 
 from pipeline.runtime.errors import UserError, explain_os_error
 
 INSTALLED = Path(__file__).parents[1] / "models"
 MODELS = INSTALLED if INSTALLED.exists() else Path(__file__).parents[2] / "models"  # in the repository
-DETECTOR = "detect"  # the one that ships
+DETECTOR, STYLE = "detect", "painting"  # the detector and the translator that ship
 MLFLOW = ("models:/", "runs:/", "mlflow-artifacts:/")
 
 
@@ -41,6 +42,21 @@ def find_model(source: str | Path) -> Path:
             f"(models:/mendline@champion), or the name of a model that ships: {', '.join(shipped)}"
         )
     return path
+
+
+def design_of(source: str | Path) -> str:
+    """The design of a model's generator, as `config.json` has it; empty where that cannot be read.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    found = find_model(source)
+    try:
+        return str(
+            json.loads(((found if found.is_dir() else found.parent) / "config.json").read_text())["generator"]["design"]
+        )
+    except (OSError, ValueError, LookupError, TypeError):  # whoever loads it says what is wrong
+        return ""
 
 
 def trained_corruptions(source: Path) -> frozenset[str]:

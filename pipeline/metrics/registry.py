@@ -39,6 +39,7 @@ DETECTION = {
     "f1": Metric("F1", unit="", higher_is_better=True),
     "ap": Metric("AP", unit="", higher_is_better=True),
 }
-METRICS = RESTORATION | DETECTION
-HEADLINE = ("psnr", "ssim", "gain", "f1", "ap")
-"""The scores to look at first, of either task; `gain` is the PSNR above the strongest classical method's, in dB."""
+TRANSLATION = {"edges": Metric("edge SSIM to the input", unit="", higher_is_better=True)}
+METRICS = RESTORATION | DETECTION | TRANSLATION
+HEADLINE = ("psnr", "ssim", "gain", "f1", "ap", "edges")
+"""The scores to look at first, of any task; `gain` is the PSNR above the strongest classical method's, in dB."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.networks.patchgan import PatchGan
+from pipeline.networks.patchgan import Patches, PatchGan
 from pipeline.networks.projected import ProjectedDiscriminator, build_pretrained
 
 
@@ -22,5 +22,6 @@ class DiscriminatorDesign:
 
 DISCRIMINATORS = {
     "patchgan": DiscriminatorDesign(PatchGan),
+    "patches": DiscriminatorDesign(Patches),
     "projected": DiscriminatorDesign(build_pretrained, shift=8),
 }

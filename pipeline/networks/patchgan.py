@@ -36,7 +36,23 @@ class PatchGan(nn.Module):
         Returns:
             float N, a logit: high for a real picture; 0 where nothing was restored.
         """
+        scores, hole = self.score_patches(embedded, mask)
+        return (scores * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3)).clamp(min=1e-6)
+
+    def score_patches(self, embedded: list[Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The logit of each patch, and whether the hole lies in its cell: both float N1HW."""
         (image,) = embedded
         scores = self.layers(torch.cat([image - 0.5, mask], 1))
-        hole = F.adaptive_max_pool2d(mask, scores.shape[-2:])
-        return (scores * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3)).clamp(min=1e-6)
+        return scores, F.adaptive_max_pool2d(mask, scores.shape[-2:])
+
+
+class Patches(PatchGan):
+    """The same, of which each patch is told to be real or not, as Isola et al. have it.
+
+    A whole picture to be judged has no patches that tell nothing, and the mean of its logits hides which are wrong.
+    """
+
+    def forward(self, embedded: list[Tensor], mask: Tensor) -> Tensor:
+        """As `PatchGan.forward`, with a logit for each patch of all pictures that sees the hole."""
+        scores, hole = self.score_patches(embedded, mask)
+        return scores[hole > 0]

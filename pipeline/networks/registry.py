@@ -10,12 +10,13 @@ from pipeline.networks.detector import Detector
 from pipeline.networks.enlarger import Enlarger
 from pipeline.networks.generator import Generator
 from pipeline.networks.pix2pix import TextbookGenerator
+from pipeline.networks.translator import Translator
 from pipeline.tasks import DAMAGES
 
 
 @dataclass(frozen=True)
 class GeneratorDesign:
-    """A kind of generator: its network takes (image, mask), a detector's the image, an enlarger's (small, factor).
+    """A kind of generator: its network takes (image, mask), an enlarger's (small, factor), the others' the image.
 
     Attributes:
         build: the network, from the parameters of `train.generator` but `design`, some of which it may leave unused.
@@ -27,7 +28,7 @@ class GeneratorDesign:
     build: Callable[..., nn.Module]
     takes_muon: bool
     has_prior: bool
-    task: Literal["restore", "superres", "detect"] = "restore"
+    task: Literal["restore", "superres", "detect", "translate"] = "restore"
 
 
 def _detector(
@@ -40,6 +41,12 @@ def _enlarger(channels: int, blocks: int, block: str, **_: Any) -> Enlarger:
     return Enlarger(channels, blocks, block)
 
 
+def _translator(
+    channels: int, blocks: int, scales: int, patch: int, block: str, attention: bool, decoder: str, **_: Any
+) -> Translator:
+    return Translator(channels, blocks, scales, patch, block, attention, decoder)
+
+
 def _textbook(channels: int, scales: int, **_: Any) -> TextbookGenerator:
     return TextbookGenerator(channels, scales)
 
@@ -49,6 +56,7 @@ GENERATORS = {
     "textbook": GeneratorDesign(_textbook, takes_muon=False, has_prior=False),
     "enlarger": GeneratorDesign(_enlarger, takes_muon=True, has_prior=False, task="superres"),
     "detector": GeneratorDesign(_detector, takes_muon=True, has_prior=False, task="detect"),
+    "translator": GeneratorDesign(_translator, takes_muon=True, has_prior=False, task="translate"),
 }
 
 

@@ -20,6 +20,7 @@ from pipeline.networks.detector import Detector, damage_of
 from pipeline.networks.enlarger import Enlarger
 from pipeline.networks.generator import Generator
 from pipeline.networks.registry import GENERATORS, build_generator
+from pipeline.networks.translator import Translator
 from pipeline.runtime.errors import UserError, excerpt, shorten
 
 OUT = Path("data/model")
@@ -32,6 +33,7 @@ DTYPES = {torch.float32: "F32", torch.int64: "I64"}  # of the weights, and of a 
 OTHER_PURPOSES = {  # of what restores no holes, by task
     "detect": "finds damage, and restores none; give it to --detect",
     "superres": "enlarges, and restores no holes; give it to --upscale",
+    "translate": "changes the look of a picture, and restores no holes; use it as a Translator",
 }
 DEFAULTS = {  # of a generator, for models that are older than some of its arguments
     name: each.default for name, each in signature(Generator).parameters.items() if each.default is not Parameter.empty
@@ -121,6 +123,18 @@ def load_enlarger(folder: Path, device: torch.device) -> Enlarger:
     return network
 
 
+def load_translator(folder: Path, device: torch.device) -> Translator:
+    """`load`, of a translator.
+
+    Raises:
+        UserError: as `load`; or it is another network.
+    """
+    network = load(folder, device)
+    if not isinstance(network, Translator):
+        raise UserError(f"{folder}: changes no look; give a model of the profile painting")
+    return network
+
+
 def _remedy(folder: Path) -> str:
     made = folder.resolve() == OUT.resolve()
     return "run dvc repro train" if made else "name a folder that dvc repro train or mendline save has written"
@@ -207,6 +221,19 @@ def enlarge(enlarger: nn.Module, small: np.ndarray, factor: int) -> np.ndarray:
     if not made.isfinite().all():
         raise UserError(f"the enlarger {NOT_FINITE}")
     return to_uint8(made)[0]
+
+
+@torch.no_grad()
+def translate(translator: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Translate a batch of pictures, uint8 NHWC; uint8 NHWC.
+
+    Raises:
+        UserError: the translator gives values that are not finite, as its weights are too large.
+    """
+    made = translator(to_tensor(images).to(next(translator.parameters()).device))
+    if not made.isfinite().all():
+        raise UserError(f"the translator {NOT_FINITE}")
+    return to_uint8(made)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Generators, enlargers and detectors as registered MLflow models, and which of the versions is the champion."""
+"""Generators, enlargers, translators and detectors as registered MLflow models; which version is the champion."""
 
 import re
 import shutil
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 NAME, DETECTOR, ENLARGER = "mendline", "mendline-detector", "mendline-enlarger"
-NAMES = {"detector": DETECTOR, "enlarger": ENLARGER}  # by design; of the others `NAME`
+TRANSLATOR = "mendline-translator"
+NAMES = {"detector": DETECTOR, "enlarger": ENLARGER, "translator": TRANSLATOR}  # by design; of the others `NAME`
 DESCRIPTIONS = {
     NAME: "Restores pictures.",
     DETECTOR: "Finds the damage of pictures.",
     ENLARGER: "Makes pictures larger: super-resolution.",
+    TRANSLATOR: "Changes the look of pictures, learned without pairs.",
 }
 DESIGN = "train.generator.design"  # a parameter of a run
 ALIAS = "champion"
@@ -44,6 +46,7 @@ CODE = [  # what a process that loads the model runs
     "pipeline/networks/generator.py",
     "pipeline/networks/pix2pix.py",
     "pipeline/networks/registry.py",
+    "pipeline/networks/translator.py",
     "pipeline/networks/unet.py",
     "pipeline/networks/weights.py",
     "pipeline/params.py",
@@ -159,6 +162,8 @@ def _signature(name: str) -> "ModelSignature":
     if name == DETECTOR:
         return ModelSignature(Schema([pictures]), Schema([TensorSpec(uint8, (-1, -1, -1))]))
     made = Schema([TensorSpec(uint8, (-1, -1, -1, 3))])
+    if name == TRANSLATOR:
+        return ModelSignature(Schema([pictures]), made)
     if name == ENLARGER:
         return ModelSignature(Schema([pictures]), made, ParamSchema([ParamSpec("factor", DataType.long, 2)]))
     return ModelSignature(Schema([pictures, masks]), made)

@@ -1,4 +1,4 @@
-"""Generators, enlargers and detectors behind MLflow's pyfunc interface."""
+"""Generators, enlargers, translators and detectors behind MLflow's pyfunc interface."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from torch import nn
 from pipeline.networks import device, weights
 from pipeline.networks.detector import Detector
 from pipeline.networks.enlarger import FACTORS, Enlarger
+from pipeline.networks.translator import Translator
 
 
 class Restoration:
@@ -72,9 +73,30 @@ class Enlargement:
         return np.stack([weights.enlarge(self.enlarger, image, factor) for image in model_input["image"]])
 
 
-def _load_pyfunc(data_path: str) -> Restoration | Detection | Enlargement:
+class Translation:
+    """What `mlflow.pyfunc.load_model` gives of a translator."""
+
+    def __init__(self, translator: nn.Module) -> None:
+        self.translator = translator
+
+    def predict(self, model_input: dict[str, np.ndarray], params: dict[str, Any] | None = None) -> np.ndarray:
+        """Change the look of a batch of pictures of any one size.
+
+        Args:
+            model_input: `image`, uint8 RGB NHWC.
+            params: MLflow passes it; there are none.
+
+        Returns:
+            uint8 RGB NHWC.
+        """
+        return weights.translate(self.translator, model_input["image"])
+
+
+def _load_pyfunc(data_path: str) -> Restoration | Detection | Enlargement | Translation:
     """MLflow calls this with the folder that `weights.save` has written."""
     network = weights.load(Path(data_path), device.resolve_device())
     if isinstance(network, Enlarger):
         return Enlargement(network)
+    if isinstance(network, Translator):
+        return Translation(network)
     return Detection(network) if isinstance(network, Detector) else Restoration(network)

@@ -51,7 +51,8 @@ def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slic
         To enlarge: target (float N3HW in [0, 1]) and, for each factor of `FACTORS`, the same so many times smaller. To
         restore: target and damaged picture (float N3HW in [0, 1]), mask (float N1HW, 1 where to restore) and, for a
         prior of patches, which take as long as the training, the prior as the target is. To detect: picture (float N3HW
-        in [0, 1]) and what each of its pixels is (uint8 NHW), as `load_damage` says.
+        in [0, 1]) and what each of its pixels is (uint8 NHW), as `load_damage` says. To translate: pictures of the
+        first domain and of the second, both float N3HW in [0, 1].
     """
     load: Callable[[Samples], list[np.ndarray]]
     match GENERATORS[params.generator.design].task:
@@ -59,6 +60,8 @@ def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slic
             load = partial(load_damage, pairs, params.crop, classes_of(pairs))
         case "superres":
             load = partial(load_shrunk, pairs, params.crop, kinds_of(pairs))
+        case "translate":
+            load = partial(load_unpaired, pairs, params.crop)
         case "restore":
             exemplars = cache_exemplars(pairs) if params.generator.takes_exemplar else None
             load = partial(load_batch, pairs, params.crop, exemplars)
@@ -181,6 +184,23 @@ def load_shrunk(pairs: Pairs, crop: int, kinds: list[str], samples: Samples) -> 
         pictures = [target, *(CORRUPTIONS[kinds[index]].corrupt(target, factor, rng)[0] for factor in FACTORS)]
         windows = [_scaled((top, left, side), factor) for factor in (1, *FACTORS)]
         loaded.append([augment(picture[window], turn) for picture, window in zip(pictures, windows, strict=True)])
+    return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
+
+
+def load_unpaired(pairs: Pairs, crop: int, samples: Samples) -> list[np.ndarray]:
+    """Pictures of the first domain, and of any other pair the second's; each cropped anywhere, and turned.
+
+    Returns:
+        uint8 NHWC twice.
+    """
+    cv2.setNumThreads(1)
+    loaded = []
+    for index, seed in samples:
+        rng = np.random.default_rng(seed)
+        pictures = pairs.stored(index), pairs.target(int(rng.integers(len(pairs))))
+        loaded.append(
+            [each for one in pictures for each in _crop_and_augment([one], np.ones(one.shape[:2], bool), crop, rng)]
+        )
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 

@@ -26,6 +26,7 @@ class Losses(Saved):
     l1: float
     adversarial: float = math.nan
     feature_matching: float = math.nan
+    nce: float = math.nan
     discriminator: float = math.nan
     penalty: float = math.nan
     score_real: float = math.nan

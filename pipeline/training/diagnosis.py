@@ -9,6 +9,7 @@ from pipeline.training.curves import Curves
 
 CAUSES = {  # in the order in which a step computes them: of two that are not finite, the first is where it began
     "l1": "generator",
+    "nce": "generator",
     "contrast": "generator",
     "score_real": "discriminator",
     "score_restored": "discriminator",

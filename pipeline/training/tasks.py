@@ -7,9 +7,8 @@ from torch import nn
 
 from pipeline.datasets.pairs import Pairs
 from pipeline.networks.registry import GENERATORS
-from pipeline.training import detecting, enlarging, restoring
+from pipeline.training import detecting, enlarging, restoring, translating
 from pipeline.training.attempt import Attempt, Validated
-from pipeline.training.batches import Batch
 
 
 @dataclass(frozen=True)
@@ -17,16 +16,18 @@ class TrainingTask:
     """A task.
 
     Attributes:
-        attempt: what the generator makes of a batch.
+        attempt: what the generator makes of a batch, `attempt(generator, batch)`; what it `weighs` comes besides.
         validate: what the averaged one makes of those of the val pairs.
         score: what that is scored by on val, a key of `pipeline.metrics.registry.METRICS`.
         shown: the titles of the three pictures that are shown of a val pair.
+        weighs: those of `train.losses` that are weights within its own loss.
     """
 
-    attempt: Callable[[nn.Module, Batch], Attempt]
+    attempt: Callable[..., Attempt]
     validate: Callable[[nn.Module, Pairs, range], Validated]
     score: str
     shown: tuple[str, str, str]
+    weighs: tuple[str, ...] = ()
 
 
 TRAINING_TASKS = {
@@ -37,6 +38,13 @@ TRAINING_TASKS = {
         enlarging.attempt, enlarging.validate, score="psnr", shown=("bicubic", "enlarged", "original")
     ),
     "detect": TrainingTask(detecting.attempt, detecting.validate, score="f1", shown=("corrupted", "found", "damage")),
+    "translate": TrainingTask(
+        translating.attempt,
+        translating.validate,
+        score="psnr",
+        shown=("picture", "translated", "second domain"),
+        weighs=("identity",),
+    ),
 }
 
 

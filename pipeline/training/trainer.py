@@ -45,6 +45,7 @@ class Trainer:
         design = DISCRIMINATORS[own.design]
         self.shift = design.shift
         self.task = task_of(params.generator.design)
+        self.own_weights = {name: getattr(params.losses, name) for name in self.task.weighs}
         self.discriminator = self._placed(design.build(own.channels, own.norm))
         self.discriminator_params = [each for each in self.discriminator.parameters() if each.requires_grad]
         self.ema = copy.deepcopy(self.generator).requires_grad_(False).eval()
@@ -70,7 +71,8 @@ class Trainer:
         weights = self.params.losses
         self.set_learning_rates(step)
         with self._autocast():
-            attempt = self.task.attempt(self.generator, tuple(x.to(self.device, non_blocking=True) for x in batch))
+            placed = tuple(x.to(self.device, non_blocking=True) for x in batch)
+            attempt = self.task.attempt(self.generator, placed, **self.own_weights)
         losses = dict(attempt.shown)
         g_loss = weights.l1 * attempt.loss
         if weights.adversarial and step >= self.params.warmup:
@@ -235,7 +237,7 @@ def muon_and_adam_params(generator: nn.Module, params: Train) -> tuple[list[nn.P
     A design that takes no Muon is all Adam's.
     """
     with_muon = params.muon_lr and GENERATORS[params.generator.design].takes_muon
-    ends = ("stem", "head", "fine")
+    ends = ("stem", "head", "fine", "projections")
     hidden = [
         parameter
         for name, parameter in generator.named_parameters()

@@ -19,6 +19,7 @@ from pipeline.inference.detector import Detector, mark
 from pipeline.inference.enlarger import Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.restorer import Restorer
+from pipeline.inference.translator import Translator
 from pipeline.params import Freeform, Scratch, Section, Stain
 from pipeline.runtime.errors import UserError
 
@@ -140,6 +141,16 @@ def enlarge_photo(enlargers: list[Enlarger], photo: str | None, factor: int, fid
     filtered = Image.fromarray(before.pixels_in_8_bits()).resize(after.size, Image.Resampling.BICUBIC)
     shown = preview(np.asarray(filtered)), preview(after.pixels_in_8_bits())
     return shown, save_download(after, photo, f"x{factor}")
+
+
+def change_look(translator: Translator, photo: str | None, editor: Editor | None, strength: float) -> tuple:
+    """Before and after for the slider, and the file in the other look: where there is paint, without any everywhere."""
+    before = open_upload(photo)
+    everywhere = not (editor and any(layer[..., 3].any() for layer in editor["layers"]))
+    hole = np.ones(before.size[::-1], bool) if everywhere else read_paint(editor, before)
+    after = before.with_restored(translator.change(before.pixels(), None if everywhere else hole, strength), hole)
+    shown = preview(before.pixels_in_8_bits()), preview(after.pixels_in_8_bits())
+    return shown, save_download(after, photo, "changed")
 
 
 def place_object(

@@ -19,8 +19,9 @@ from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.detector import SURE, Detector
 from pipeline.inference.enlarger import BY_COMPRESSION, FACTORS, TEXTURE, Enlarger
-from pipeline.inference.model_files import DETECTOR, MODELS, ships
+from pipeline.inference.model_files import DETECTOR, MODELS, STYLE, ships
 from pipeline.inference.restorer import FIDELITY, Restorer
+from pipeline.inference.translator import Translator
 from pipeline.runtime.errors import UserError
 
 MOST_BYTES = 40 * 2**20
@@ -52,6 +53,7 @@ def main(model: str | None) -> None:
             Restorer.load(model or MODELS / "restore"),
             [Enlarger.load(model, TEXTURE) for model in BY_COMPRESSION],
             Detector.load() if ships(DETECTOR) else None,
+            Translator.load() if ships(STYLE) else None,
         )
         page.queue(max_size=50, default_concurrency_limit=1, api_open=False)
         page.launch(
@@ -78,7 +80,9 @@ def sweep(folder: Path, age: float) -> None:
                 path.rmdir() if path.is_dir() else path.unlink()
 
 
-def build_page(restorer: Restorer, enlargers: list[Enlarger], detector: Detector | None) -> Any:
+def build_page(
+    restorer: Restorer, enlargers: list[Enlarger], detector: Detector | None, translator: Translator | None = None
+) -> Any:
     """The page, with its generators, and a detector, in whose place there is a heuristic for scratches."""
     import gradio as gr
 
@@ -88,6 +92,9 @@ def build_page(restorer: Restorer, enlargers: list[Enlarger], detector: Detector
             restore_tab(gr, restorer, detector)
         with gr.Tab("Enlarge"):
             enlarge_tab(gr, enlargers)
+        if translator:
+            with gr.Tab("Change the look"):
+                look_tab(gr, translator)
         with gr.Tab("Insert an object"):
             insert_tab(gr, restorer)
     return page
@@ -145,6 +152,19 @@ def enlarge_tab(gr: Any, enlargers: list[Enlarger]) -> None:
         with gr.Column(min_width=300):
             results = before_and_after(gr, "enlarged")
     on_click(gr, button, partial(actions.enlarge_photo, enlargers), [photo, factor, fidelity], results, "enlarge")
+
+
+def look_tab(gr: Any, translator: Translator) -> None:
+    """A photo in another look, all of it or where it is painted over."""
+    with gr.Row():
+        with gr.Column(min_width=300):
+            photo = photograph(gr, "Photo", "look-photo")
+            editor = canvas(gr, "Paint where the look shall change; nothing for everywhere", "look-canvas", photo)
+            strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
+            button = gr.Button("Change the look", variant="primary", elem_id="look")
+        with gr.Column(min_width=300):
+            results = before_and_after(gr, "changed")
+    on_click(gr, button, partial(actions.change_look, translator), [photo, editor, strength], results, "look")
 
 
 def insert_tab(gr: Any, restorer: Restorer) -> None:
