@@ -79,7 +79,7 @@ class Detector:
         return np.maximum(coarse, self._in_tiles(pixels, coarse > HINT if height * width > MOST else everywhere))
 
     def _in_tiles(self, pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """The probability at one scale, at least where it is asked for, and 0 in all tiles that need not be looked at."""
+        """The probability at one scale where it is asked for, and in what of a tile lies about that; elsewhere 0."""
         probability = np.zeros(pixels.shape[:2], np.float32)
         for tile, around in tiles(where, TILE, MARGIN):
             probability[tile] = self.find(as_float(pixels[around]))[within(tile, around)]
