@@ -22,6 +22,7 @@ from pipeline.inference import image_file, masks, select_object, windows
 from pipeline.inference.detector import Detector, mark
 from pipeline.inference.enlarger import BY_COMPRESSION, SHARP, TEXTURE, Enlarger
 from pipeline.inference.image_file import Picture
+from pipeline.inference.model_files import design_of
 from pipeline.inference.restorer import Restorer
 from pipeline.inference.translator import Translator
 from pipeline.runtime import progress, stop
@@ -43,7 +44,7 @@ def main() -> None:
 
             failed, jobs = 0, plan_jobs(options, say)
             enlargers = load_enlargers(options) if options.upscale else []
-            translator = Translator.load(options.model) if options.translates else None
+            translator = load_translator(options)
             restores = options.output and not options.upscale and not translator
             restorer = Restorer.load(options.model or "restore", options.texture) if restores else None
             options.detector = load_detector(options.detect) if options.detect else None
@@ -148,6 +149,23 @@ def upscale(job: Job, options: argparse.Namespace, enlargers: list[Enlarger], sa
             print_note(say, job.source, f"a JPEG, so enlarged with {enlarger.name}; --model {SHARP} is for sharp ones")
 
 
+def load_translator(options: argparse.Namespace) -> Translator | None:
+    """The model that is named, where it changes the look of pictures.
+
+    Raises:
+        UserError: options that it has no use for; or that only such a model has use for.
+    """
+    if not options.model or options.upscale or design_of(options.model) != "translator":
+        if options.strength is not None:
+            raise UserError("--strength needs a --model that changes the look, such as painting; leave it out")
+        return None
+    if options.restoring:
+        raise UserError(
+            f"{options.model} changes the look of a picture, and restores no hole; leave {options.restoring} out"
+        )
+    return Translator.load(options.model)
+
+
 def change_look(job: Job, options: argparse.Namespace, translator: Translator, say: Say) -> None:
     """Give one picture another look, all over or where a mask says."""
     for path in filter(None, (job.output, job.save_mask)):
@@ -159,7 +177,7 @@ def change_look(job: Job, options: argparse.Namespace, translator: Translator, s
         masks.write(hole, job.save_mask)
     if job.output:
         pixels = before.pixels()
-        changed = translator.change(pixels, hole, options.strength)
+        changed = translator.change(pixels, hole, 1.0 if options.strength is None else options.strength)
         everywhere = np.ones(pixels.shape[:2], bool)
         image_file.write(before.with_restored(changed, everywhere if hole is None else hole), job.output)
         print_note(

@@ -10,7 +10,7 @@ from pipeline.images.formats import SUFFIXES
 from pipeline.images.revive import CAST
 from pipeline.inference.detector import SURE
 from pipeline.inference.enlarger import FACTORS, TEXTURE
-from pipeline.inference.model_files import DETECTOR, design_of
+from pipeline.inference.model_files import DETECTOR
 from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
 from pipeline.runtime.errors import UserError, excerpt
@@ -117,7 +117,7 @@ def parse_options() -> argparse.Namespace:
         raise UserError("where to? name the enlarged picture with -o")
     if options.upscale and (unused := given(parser, options, OF_HOLES)):
         raise UserError(f"--upscale has no mask, and restores no hole; leave {unused} out")
-    settle_translating(parser, options)
+    options.restoring = given(parser, options, OF_RESTORING)
     if options.fidelity is None:
         options.fidelity = 1.0 if options.upscale else FIDELITY
     if options.upscale and options.texture and options.fidelity == 1:
@@ -142,20 +142,6 @@ def given(parser: argparse.ArgumentParser, options: argparse.Namespace, names: l
     """Those of these options that were given, as they are written."""
     there = [name for name in names if getattr(options, name) != parser.get_default(name)]
     return ", ".join(f"--{name.replace('_', '-')}" for name in there)
-
-
-def settle_translating(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Set whether the model changes the look of pictures, and how far it goes.
-
-    Raises:
-        UserError: options that it has no use for; or that only such a model has use for.
-    """
-    options.translates = bool(options.model) and not options.upscale and design_of(options.model) == "translator"
-    if options.translates and (unused := given(parser, options, OF_RESTORING)):
-        raise UserError(f"{options.model} changes the look of a picture, and restores no hole; leave {unused} out")
-    if options.strength is not None and not options.translates:
-        raise UserError("--strength needs a --model that changes the look, such as painting; leave it out")
-    options.strength = 1.0 if options.strength is None else options.strength
 
 
 def can_ask() -> bool:
