@@ -5,44 +5,32 @@ from pipeline.runtime import command_line
 if __name__ == "__main__":
     command_line.read_stage("corrupt", __doc__)
 
-import sys
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from itertools import groupby
-from operator import itemgetter
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 from PIL import Image
 
-from pipeline.corruptions import aging, draw
+from pipeline import lineage
 from pipeline.corruptions import object as cutout
-from pipeline.datasets import pairs, photos, silhouettes
-from pipeline.datasets.pairs import Pair, Pairs
-from pipeline.datasets.photos import Photo
-from pipeline.datasets.silhouettes import Silhouette
+from pipeline.corruptions import photo_pairs, shards
+from pipeline.corruptions.shards import Shard
+from pipeline.datasets import pairs, photos
 from pipeline.datasets.splits import SPLITS, assign_splits
-from pipeline.images import crops, grid
+from pipeline.images import grid
 from pipeline.params import Corrupt, load
-from pipeline.runtime import outputs, parallel, progress
-from pipeline.runtime.errors import UserError, one_line_errors
+from pipeline.runtime import environment, files, outputs, parallel, progress
+from pipeline.runtime.errors import one_line_errors
 from pipeline.tracking import client, data_run
 
 PHOTOS = Path("data/coco")
 OUTS = ("data/pairs", "metrics/pairs.csv", "metrics/pairs.png")
 EXAMPLES = 4  # of each corruption on the contact sheet
-
-
-@dataclass(frozen=True)
-class Job:
-    """A photo, and a silhouette for each of its variants, None where its split has none."""
-
-    photo: Photo
-    split: str
-    silhouettes: list[Silhouette | None]
 
 
 def main() -> None:
@@ -60,89 +48,57 @@ def make(params: Corrupt) -> pd.DataFrame:
     """Write the outs; return `count_pairs`."""
     params = cutout.cap_area(params)
     splits = assign_splits(photos.index(PHOTOS), params.val, params.test)
-    fitting = list_fitting_silhouettes(splits, params)
-    jobs = [job for split in SPLITS for job in plan(split, splits[split], fitting[split], params)]
-    with outputs.complete_outs(*OUTS) as (pairs_out, summary_out, sheet_out):
-        done = parallel.in_processes(partial(make_pairs, params=params), jobs)
-        for split, made in groupby(iter_pairs(jobs, done, params.variants), itemgetter(0)):
-            pairs.write(pairs_out, split, (pair for _, pair in made))
-        table = count_pairs(pairs_out)
+    fitting = photo_pairs.list_fitting_silhouettes(PHOTOS, splits, params)
+    planned = [shard for split in SPLITS for shard in shards.plan(split, splits[split], fitting[split], params)]
+    with outputs.complete_outs(*OUTS) as (pairs_out, summary_out, sheet_out), _kept_folder(params) as folder:
+        rows = make_shards(planned, folder, params)
+        table = count_pairs(rows)
         table.to_csv(summary_out, index=False)
-        draw_contact_sheet(Pairs(pairs_out, "train")).save(sheet_out)
+        draw_contact_sheet(folder, rows[rows.split == "train"]).save(sheet_out)
+        pairs_out.mkdir()
+        for shard in planned:
+            shutil.move(folder / shard.name, pairs_out / shard.name)
     return table
 
 
-def list_fitting_silhouettes(splits: dict[str, list[Photo]], params: Corrupt) -> dict[str, list[Silhouette]]:
-    """The silhouettes in the photos of each split that can be placed.
+@contextmanager
+def _kept_folder(params: Corrupt) -> Iterator[Path]:
+    """Where the shards lie until all are made: it outlives a run that is killed, and the next one goes on from it.
 
-    A split without any borrows those of train: they are shapes, not pictures. Where train has none either, stderr
-    says so.
+    It has the name of all that decides the pairs, and is the same for experiments in a temporary checkout. A run that
+    ends well removes it, and what other runs have left.
 
     Raises:
-        UserError: a split has none, and no weight is left without `object`.
+        UserError: another process works in it.
     """
-    by_photo = silhouettes.read(PHOTOS)
-    fits = partial(cutout.fits, params=params.object, height=params.image_size, width=params.image_size)
-    fitting = {
-        split: [shape for photo in members for shape in filter(fits, by_photo.get(photo.image_id, []))]
-        for split, members in splits.items()
-    }
-    fitting = {split: own or fitting["train"] for split, own in fitting.items()}
-    bare = ", ".join(split for split in SPLITS if not fitting[split])
-    if bare and draw.weigh_labels(params, True) != draw.weigh_labels(params, False):
-        if not draw.weigh_labels(params, False):
-            raise UserError(f"{PHOTOS}: no fitting silhouettes in {bare}; give another of corrupt.weights than object")
-        print(f"{PHOTOS}: no fitting silhouettes in {bare}; made there without object", file=sys.stderr)
-    return fitting
+    root = lineage.root() / ".cache/corrupt"
+    facts = {"params": params.model_dump(), "versions": environment.versions()}
+    folder = root / lineage.fingerprint("corrupt", facts, but=".zip")  # the manifest has the photos' own hashes
+    taken = f"{folder}: another run with the same parameters works in it"
+    with files.exclusive_lock(folder.with_suffix(".lock"), outputs.WAIT, taken):
+        folder.mkdir(exist_ok=True)
+        yield folder
+        shutil.rmtree(folder)
+    for left in [path for path in root.iterdir() if path.is_dir()]:
+        with suppress(Timeout, OSError), FileLock(left.with_suffix(".lock")).acquire(timeout=0):
+            shutil.rmtree(left)
 
 
-def plan(split: str, members: list[Photo], candidates: list[Silhouette], params: Corrupt) -> Iterator[Job]:
-    """The work, with the silhouettes chosen."""
-    for photo in members:
-        chosen: list[Silhouette | None] = [None] * params.variants
-        for variant in range(params.variants if candidates else 0):
-            rng = np.random.default_rng([params.seed, photo.image_id, variant, 1])
-            chosen[variant] = candidates[rng.integers(len(candidates))]
-        yield Job(photo, split, chosen)
+def make_shards(planned: list[Shard], folder: Path, params: Corrupt) -> pd.DataFrame:
+    """Write each shard that `folder` lacks; return a line for each pair: its split, shard and row, and what it is."""
+    work = partial(shards.make, store=PHOTOS.resolve(), folder=folder, params=params)
+    tables = []
+    with progress.bar(None, "corrupt", sum(len(shard.jobs) for shard in planned) * params.variants, "pair") as bar:
+        for shard, (corruptions, areas) in zip(planned, parallel.in_processes(work, planned), strict=True):
+            lines = {"shard": shard.name, "row": range(len(areas)), "corruption": corruptions, "hole_area": areas}
+            tables.append(pd.DataFrame(lines).assign(split=shard.split))
+            bar.update(len(areas))
+    return pd.concat(tables, ignore_index=True)
 
 
-def make_pairs(job: Job, params: Corrupt) -> list[Pair]:
-    """All pairs of a photo; runs in a worker."""
-    cv2.setNumThreads(1)  # a worker has one core
-    photo = photos.read(PHOTOS, job.photo)
-    least_crop = 0.6 if job.split == "train" else 1.0
-    made = []
-    for variant, silhouette in enumerate(job.silhouettes):
-        sequence = np.random.SeedSequence([params.seed, job.photo.image_id, variant])
-        seed = sequence.generate_state(1, np.uint64).item()
-        rng = np.random.default_rng(seed)
-        target = crops.crop_square(photo, rng, least_crop, params.image_size)
-        if params.aged and rng.random() < params.aged:
-            target = aging.age(target, rng)
-        label = draw.draw_label(rng, params, silhouette is not None)
-        corrupted, damage = draw.corrupt(label, target, rng, params, silhouette)
-        mask, margin = draw.widen(label, damage, rng, params)
-        encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))
-        made.append(Pair(job.photo.image_id, variant, label, seed, float(mask.mean()), margin, *encoded))
-    return made
-
-
-def iter_pairs(jobs: list[Job], done: Iterator[list[Pair]], variants: int) -> Iterator[tuple[str, Pair]]:
-    """The pairs one by one, with their split, under a progress bar."""
-    with progress.bar(None, "corrupt", len(jobs) * variants, "pair") as bar:
-        for job, made in zip(jobs, done, strict=True):
-            yield from ((job.split, pair) for pair in made)
-            bar.update(variants)
-
-
-def count_pairs(folder: Path) -> pd.DataFrame:
+def count_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """A line for each split, corruption and tenth of hole area that has pairs: their number and mean area."""
-    columns = ("corruption", "hole_area")
-    tables = [
-        pd.DataFrame({name: Pairs(folder, split).column(name) for name in columns}).assign(split=split)
-        for split in SPLITS
-    ]
-    table = pd.concat(tables)
+    table = rows[["split", "corruption", "hole_area"]].copy()
     tenths = [f"{low}-{low + 10} %" for low in range(0, 100, 10)]
     table["area"] = pd.cut(table.hole_area, np.linspace(0, 1, 11), labels=tenths)
     table["split"] = pd.Categorical(table.split, SPLITS)
@@ -150,15 +106,16 @@ def count_pairs(folder: Path) -> pd.DataFrame:
     return groups.agg(pairs="size", mean_hole_area="mean").round(4).reset_index()
 
 
-def draw_contact_sheet(store: Pairs) -> Image.Image:
+def draw_contact_sheet(folder: Path, rows: pd.DataFrame) -> Image.Image:
     """Some pairs of each corruption: target, corrupted and mask."""
-    labels = pd.Series(store.column("corruption"))
-    chosen = [index for _, group in labels.groupby(labels) for index in grid.evenly_spaced(list(group.index), EXAMPLES)]
+    open_shard = cache(lambda name: pairs.Shard(folder / name))
+    groups = rows.groupby(rows.corruption)
+    chosen = rows.loc[[index for _, group in groups for index in grid.evenly_spaced(list(group.index), EXAMPLES)]]
     pictures = []
-    for index in chosen:
-        target, corrupted, mask = store.pictures(index)
+    for line in chosen.itertuples():
+        target, corrupted, mask = open_shard(line.shard).pictures(line.row)
         pictures.append([target, corrupted, mask.astype(np.uint8) * 255])
-    return grid.image_grid(pictures, ["target", "corrupted", "mask"], [labels[index] for index in chosen])
+    return grid.image_grid(pictures, ["target", "corrupted", "mask"], list(chosen.corruption))
 
 
 if __name__ == "__main__":
