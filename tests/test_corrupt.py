@@ -20,6 +20,7 @@ from pipeline.datasets.splits import SPLITS, assign_splits
 from pipeline.images.grid import evenly_spaced, image_grid
 from pipeline.params import Weights, load
 from pipeline.runtime.errors import UserError
+from tests.clone import wait_until
 
 ROOT = Path(__file__).parent.parent
 NAME = "val2017"
@@ -292,3 +293,25 @@ def test_a_damaged_archive_is_one_line():
 def test_no_photos_is_one_line():
     with pytest.raises(UserError, match="run the download stage first"):
         make()
+
+
+def test_a_run_that_was_killed_goes_on_at_the_shard_and_ends_in_the_same_bytes(tmp_path):
+    contents = [jpeg(number) for number in range(400)]
+    make_store(contents, annotated=False)
+    set_params(variants=3)
+    command, environment = [sys.executable, "-m", "pipeline.corrupt"], os.environ | {"PYTHONPATH": str(ROOT)}
+    kept = tmp_path / ".cache/corrupt"
+    with subprocess.Popen(command, env=environment) as process:
+        wait_until(lambda: list(kept.glob("*/train-00001.feather")) or process.poll() is not None)
+        process.kill()
+    made = {path.name: path.stat().st_mtime_ns for path in kept.glob("*/*.feather")}
+    spoilt = next(kept.glob("*/train-00000.feather"))
+    spoilt.write_bytes(spoilt.read_bytes()[:-100])
+    make()
+    after = {path.name: path.stat().st_mtime_ns for path in Path("data/pairs").iterdir()}
+    assert {name for name in made if after[name] == made[name]} == made.keys() - {"train-00000.feather"}
+    assert not [path for path in kept.iterdir() if path.is_dir()]
+    resumed = files(Path())
+    make()
+    assert files(Path()) == resumed
+    assert len(resumed) > 6
