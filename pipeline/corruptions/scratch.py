@@ -24,14 +24,12 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Scratch) -> tup
     Returns:
         uint8 RGB HWC, and bool HW, true where a scratch touches a pixel.
     """
-    corrupted = image.astype(float)  # float32 would round to other pixels on other processors
-    mask = np.zeros(image.shape[:2], bool)
+    layers = []
     for _ in range(draw_count(rng, params.count)):
         cover = _draw_cover(image.shape[:2], rng, params)
-        opacity = cover[..., None] * draw_amount(rng, params.opacity)
-        corrupted += (strokes.draw_tone(rng) - corrupted) * opacity
-        mask |= cover > 0
-    return corrupted.round().astype(np.uint8), mask
+        opacity = cover * draw_amount(rng, params.opacity)
+        layers.append((np.flatnonzero(cover), opacity, strokes.draw_tone(rng)))
+    return strokes.blend(image, layers)
 
 
 def _draw_cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> np.ndarray:
