@@ -44,7 +44,7 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Stain) -> tuple
     for _ in range(draw_count(rng, params.count)):
         opacity = _draw_opacity(image.shape[:2], rng, params)
         tint = np.clip(rng.choice(TINTS) + rng.normal(0, 10, 3), 0, 255)
-        layers.append((np.flatnonzero(opacity), opacity, tint))
+        layers.append((at := np.flatnonzero(opacity), opacity.ravel()[at], tint))
     return strokes.blend(image, layers)
 
 

@@ -16,13 +16,23 @@ def canvas(size: tuple[int, int]) -> np.ndarray:
 def cover(drawn: np.ndarray) -> np.ndarray:
     """How much of each pixel of the picture a canvas covers, float HW, 0 to 1."""
     covered = np.zeros((drawn.shape[0] // FINE, drawn.shape[1] // FINE))
+    at, values = touch(drawn)
+    covered.ravel()[at] = values
+    return covered
+
+
+def touch(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels of the picture that a canvas touches, int N as `np.flatnonzero` gives them; how much, 0 to 1."""
     left, top, width, height = cv2.boundingRect(drawn)  # most of it is empty, and to shrink it all takes longest
     rows, columns = (slice(at // FINE, -(-(at + side) // FINE)) for at, side in ((top, height), (left, width)))
-    if width:
-        touched = drawn[rows.start * FINE : rows.stop * FINE, columns.start * FINE : columns.stop * FINE]
-        size = columns.stop - columns.start, rows.stop - rows.start
-        covered[rows, columns] = cv2.resize(touched, size, interpolation=cv2.INTER_AREA) / 255
-    return covered
+    touched = drawn[rows.start * FINE : rows.stop * FINE, columns.start * FINE : columns.stop * FINE]
+    if not width:
+        return np.empty(0, np.intp), np.empty(0)
+    size = columns.stop - columns.start, rows.stop - rows.start
+    shrunk = cv2.resize(touched, size, interpolation=cv2.INTER_AREA)
+    at = np.flatnonzero(shrunk)
+    y, x = np.divmod(at, size[0])
+    return (y + rows.start) * (drawn.shape[1] // FINE) + x + columns.start, shrunk.ravel()[at] / 255
 
 
 def on_canvas(points: np.ndarray) -> np.ndarray:
@@ -55,7 +65,7 @@ def paint(image: np.ndarray, covered: np.ndarray, color: np.ndarray | float) -> 
     Returns:
         uint8 RGB HWC, and bool HW, true where a pixel is touched.
     """
-    return blend(image, [(np.flatnonzero(covered), covered, color)])
+    return blend(image, [(at := np.flatnonzero(covered), covered.ravel()[at], color)])
 
 
 def blend(
@@ -65,8 +75,8 @@ def blend(
 
     Args:
         image: uint8 RGB HWC.
-        layers: of each its touched pixels (int N, as `np.flatnonzero` gives them), its opacity (float HW, 0 to 1), and
-            its colour as `paint` takes it.
+        layers: of each its touched pixels (int N, as `np.flatnonzero` gives them), its opacity there (float N, 0 to
+            1), and its colour as `paint` takes it.
 
     Returns:
         As `paint`.
@@ -81,7 +91,7 @@ def blend(
     for at, opacity, color in layers:
         below = blended[place[at]]
         above = np.broadcast_to(color, image.shape).reshape(-1, 3)[at] if np.ndim(color) == 3 else color
-        blended[place[at]] = below + (above - below) * opacity.ravel()[at, None]
+        blended[place[at]] = below + (above - below) * opacity[:, None]
     painted = image.copy()
     painted.reshape(-1, 3)[touched] = blended.round().clip(0, 255)
     return painted, mask
