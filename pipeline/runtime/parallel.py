@@ -22,13 +22,16 @@ AHEAD = 64  # results that may wait for their turn, unless told: they lie in mem
 def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map`, in fresh processes that end with this one, even when it is killed; or on the workers of a Dask scheduler.
 
-    The function and the items are pickled; on a scheduler's workers they must not be of `__main__`.
+    A single worker is this process itself. The function and the items are pickled; on a scheduler's workers they must not be of `__main__`.
     """
     if address := environment.scheduler():
         from pipeline.runtime import cluster
 
         with cluster.connect(address) as (submit, workers):
             yield from _in_order(submit, function, items, max(AHEAD, 2 * workers))
+        return
+    if environment.workers() == 1:
+        yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")
     with _signals_for_parent():  # multiprocessing's own tracker of resources starts here
