@@ -90,11 +90,17 @@ class Folder(Section):
     annotations: Annotated[Text, AfterValidator(_relative)]
 
 
+class Shards(Section):
+    urls: Annotated[list[Name], Field(min_length=1)]
+    limit: int = Field(ge=0, le=1_000_000_000)
+
+
 class Download(Section):
-    source: Literal["sample", "coco", "folder"]
+    source: Literal["sample", "coco", "folder", "shards"]
     sample: Sample
     coco: Coco
     folder: Folder
+    shards: Shards
 
 
 class Weights(Section):

@@ -46,6 +46,7 @@ LOOPS = {  # what runs for minutes, and so shows a bar, looks whether it shall s
     "pipeline/evaluation/detections.py",
     "pipeline/sources/coco/fetch.py",
     "pipeline/sources/folder.py",
+    "pipeline/sources/shards.py",
     "pipeline/sources/sample/source.py",
     "pipeline/training/distributed.py",
     "pipeline/training/run.py",
