@@ -44,7 +44,7 @@ DISTINCT = 50
 STAGES = ("download", "corrupt", "evaluate")
 PARAMS = {
     "download": {"source": "shards"},
-    "corrupt": {"image_size": 64, "variants": 1, "test": 0.01, "val": 0.01},
+    "corrupt": {"image_size": 64, "variants": 1, "test": 0.05, "val": 0.01},
     "evaluate": {"rows": 4},
 }
 
