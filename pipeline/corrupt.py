@@ -18,7 +18,7 @@ from PIL import Image
 
 from pipeline import lineage
 from pipeline.corruptions import object as cutout
-from pipeline.corruptions import photo_pairs, shards
+from pipeline.corruptions import fresh_pairs, photo_pairs, shards
 from pipeline.corruptions.shards import Shard
 from pipeline.datasets import pairs, photos
 from pipeline.datasets.splits import SPLITS, assign_splits
@@ -38,8 +38,9 @@ def main() -> None:
     params = load()
     client.prepare(params.tracking.required)
     counts = make(params.corrupt).groupby("split").pairs.sum()
+    counts = counts.reindex(SPLITS, fill_value=0)
     numbers = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-    print(f"{counts.sum()} pairs in data/pairs: {numbers}")
+    print(f"{counts.sum()} pairs in data/pairs: {numbers}{'' if params.corrupt.variants else ', made as it trains'}")
     metrics = {f"corrupt/pairs/{split}": float(counts[split]) for split in SPLITS}
     data_run.log("corrupt", metrics, [Path("metrics/pairs.png")])
 
@@ -49,13 +50,17 @@ def make(params: Corrupt) -> pd.DataFrame:
     params = cutout.cap_area(params)
     splits = assign_splits(photos.index(PHOTOS), params.val, params.test)
     fitting = photo_pairs.list_fitting_silhouettes(PHOTOS, splits, params)
-    planned = [shard for split in SPLITS for shard in shards.plan(split, splits[split], fitting[split], params)]
+    frozen = SPLITS if params.variants else [split for split in SPLITS if split != "train"]
+    once = params.model_copy(update={"variants": params.variants or 1})
+    planned = [shard for split in frozen for shard in shards.plan(split, splits[split], fitting[split], once)]
     with outputs.complete_outs(*OUTS) as (pairs_out, summary_out, sheet_out), _kept_folder(params) as folder:
-        rows = make_shards(planned, folder, params)
+        rows = make_shards(planned, folder, once)
         table = count_pairs(rows)
         table.to_csv(summary_out, index=False)
-        draw_contact_sheet(folder, rows[rows.split == "train"]).save(sheet_out)
+        draw_contact_sheet(folder, rows[rows.split == frozen[0]]).save(sheet_out)
         pairs_out.mkdir()
+        if not params.variants:
+            fresh_pairs.write_recipe(pairs_out, folder.name, params)
         for shard in planned:
             shutil.move(folder / shard.name, pairs_out / shard.name)
     return table

@@ -190,7 +190,7 @@ class Speck(Section):
 class Corrupt(Section):
     seed: Seed
     image_size: int = Field(ge=16, le=1024)
-    variants: int = Field(ge=1, le=100)
+    variants: int = Field(ge=0, le=100)
     val: float = Field(ge=0.01, le=0.5)
     test: float = Field(ge=0.01, le=0.5)
     max_hole: float = Field(ge=0.05, le=0.95)

@@ -70,14 +70,18 @@ def choose_silhouette(candidates: list[Silhouette], photo: Photo, variant: int, 
     return candidates[np.random.default_rng([seed, photo.image_id, variant, 1]).integers(len(candidates))]
 
 
+def seed_of(seed: int, photo: Photo, variant: int) -> int:
+    """The seed, below 2**64, of all chance in a pair."""
+    return np.random.SeedSequence([seed, photo.image_id, variant]).generate_state(1, np.uint64).item()
+
+
 def make_pairs(folder: Path, job: Job, params: Corrupt) -> list[Pair]:
     """All pairs of a photo of the store in `folder`, encoded; runs in a worker."""
     cv2.setNumThreads(1)  # a worker has one core
     photo = photos.read(folder, job.photo)
     made = []
     for variant, silhouette in enumerate(job.silhouettes):
-        sequence = np.random.SeedSequence([params.seed, job.photo.image_id, variant])
-        seed = sequence.generate_state(1, np.uint64).item()
+        seed = seed_of(params.seed, job.photo, variant)
         label, *pictures, margin = make_pair(photo, job.split, silhouette, seed, params)
         target, corrupted, mask = pictures
         encoded = map(pairs.encode, (target, corrupted, mask.astype(np.uint8) * 255))

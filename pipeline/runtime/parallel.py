@@ -33,11 +33,18 @@ def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> I
     if environment.workers() == 1:
         yield from map(function, items)
         return
+    yield from in_processes_here(function, items)
+
+
+def in_processes_here(
+    function: Callable[[Item], Result], items: Iterable[Item], ahead: int = AHEAD
+) -> Iterator[Result]:
+    """`in_processes`, on this machine and beside this process always."""
     context = multiprocessing.get_context("spawn")
     with _signals_for_parent():  # multiprocessing's own tracker of resources starts here
         pool = ProcessPoolExecutor(environment.workers(), context, initializer=_follow_parent)
     with _ended(pool):
-        yield from _in_order(pool.submit, function, items, AHEAD)
+        yield from _in_order(pool.submit, function, items, ahead)
 
 
 def in_threads(
