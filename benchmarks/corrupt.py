@@ -18,6 +18,7 @@ from functools import partial
 
 from pipeline import corrupt
 from pipeline.corruptions import object as cutout
+from pipeline.corruptions import photo_pairs
 from pipeline.datasets import photos
 from pipeline.datasets.splits import assign_splits
 from pipeline.params import load
@@ -29,13 +30,13 @@ def main() -> None:
     """Print a line for each number of workers."""
     params = cutout.cap_area(load().corrupt)
     splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
-    candidates = corrupt.list_fitting_silhouettes(splits, params)
-    jobs = [job for split in splits for job in corrupt.plan(split, splits[split], candidates[split], params)]
+    candidates = photo_pairs.list_fitting_silhouettes(corrupt.PHOTOS, splits, params)
+    jobs = [job for split in splits for job in photo_pairs.plan(split, splits[split], candidates[split], params)]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {params.image_size} px")
     alone = 0.0
     for workers in range(1, (os.cpu_count() or 1) + 1):
         os.environ["MENDLINE_WORKERS"] = str(workers)
-        done = parallel.in_processes(partial(corrupt.make_pairs, params=params), jobs)
+        done = parallel.in_processes(partial(photo_pairs.make_pairs, corrupt.PHOTOS, params=params), jobs)
         next(done)
         start = time.perf_counter()
         pairs = sum(len(made) for made in done)

@@ -51,8 +51,10 @@ def root() -> Path:
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
-def fingerprint(stage: str, facts: dict[str, Any]) -> str:
+def fingerprint(stage: str, facts: dict[str, Any], but: str | None = None) -> str:
     """A name for all that decides what `stage` makes: the bytes of its deps, code and data alike, and `facts`.
+
+    Files with the suffix `but` are left out.
 
     Returns:
         The first 16 hex digits of a SHA-256.
@@ -61,6 +63,8 @@ def fingerprint(stage: str, facts: dict[str, Any]) -> str:
     parameters = flatten(YAML(typ="safe", pure=True).load(Path("params.yaml")), ".")
     for dep in _deps(stage):
         for path in _files(Path(re.sub(r"\$\{(.+?)\}", lambda named: str(parameters[named[1]]), dep))):
+            if path.suffix == but:
+                continue
             with path.open("rb") as file:
                 digest.update(f"{path.as_posix()} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()[:16]

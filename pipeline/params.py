@@ -99,11 +99,17 @@ class Folder(Section):
     annotations: Annotated[Text, AfterValidator(_relative)]
 
 
+class Shards(Section):
+    urls: Annotated[list[Name], Field(min_length=1)]
+    limit: int = Field(ge=0, le=1_000_000_000)
+
+
 class Download(Section):
-    source: Literal["sample", "coco", "folder"]
+    source: Literal["sample", "coco", "folder", "shards"]
     sample: Sample
     coco: Coco
     folder: Folder
+    shards: Shards
 
 
 class Weights(Section):
@@ -214,7 +220,7 @@ class Degraded(Section):
 class Corrupt(Section):
     seed: Seed
     image_size: int = Field(ge=16, le=1024)
-    variants: int = Field(ge=1, le=100)
+    variants: int = Field(ge=0, le=100)
     val: float = Field(ge=0.01, le=0.5)
     test: float = Field(ge=0.01, le=0.5)
     max_hole: float = Field(ge=0.05, le=0.95)
@@ -416,6 +422,16 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _pairs_to_keep(self) -> Self:
+        design = self.train.generator.design
+        if not self.corrupt.variants and design in {"detector", "translator"}:
+            raise ValueError(
+                f"corrupt.variants is 0; expected 1 or more, or another train.generator.design than {design}: it "
+                "learns from pairs that are kept"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _domains_to_translate(self) -> Self:
         by, train, design = self.corrupt.domains.by, self.train, self.train.generator.design
         if (by == "none") != (design != "translator"):
@@ -431,7 +447,7 @@ class Params(Section):
             raise ValueError(
                 "train.losses.adversarial is 0; expected above 0: without a discriminator a translator learns no look"
             )
-        for kind in ("lowres", "degraded"):
+        for kind in SHRINKING:
             weight = getattr(self.corrupt.weights, kind)
             if by == "damage" and weight:
                 raise ValueError(f"corrupt.weights.{kind} is {weight}; expected 0: a translator keeps the size")

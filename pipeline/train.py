@@ -12,6 +12,8 @@ import pandas as pd
 import torch
 
 from pipeline import lineage
+from pipeline.corruptions import fresh_pairs
+from pipeline.corruptions.fresh_pairs import FreshPairs
 from pipeline.datasets.pairs import Pairs
 from pipeline.metrics.registry import METRICS
 from pipeline.networks import weights
@@ -26,7 +28,7 @@ from pipeline.training.batches import training_batches
 from pipeline.training.run import TrainingRun
 from pipeline.training.trainer import Trainer
 
-PAIRS = Path("data/pairs")
+PAIRS, PHOTOS = Path("data/pairs"), Path("data/coco")
 UNTRAINED = Path("models/untrained")
 OUTS = ("data/model", "metrics/train.json", "metrics/losses.csv", "metrics/validation.csv", "metrics/restored")
 
@@ -82,7 +84,7 @@ def train_rank0(params: Params, device: torch.device) -> None:
 
 def train_worker(params: Train, device: torch.device) -> None:
     """Take every step on this process's slice of the batches; rank 0 does all else."""
-    trainer, training = build_trainer(params, device), Pairs(PAIRS, "train")
+    trainer, training = build_trainer(params, device), fresh_pairs.open_pairs(PAIRS, "train", PHOTOS)
     first, state = distributed.broadcast_object(None)
     if state:
         trainer.load_state_dict(state)
@@ -94,13 +96,13 @@ def train_worker(params: Train, device: torch.device) -> None:
             distributed.check_stop(device)
 
 
-def open_pairs(split: str, side: int) -> Pairs:
+def open_pairs(split: str, side: int) -> Pairs | FreshPairs:
     """The pairs of a split.
 
     Raises:
         UserError: there are none, or their pictures are no squares of this side in px.
     """
-    pairs = Pairs(PAIRS, split)
+    pairs = fresh_pairs.open_pairs(PAIRS, split, PHOTOS)
     if pairs.size != (side, side):
         found = " x ".join(map(str, pairs.size))
         raise UserError(f"{PAIRS}: pictures of {found} px; corrupt.image_size is {side}; run dvc repro corrupt")

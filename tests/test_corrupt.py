@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,12 +13,14 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from pipeline import corrupt
+from pipeline.corruptions import photo_pairs
 from pipeline.datasets import photos
 from pipeline.datasets.pairs import Pairs
 from pipeline.datasets.splits import SPLITS, assign_splits
 from pipeline.images.grid import evenly_spaced, image_grid
 from pipeline.params import Weights, load
 from pipeline.runtime.errors import UserError
+from tests.clone import wait_until
 
 ROOT = Path(__file__).parent.parent
 NAME = "val2017"
@@ -60,6 +63,7 @@ def set_params(**values: object) -> None:
     params = yaml.load(ROOT / "params.yaml")
     params["corrupt"].update({"image_size": 32, "val": 0.2, "test": 0.2} | values)
     yaml.dump(params, Path("params.yaml"))
+    shutil.copy(ROOT / "dvc.yaml", ".")
 
 
 @pytest.fixture(autouse=True)
@@ -225,7 +229,7 @@ def test_silhouettes_come_from_photos_of_the_same_split():
     make_store([jpeg(number) for number in range(20)])
     params = load().corrupt
     splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
-    for split, found in corrupt.list_fitting_silhouettes(splits, params).items():
+    for split, found in photo_pairs.list_fitting_silhouettes(corrupt.PHOTOS, splits, params).items():
         widths = [silhouette.box[1] for silhouette in found]
         assert widths == [outline(photo.image_id)[6] - 10 for photo in splits[split]]
 
@@ -234,9 +238,9 @@ def test_a_split_without_silhouettes_borrows_those_of_train():
     make_store([jpeg(number) for number in range(20)])
     params = load().corrupt
     splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
-    own = corrupt.list_fitting_silhouettes(splits, params)
+    own = photo_pairs.list_fitting_silhouettes(corrupt.PHOTOS, splits, params)
     bare = {"val": [replace(photo, image_id=photo.image_id + 1) for photo in splits["val"]]}
-    borrowed = corrupt.list_fitting_silhouettes(splits | bare, params)
+    borrowed = photo_pairs.list_fitting_silhouettes(corrupt.PHOTOS, splits | bare, params)
     assert borrowed == own | {"val": own["train"]}
     assert own["val"] != own["train"]
 
@@ -245,10 +249,10 @@ def test_silhouettes_change_with_the_seed_and_from_variant_to_variant():
     make_store([jpeg(number) for number in range(20)])
     params = load().corrupt
     splits = assign_splits(photos.index(corrupt.PHOTOS), params.val, params.test)
-    candidates = corrupt.list_fitting_silhouettes(splits, params)["train"]
+    candidates = photo_pairs.list_fitting_silhouettes(corrupt.PHOTOS, splits, params)["train"]
 
     def chosen(seed: int) -> list[list[tuple[int, int]]]:
-        jobs = corrupt.plan("train", splits["train"], candidates, params.model_copy(update={"seed": seed}))
+        jobs = photo_pairs.plan("train", splits["train"], candidates, params.model_copy(update={"seed": seed}))
         return [[silhouette.box for silhouette in job.silhouettes] for job in jobs]
 
     assert chosen(0) == chosen(0) != chosen(1)
@@ -271,7 +275,7 @@ def test_an_unreadable_photo_ends_in_one_line_and_leaves_no_out():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert process.returncode == 1
-    assert process.stderr.splitlines()[-1].startswith("error: data/coco/val2017-00000.zip: val2017/005.jpg: unreadable")
+    assert "data/coco/val2017-00000.zip: val2017/005.jpg: unreadable" in process.stderr.splitlines()[-1]
     assert "Traceback" not in process.stderr
     assert not Path("data/pairs").exists() and not Path("metrics").exists()
 
@@ -289,3 +293,25 @@ def test_a_damaged_archive_is_one_line():
 def test_no_photos_is_one_line():
     with pytest.raises(UserError, match="run the download stage first"):
         make()
+
+
+def test_a_run_that_was_killed_goes_on_at_the_shard_and_ends_in_the_same_bytes(tmp_path):
+    contents = [jpeg(number) for number in range(400)]
+    make_store(contents, annotated=False)
+    set_params(variants=3)
+    command, environment = [sys.executable, "-m", "pipeline.corrupt"], os.environ | {"PYTHONPATH": str(ROOT)}
+    kept = tmp_path / ".cache/corrupt"
+    with subprocess.Popen(command, env=environment) as process:
+        wait_until(lambda: list(kept.glob("*/train-00001.feather")) or process.poll() is not None)
+        process.kill()
+    made = {path.name: path.stat().st_mtime_ns for path in kept.glob("*/*.feather")}
+    spoilt = next(kept.glob("*/train-00000.feather"))
+    spoilt.write_bytes(spoilt.read_bytes()[:-100])
+    make()
+    after = {path.name: path.stat().st_mtime_ns for path in Path("data/pairs").iterdir()}
+    assert {name for name in made if after[name] == made[name]} == made.keys() - {"train-00000.feather"}
+    assert not [path for path in kept.iterdir() if path.is_dir()]
+    resumed = files(Path())
+    make()
+    assert files(Path()) == resumed
+    assert len(resumed) > 6

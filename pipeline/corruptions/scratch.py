@@ -24,24 +24,21 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Scratch) -> tup
     Returns:
         uint8 RGB HWC, and bool HW, true where a scratch touches a pixel.
     """
-    corrupted = image.astype(float)  # float32 would round to other pixels on other processors
-    mask = np.zeros(image.shape[:2], bool)
+    layers = []
     for _ in range(draw_count(rng, params.count)):
-        cover = _draw_cover(image.shape[:2], rng, params)
-        opacity = cover[..., None] * draw_amount(rng, params.opacity)
-        corrupted += (strokes.draw_tone(rng) - corrupted) * opacity
-        mask |= cover > 0
-    return corrupted.round().astype(np.uint8), mask
+        touched, cover = strokes.touch(_draw_scratch(image.shape[:2], rng, params))
+        layers.append((touched, cover * draw_amount(rng, params.opacity), strokes.draw_tone(rng)))
+    return strokes.blend(image, layers)
 
 
-def _draw_cover(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> np.ndarray:
-    """How much of each pixel the scratch covers, float HW, 0 to 1."""
+def _draw_scratch(size: tuple[int, int], rng: np.random.Generator, params: Scratch) -> np.ndarray:
+    """A canvas with a scratch."""
     side = min(size)
     path = _draw_path(side * draw_amount(rng, params.length), rng)
     path += rng.uniform(0, size[::-1]) - path[rng.integers(len(path))]
     drawn = strokes.canvas(size)
     strokes.draw_line(drawn, path, max(1, side * draw_amount(rng, params.width)) * _draw_width(rng))
-    return strokes.cover(drawn)
+    return drawn
 
 
 def _draw_path(length: float, rng: np.random.Generator) -> np.ndarray:

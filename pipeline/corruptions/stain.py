@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from pipeline.corruptions import strokes
 from pipeline.corruptions.uniform import draw_amount, draw_count
 from pipeline.params import Stain
 
@@ -22,6 +23,7 @@ TINTS = np.array(
 )
 FAINTEST = 0.04  # opacity below which nobody would see a change: there the picture is left alone
 WAVES = 7
+ANGLES = np.linspace(-np.pi, np.pi, 257)
 
 
 def corrupt(image: np.ndarray, rng: np.random.Generator, params: Stain) -> tuple[np.ndarray, np.ndarray]:
@@ -38,37 +40,39 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Stain) -> tuple
     Returns:
         uint8 RGB HWC, and bool HW, true where a blotch has any opacity.
     """
-    corrupted = image.astype(float)  # float32 would round to other pixels on other processors
-    mask = np.zeros(image.shape[:2], bool)
+    layers = []
     for _ in range(draw_count(rng, params.count)):
         opacity = _draw_opacity(image.shape[:2], rng, params)
         tint = np.clip(rng.choice(TINTS) + rng.normal(0, 10, 3), 0, 255)
-        corrupted += (tint - corrupted) * opacity[..., None]
-        mask |= opacity > 0
-    return corrupted.round().astype(np.uint8), mask
+        layers.append((at := np.flatnonzero(opacity), opacity.ravel()[at], tint))
+    return strokes.blend(image, layers)
 
 
 def _draw_opacity(size: tuple[int, int], rng: np.random.Generator, params: Stain) -> np.ndarray:
     """Of one blotch, HW, 0 to 1."""
-    height, width = size
     radius = max(1, min(size) * draw_amount(rng, params.radius))
-    row, column = rng.integers(height), rng.integers(width)
-    y, x = np.ogrid[:height, :width]
-    outline = radius * _draw_outline(np.arctan2(y - row, x - column), rng)
-    depth = 1 - np.hypot(y - row, x - column) / outline  # 1 at the heart, 0 at the outline
+    center = rng.integers(size[0]), rng.integers(size[1])
+    outline = radius * _draw_outline(rng)
+    window = tuple(  # beyond it the picture is left alone
+        slice(max(0, int(at - outline.max())), min(side, int(at + outline.max()) + 2))
+        for at, side in zip(center, size, strict=True)
+    )
+    y, x = (np.arange(side)[part] - at for part, at, side in zip(window, center, size, strict=True))
+    reach = np.interp(np.arctan2(y[:, None], x[None]), ANGLES, outline)
+    depth = 1 - np.hypot(y[:, None], x[None]) / reach  # 1 at the heart, 0 at the outline
     rim = np.exp(-(((depth - 0.15) / 0.08) ** 2))
     body = np.clip(depth / rng.uniform(0.1, 0.35), 0, 1)
-    opacity = draw_amount(rng, params.opacity) * body * (_draw_clouds(size, radius, rng) + 0.25 * rim)
-    return np.where(opacity < FAINTEST, 0, np.minimum(opacity, 1))
+    strength = draw_amount(rng, params.opacity) * body * (_draw_clouds(size, radius, rng)[window] + 0.25 * rim)
+    opacity = np.zeros(size)
+    opacity[window] = np.where(strength < FAINTEST, 0, np.minimum(strength, 1))
+    return opacity
 
 
-def _draw_outline(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The radius at each angle, relative to its mean: waves, the quicker the smaller."""
+def _draw_outline(rng: np.random.Generator) -> np.ndarray:
+    """The radius at each of `ANGLES`, relative to its mean: waves, the quicker the smaller."""
     order = np.arange(1, WAVES + 1)
     size, phase = rng.normal(0, 0.22 / order**0.8), rng.uniform(0, 2 * np.pi, WAVES)
-    grid = np.linspace(-np.pi, np.pi, 257)
-    series = np.maximum(0.3, 1 + np.cos(np.outer(grid, order) + phase) @ size)
-    return np.interp(angle, grid, series)
+    return np.maximum(0.3, 1 + np.cos(np.outer(ANGLES, order) + phase) @ size)
 
 
 def _draw_clouds(size: tuple[int, int], radius: float, rng: np.random.Generator) -> np.ndarray:

@@ -34,7 +34,7 @@ class Job:
     target: View
 
 
-def plan(folder: Path, splits: dict[str, list[Photo]], params: Corrupt) -> list[Job]:
+def plan(folder: Path, splits: dict[str, list[Photo]], params: Corrupt) -> dict[str, list[Job]]:
     """The work: as many jobs a split as its larger domain has pictures.
 
     Raises:
@@ -42,9 +42,8 @@ def plan(folder: Path, splits: dict[str, list[Photo]], params: Corrupt) -> list[
     """
     if params.domains.by == "damage" and not draw.weigh_labels(params, False):
         raise UserError("corrupt.weights: none but object is above 0; corrupt.domains.by damage needs another")
-    return [
-        job for split, pair in domains.assign(folder, splits, params.domains).items() for job in _match(split, *pair)
-    ]
+    found = domains.assign(folder, splits, params.domains)
+    return {split: list(_match(split, *pair)) for split, pair in found.items()}
 
 
 def _match(split: str, sources: list[View], targets: list[View]) -> Iterator[Job]:

@@ -92,21 +92,23 @@ def write(folder: Path, split: str, pairs: Iterable[Pair]) -> None:
     filled, number = 0, 0
     for pair in pairs:
         if filled >= SHARD_BYTES:
-            _write_shard(folder / _name(split, number), shard, last=False)
+            write_shard(folder / shard_name(split, number), shard_name(split, number), shard, last=False)
             shard, filled, number = [], 0, number + 1
         shard.append(pair)
         filled += len(pair.target) + len(pair.corrupted) + len(pair.mask)
     if shard:
-        _write_shard(folder / _name(split, number), shard, last=True)
+        write_shard(folder / shard_name(split, number), shard_name(split, number), shard, last=True)
 
 
-def _name(split: str, number: int) -> str:
+def shard_name(split: str, number: int) -> str:
+    """The name of one of a split's files, counted from 0."""
     return f"{split}-{number:05}.feather"
 
 
-def _write_shard(path: Path, shard: list[Pair], last: bool) -> None:
+def write_shard(path: Path, name: str, shard: list[Pair], last: bool) -> None:
+    """Write the file that is to have this name; `last` where no other of its split follows."""
     table = pa.Table.from_pylist([vars(pair) for pair in shard], schema=SCHEMA)
-    facts = {"name": path.name, "crc32": _checksum(table), "last": b"yes" if last else b"no"}
+    facts = {"name": name, "crc32": _checksum(table), "last": b"yes" if last else b"no"}
     feather.write_feather(table.replace_schema_metadata(facts), path, compression="uncompressed")
 
 
@@ -149,25 +151,11 @@ def _read_shard(path: Path) -> pa.Table:
     return table
 
 
-class Pairs:
-    """The pairs of one split (train, val or test), memory-mapped, in the order they were written.
+class _Rows:
+    """Some rows of the store, memory-mapped; `name` is said in errors."""
 
-    Raises:
-        UserError: the folder holds no pairs of this split, or not those that `write` has written.
-    """
-
-    def __init__(self, folder: Path, split: str) -> None:
-        self.name = f"{folder}: {split}"
-        shards = sorted(folder.glob(f"{split}-*.feather"))
-        if not shards:
-            raise UserError(f"{folder}: no {split} pairs; run the corrupt stage first (dvc repro corrupt)")
-        tables = [_read_shard(path) for path in shards]
-        last = [table.schema.metadata[b"last"] == b"yes" for table in tables]
-        if [path.name for path in shards] != [_name(split, number) for number in range(len(shards))]:
-            raise UserError(f"{self.name} pairs: a file is missing, or one too many; {REMEDY}")
-        if last != [path == shards[-1] for path in shards]:
-            raise UserError(f"{self.name} pairs: the last file is missing, or one is of other pairs; {REMEDY}")
-        self.table = pa.concat_tables(table.replace_schema_metadata() for table in tables)
+    def __init__(self, name: str, table: pa.Table) -> None:
+        self.name, self.table = name, table
         self.size = self._picture(0, "target").shape[:2]
 
     def __len__(self) -> int:
@@ -176,6 +164,10 @@ class Pairs:
     def column(self, name: str) -> list:
         """One of the small columns, such as `corruption`, as a list."""
         return self.table[name].to_pylist()
+
+    def label(self, index: int) -> str:
+        """The `corruption` of one."""
+        return self.table["corruption"][index].as_py()
 
     def pictures(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Target and corrupted (uint8 RGB HWC), and the mask (bool HW, true where to restore).
@@ -222,3 +214,35 @@ class Pairs:
         """`pictures` of some pairs, stacked to NHWC, NHWC and NHW."""
         targets, corrupted, masks = (np.stack(column) for column in zip(*map(self.pictures, indices), strict=True))
         return targets, corrupted, masks
+
+
+class Shard(_Rows):
+    """The pairs of one file alone.
+
+    Raises:
+        UserError: it is not there, or not as it was written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), _read_shard(path))
+
+
+class Pairs(_Rows):
+    """The pairs of one split (train, val or test), memory-mapped, in the order they were written.
+
+    Raises:
+        UserError: the folder holds no pairs of this split, or not those that `write` has written.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        name = f"{folder}: {split}"
+        shards = sorted(folder.glob(f"{split}-*.feather"))
+        if not shards:
+            raise UserError(f"{folder}: no {split} pairs; run the corrupt stage first (dvc repro corrupt)")
+        tables = [_read_shard(path) for path in shards]
+        last = [table.schema.metadata[b"last"] == b"yes" for table in tables]
+        if [path.name for path in shards] != [shard_name(split, number) for number in range(len(shards))]:
+            raise UserError(f"{name} pairs: a file is missing, or one too many; {REMEDY}")
+        if last != [path == shards[-1] for path in shards]:
+            raise UserError(f"{name} pairs: the last file is missing, or one is of other pairs; {REMEDY}")
+        super().__init__(name, pa.concat_tables(table.replace_schema_metadata() for table in tables))

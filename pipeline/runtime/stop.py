@@ -38,11 +38,13 @@ class Stopped(SystemExit):
 
 
 def listen() -> None:
-    """From now on `Stopped` is raised on SIGINT, SIGTERM and SIGHUP, and when DVC dies, if it runs this process."""
+    """From now on `Stopped` is raised on SIGINT, SIGTERM and SIGHUP, and when DVC or torchrun dies, if it runs us."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and so do we
             signal.signal(number, _on_signal)
-    if "DVC_STAGE" in os.environ:
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        threading.Thread(target=_follow_torchrun, args=(os.getppid(),), daemon=True).start()
+    elif "DVC_STAGE" in os.environ:
         threading.Thread(target=_follow_dvc, args=(_line_to_dvc(),), daemon=True).start()
 
 
@@ -116,7 +118,18 @@ def _give_up() -> None:
 def _follow_dvc(line: list[int]) -> None:
     while line == _line_to_dvc() and _in_our_session(line[-1]):
         time.sleep(LOOK)
-    ask("the end of dvc")
+    _end_by("the end of dvc")
+
+
+def _follow_torchrun(parent: int) -> None:
+    """It starts each process in a session of its own, so that a signal to its group does not reach them."""
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    _end_by("the end of torchrun")
+
+
+def _end_by(cause: str) -> None:
+    ask(cause)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 

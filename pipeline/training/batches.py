@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pipeline.corruptions.fresh_pairs import FreshPairs
 from pipeline.corruptions.labels import DAMAGE, name_of
 from pipeline.corruptions.registry import CORRUPTIONS
 from pipeline.datasets.pairs import Pairs
@@ -19,7 +20,7 @@ from pipeline.networks.registry import GENERATORS
 from pipeline.params import Train
 from pipeline.priors import exemplar_fill, numpy_fill
 from pipeline.runtime.environment import workers
-from pipeline.runtime.parallel import in_threads
+from pipeline.runtime.parallel import in_processes_here, in_threads
 from pipeline.tasks import DAMAGES
 
 Batch = tuple[Tensor, ...]
@@ -37,11 +38,14 @@ QUALITIES = 60, 96  # of JPEG
 Exemplars = Callable[[int], np.ndarray]  # the prior of a pair, by its index
 
 
-def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slice = slice(None)) -> Iterator[Batch]:
+def training_batches(
+    pairs: Pairs | FreshPairs, params: Train, steps: range, rank_slice: slice = slice(None)
+) -> Iterator[Batch]:
     """One shuffled, augmented batch for each step, made beside the training.
 
     Args:
-        pairs: what to draw from; every pair is drawn once before any is drawn again.
+        pairs: what to draw from; every pair is drawn once before any is drawn again. Of fresh ones each epoch has its
+            own, made in processes beside this one.
         params: the pairs a step, the side of the square that is cut from each (0, or no less than the picture's, takes
             it whole), the seed of all chance, and the generator: what it learns, and from which prior.
         steps: the steps to yield, counted from 0 at the beginning of the training.
@@ -59,14 +63,21 @@ def training_batches(pairs: Pairs, params: Train, steps: range, rank_slice: slic
         case "detect":
             load = partial(load_damage, pairs, params.crop, classes_of(pairs))
         case "superres":
-            load = partial(load_shrunk, pairs, params.crop, kinds_of(pairs))
+            load = partial(load_shrunk, pairs, params.crop)
         case "translate":
             load = partial(load_unpaired, pairs, params.crop)
         case "restore":
             exemplars = cache_exemplars(pairs) if params.generator.takes_exemplar else None
+            if exemplars and isinstance(pairs, FreshPairs):
+                exemplars = partial(_exemplar, pairs)  # none comes again
             load = partial(load_batch, pairs, params.crop, exemplars)
     samples = (sample_indices(step, len(pairs), params.batch, params.seed)[rank_slice] for step in steps)
-    for arrays in in_threads(load, samples, workers(), PREFETCH):
+    if isinstance(pairs, FreshPairs):
+        numbered = (number_fresh(step, len(pairs), params.batch, params.seed)[rank_slice] for step in steps)
+        loaded = in_processes_here(load, numbered, max(PREFETCH, workers()))
+    else:
+        loaded = in_threads(load, samples, workers(), PREFETCH)
+    for arrays in loaded:
         yield tuple(map(_as_tensor, arrays))
 
 
@@ -85,11 +96,18 @@ def sample_indices(step: int, count: int, batch: int, seed: int) -> Samples:
     return list(zip(indices, seeds.tolist(), strict=True))
 
 
+def number_fresh(step: int, count: int, batch: int, seed: int) -> Samples:
+    """`sample_indices`, where the index of a pair is its number among the fresh ones: the variant is the epoch."""
+    positions = range(step * batch, (step + 1) * batch)
+    samples = sample_indices(step, count, batch, seed)
+    return [(at // count * count + index, own) for at, (index, own) in zip(positions, samples, strict=True)]
+
+
 def _order(epoch: int, count: int, seed: int) -> list[int]:
     return np.random.default_rng([seed, epoch, count]).permutation(count).tolist()
 
 
-def load_batch(pairs: Pairs, crop: int, exemplars: Exemplars | None, samples: Samples) -> list[np.ndarray]:
+def load_batch(pairs: Pairs | FreshPairs, crop: int, exemplars: Exemplars | None, samples: Samples) -> list[np.ndarray]:
     """The pairs, each decoded, cropped, and turned one of the square's eight ways: uint8 NHWC twice, and bool NHW.
 
     With the exemplar prior, uint8 NHWC too, it is made before the crop: its patches come from all of the picture.
@@ -107,7 +125,7 @@ def load_batch(pairs: Pairs, crop: int, exemplars: Exemplars | None, samples: Sa
 
 def classes_of(pairs: Pairs) -> list[int]:
     """What the damaged pixels of each pair are, as `load_damage` numbers it."""
-    damages = [DAMAGE[kind] for kind in kinds_of(pairs)]
+    damages = [DAMAGE[name_of(label)] for label in pairs.column("corruption")]
     return [1 + DAMAGES.index(damage) if damage else ANY for damage in damages]
 
 
@@ -142,11 +160,6 @@ def load_damage(pairs: Pairs, crop: int, classes: list[int], samples: Samples) -
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
 
 
-def kinds_of(pairs: Pairs) -> list[str]:
-    """The corruption of each pair, a key of `CORRUPTIONS`."""
-    return [name_of(label) for label in pairs.column("corruption")]
-
-
 def _weaken(
     target: np.ndarray, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -164,7 +177,7 @@ def _as_pixels(picture: np.ndarray) -> np.ndarray:
     return picture.round().clip(0, 255).astype(np.uint8)
 
 
-def load_shrunk(pairs: Pairs, crop: int, kinds: list[str], samples: Samples) -> list[np.ndarray]:
+def load_shrunk(pairs: Pairs | FreshPairs, crop: int, samples: Samples) -> list[np.ndarray]:
     """Targets, each cropped and turned one of the square's eight ways, and the same shrunk by each factor.
 
     They are shrunk as the kind of the pair has it, before the crop, which lies on pixels of all that are made. No
@@ -181,7 +194,8 @@ def load_shrunk(pairs: Pairs, crop: int, kinds: list[str], samples: Samples) -> 
         side, grid = crop or min(target.shape[:2]), STRIDE
         top, left = (grid * int(rng.integers((length - side) // grid + 1)) for length in target.shape[:2])
         turn = int(rng.integers(8))
-        pictures = [target, *(CORRUPTIONS[kinds[index]].corrupt(target, factor, rng)[0] for factor in FACTORS)]
+        kind = CORRUPTIONS[name_of(pairs.label(index))]
+        pictures = [target, *(kind.corrupt(target, factor, rng)[0] for factor in FACTORS)]
         windows = [_scaled((top, left, side), factor) for factor in (1, *FACTORS)]
         loaded.append([augment(picture[window], turn) for picture, window in zip(pictures, windows, strict=True)])
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
@@ -215,12 +229,12 @@ def _compress(image: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(compressed))
 
 
-def cache_exemplars(pairs: Pairs) -> Exemplars:
+def cache_exemplars(pairs: Pairs | FreshPairs) -> Exemplars:
     """The exemplar prior of a pair, by its index: uint8 RGB HWC. What `CACHED` has space for is made only once."""
     return lru_cache(CACHED // (3 * pairs.size[0] * pairs.size[1]))(partial(_exemplar, pairs))
 
 
-def _exemplar(pairs: Pairs, index: int) -> np.ndarray:
+def _exemplar(pairs: Pairs | FreshPairs, index: int) -> np.ndarray:
     _, image, mask = pairs.pictures(index)
     if mask.all():
         return image

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pipeline.corruptions.fresh_pairs import FreshPairs
 from pipeline.datasets.pairs import Pairs
 from pipeline.images import grid
 from pipeline.metrics.registry import METRICS
@@ -38,7 +39,7 @@ class TrainingRun:
     """
 
     trainer: Trainer
-    training: Pairs
+    training: Pairs | FreshPairs
     validation: Pairs
     folder: Path
     tracked: Run | Untracked

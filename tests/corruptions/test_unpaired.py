@@ -54,11 +54,10 @@ def splits() -> dict[str, list[Photo]]:
 
 def test_the_pictures_of_train_are_of_different_photos_and_those_of_test_of_one():
     jobs = unpaired.plan(STORE, splits(), params(by="rendering"))
-    train = [job for job in jobs if job.split == "train"]
-    sources, targets = ({getattr(job, side).photo.image_id for job in train} for side in ("source", "target"))
+    sources, targets = ({getattr(job, side).photo.image_id for job in jobs["train"]} for side in ("source", "target"))
     assert not sources & targets and sources | targets == set(range(50))
-    for job in jobs:
-        assert (job.source == job.target) == (job.split != "train")
+    for split, own in jobs.items():
+        assert all((job.source == job.target) == (split != "train") for job in own)
 
 
 def test_a_test_pair_is_a_picture_and_its_rendering():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -45,6 +46,7 @@ def made(tmp_path):
         folder.mkdir()
         write_params(folder, "sample", leaves=30, crops=2, size=96)
         (folder / "make.py").write_text(MAKE)
+        shutil.copy(ROOT / "dvc.yaml", folder)
         inherited = {name: value for name, value in os.environ.items() if name not in OLD}
         child = subprocess.run(
             [sys.executable, "make.py"],

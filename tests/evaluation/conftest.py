@@ -7,6 +7,11 @@ from pipeline.evaluation.baselines import mean_fill
 from pipeline.evaluation.comparison import Comparison
 
 
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch):
+    monkeypatch.setenv("MENDLINE_WORKERS", "1")
+
+
 @pytest.fixture
 def comparison(tmp_path) -> Comparison:
     """Two pairs with a hole of a quarter and one of low resolution; the "GAN" is mean fill, or does nothing."""

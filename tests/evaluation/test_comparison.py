@@ -32,6 +32,12 @@ def test_a_restoration_is_scored_against_the_original_of_its_own_pair(comparison
             assert lines[name][row, "gan"] == pytest.approx(expected)
 
 
+def test_two_workers_score_as_one(comparison, monkeypatch):
+    alone = comparison.scores()
+    monkeypatch.setenv("MENDLINE_WORKERS", "2")
+    assert comparison.scores().equals(alone)
+
+
 def test_a_mask_is_as_wide_as_where_it_is_widest_and_a_whole_picture_has_no_width():
     mask = np.zeros((40, 40), bool)
     mask[5:7] = True

@@ -21,6 +21,11 @@ import os, subprocess, sys
 subprocess.run(sys.argv[1:], env=os.environ | {"DVC_STAGE": "train"})
 """
 
+AS_TORCHRUN_RUNS_IT = """
+import os, subprocess, sys
+subprocess.run(sys.argv[1:], env=os.environ | {"TORCHELASTIC_RUN_ID": "7"}, start_new_session=True)
+"""
+
 
 def started(*command, **options):
     """A process that has said that it listens."""
@@ -81,3 +86,10 @@ def test_a_stage_ends_when_the_dvc_that_runs_it_is_killed(shell):
         assert (
             dvc.communicate(timeout=20)[1] == "error: stopped by the end of dvc; run the same command again to go on\n"
         )
+
+
+def test_a_stage_ends_when_the_torchrun_that_runs_it_is_killed():
+    with started(sys.executable, "-c", AS_TORCHRUN_RUNS_IT, sys.executable, "-c", FOREVER) as torchrun:
+        torchrun.kill()
+        said = torchrun.communicate(timeout=20)[1]
+    assert said == "error: stopped by the end of torchrun; run the same command again to go on\n"

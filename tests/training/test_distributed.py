@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from pipeline.training import distributed
-from tests.clone import finish
+from tests.clone import finish, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,33 @@ def test_torchrun_starts_them_too(clone, alone):
     del clone.environment["MENDLINE_PROCESSES"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     clone.run(*torchrun, "-m", "pipeline.train")
+    check_like(clone, alone)
+
+
+def node(clone, port: int) -> subprocess.Popen:
+    """One of two machines, each with one process."""
+    rendezvous = ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *rendezvous, "--nproc-per-node", "1"]
+    return clone.start(*torchrun, "--local-addr", "127.0.0.1", "-m", "pipeline.train")
+
+
+@pytest.mark.long
+def test_of_two_machines_one_may_die_and_the_next_run_goes_on(clone, alone):
+    before = set(clone.folder.glob(".cache/checkpoints/*/step-*.safetensors"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with node(clone, port) as first, node(clone, port) as second:
+        wait_until(lambda: set(clone.folder.glob(".cache/checkpoints/*/step-*.safetensors")) - before)
+        family = [child for agent in (first, second) for child in psutil.Process(agent.pid).children(recursive=True)]
+        second.kill()
+        assert psutil.wait_procs(family, timeout=60)[1] == []
+        first.terminate()
+        finish(first)
+        finish(second)
+    with node(clone, port) as first, node(clone, port) as second:
+        said = [finish(agent) for agent in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], said
+    assert "continues at step" in said[0][0] + said[1][0]
     check_like(clone, alone)
 
 

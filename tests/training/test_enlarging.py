@@ -9,7 +9,7 @@ from pipeline.datasets.pairs import Pair, Pairs
 from pipeline.metrics.image_quality import psnr
 from pipeline.networks.enlarger import FACTORS
 from pipeline.params import Train
-from pipeline.training.batches import kinds_of, load_shrunk, training_batches
+from pipeline.training.batches import load_shrunk, training_batches
 from pipeline.training.enlarging import attempt, validate
 from pipeline.training.trainer import Trainer
 
@@ -49,7 +49,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_a_batch_has_each_target_at_every_factor(shrunk_pairs):
-    targets, *smaller = load_shrunk(shrunk_pairs, 0, kinds_of(shrunk_pairs), [(row, 0) for row in range(6)])
+    targets, *smaller = load_shrunk(shrunk_pairs, 0, [(row, 0) for row in range(6)])
     assert [each.shape for each in smaller] == [(6, 48 // factor, 48 // factor, 3) for factor in FACTORS]
     for target, *small in zip(targets, *smaller, strict=True):
         for factor, each in zip(FACTORS, small, strict=True):
@@ -58,7 +58,7 @@ def test_a_batch_has_each_target_at_every_factor(shrunk_pairs):
 
 def test_a_crop_is_of_the_same_place_at_every_factor(shrunk_pairs):
     samples = [(row % 6, row) for row in range(60)]
-    targets, *smaller = load_shrunk(shrunk_pairs, 24, kinds_of(shrunk_pairs), samples)
+    targets, *smaller = load_shrunk(shrunk_pairs, 24, samples)
     for factor, small in zip(FACTORS, smaller, strict=True):
         assert small.shape == (60, 24 // factor, 24 // factor, 3)
         inner = slice(2, -2)  # the border of a crop was shrunk with what lies beyond it
