@@ -195,6 +195,27 @@ def test_an_enlarger_needs_low_resolution_alone_and_sides_that_its_factors_divid
         check(values, Path("mine.yaml"))
 
 
+def test_what_learns_from_degraded_pictures_has_the_same_needs():
+    values = YAML(typ="safe", pure=True).load(YAML_TEXT)
+    values["train"]["generator"]["design"], values["train"]["crop"] = "enlarger", 96
+    values["corrupt"] |= {"image_size": 240, "degraded": {"factors": [2, 8]}}
+    values["corrupt"]["weights"] = {kind: float(kind == "degraded") for kind in values["corrupt"]["weights"]}
+    with pytest.raises(UserError, match=r"^mine.yaml: corrupt.degraded.factors are \[2, 8\]; expected none above 4"):
+        check(values, Path("mine.yaml"))
+    values["train"]["generator"]["design"] = "detector"
+    with pytest.raises(UserError, match=r"^mine.yaml: corrupt.weights.degraded is 1.0; expected 0, or another train"):
+        check(values, Path("mine.yaml"))
+
+
+def test_a_detector_learns_from_pairs_that_are_kept():
+    values = YAML(typ="safe", pure=True).load(YAML_TEXT)
+    values["corrupt"]["weights"]["lowres"], values["corrupt"]["exact"], values["corrupt"]["variants"] = 0.0, 1.0, 0
+    assert not check(values, Path("mine.yaml")).corrupt.variants
+    values["train"]["generator"]["design"] = "detector"
+    with pytest.raises(UserError, match=r"^mine.yaml: corrupt.variants is 0; expected 1 or more, or another train.gen"):
+        check(values, Path("mine.yaml"))
+
+
 def test_pixels_that_are_not_looked_at_cannot_be_copied():
     generator = changed("train")["train"]["generator"] | {"see_through": False}
     assert not check(
