@@ -38,9 +38,8 @@ class Server:
 
     @property
     def listen(self) -> str:
-        """The address to bind: of this machine alone where members come through a proxy, or there are none."""
-        address = urlsplit(self.url)
-        return "127.0.0.1" if address.scheme == "https" or address.hostname in LOOPBACK else "0.0.0.0"
+        """The address to bind."""
+        return listen(self.url)
 
     @property
     def postgres_port(self) -> int:
@@ -67,7 +66,14 @@ def describe(url: str, s3_url: str, port: int, s3_port: int, folder: Path | None
         check_url(given)
     made = {name: os.environ.get(name) or secrets.token_urlsafe(24) for name in SECRETS}
     place = {"TEAM_URL": url, "TEAM_S3_URL": s3_url, "TEAM_PORT": str(port), "TEAM_S3_PORT": str(s3_port)}
-    environment.write_env_file(place | {"TEAM_FOLDER": str(folder.resolve()) if folder else ""} | made)
+    place |= {"TEAM_LISTEN": listen(url), "TEAM_FOLDER": str(folder.resolve()) if folder else ""}
+    environment.write_env_file(place | made)
+
+
+def listen(url: str) -> str:
+    """The address to bind: of this machine alone where members come through a proxy, or there are none."""
+    address = urlsplit(url)
+    return "127.0.0.1" if address.scheme == "https" or address.hostname in LOOPBACK else "0.0.0.0"
 
 
 def check_url(url: str) -> None:
