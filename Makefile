@@ -67,6 +67,8 @@ lint: .venv/dev  ## check style and types
 	ruff check .
 	ruff format --check .
 	mypy
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.compose-spec team/compose.yaml
 
 docs: .venv/dev  ## build the pages of docs/ into site/
 	mkdocs build --strict

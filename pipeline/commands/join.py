@@ -52,7 +52,9 @@ def main(url: str, name: str | None, data: str | None) -> None:
         environment.write_env_file(login)
         print(f"joined as {name}: MLflow {url}, data {where}")
         if changed:
-            print("commit .dvc/config, so that others find the data: git commit -m 'The remote of the team' .dvc/config")
+            print(
+                "commit .dvc/config, so that others find the data: git commit -m 'The remote of the team' .dvc/config"
+            )
         fetch(repo)
 
 

@@ -60,7 +60,9 @@ def restore(server: Server, folder: Path) -> int:
     Raises:
         UserError: it is no backup, or the server has runs already or is not up.
     """
-    if missing := [name for name in [*BUCKETS, KEYS, *(f"{name}.dump" for name in DATABASES)] if not (folder / name).exists()]:
+    if missing := [
+        name for name in [*BUCKETS, KEYS, *(f"{name}.dump" for name in DATABASES)] if not (folder / name).exists()
+    ]:
         raise UserError(f"{folder}: no backup ({missing[0]} is missing); give a folder that make backup has written")
     if tools.query(server, MLFLOW, RUNS) != "0":
         raise UserError(f"{server.url}: has runs, which a restore would replace; start a server with an empty folder")

@@ -174,7 +174,9 @@ def mlflow(server: Server, folder: Path, logs: Path) -> Program:
     """MLflow, which asks for a user and a password, and keeps artifacts in the S3 store."""
     logins = folder / "mlflow-logins.ini"
     logins.touch(mode=0o600)
-    logins.write_text(LOGINS_INI.format(uri=server.database(LOGINS).replace("postgresql", "postgresql+psycopg"), admin=ADMIN))
+    logins.write_text(
+        LOGINS_INI.format(uri=server.database(LOGINS).replace("postgresql", "postgresql+psycopg"), admin=ADMIN)
+    )
     listen = ["--host", server.listen, "--port", str(server.port), "--workers", "2"]
     login = ["--app-name", "basic-auth", "--allowed-hosts", "*", "--cors-allowed-origins", server.url]
     return Program(

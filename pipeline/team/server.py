@@ -107,6 +107,7 @@ def described() -> Server:
         where = "run this where make server or python -m pipeline.serve was run"
         raise UserError(f"{environment.ENV}: describes no server of a team ({error}); {where}") from None
 
+
 def become_admin(server: Server) -> None:
     """Reach MLflow as administrator, from this machine."""
     os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{server.port}"

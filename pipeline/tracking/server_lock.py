@@ -24,7 +24,7 @@ PREFIX = "mendline-lock"
 HOLDER = "holder"  # the tag with the token of who holds it
 SIGN = 10.0  # seconds between two signs of life
 DEAD = 60.0  # seconds without one
-PAUSE = 0.2  # seconds between two tries, at random up to twice as many
+PAUSE = 0.4  # seconds between two tries, at random up to twice as many
 WHAT = "A lock, held for a moment while a client completes a row. It may be deleted if nobody works."
 
 
@@ -73,7 +73,7 @@ def _take(client: "MlflowClient", lock: str, token: str) -> bool:
     try:
         client.create_registered_model(lock, {HOLDER: token}, WHAT)
     except MlflowException as error:
-        if error.error_code == "RESOURCE_ALREADY_EXISTS":
+        if error.error_code == "RESOURCE_ALREADY_EXISTS" or is_missing(error):  # it was given up before MLflow looked
             return False
         raise
     return True

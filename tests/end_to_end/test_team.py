@@ -114,6 +114,16 @@ def team(folder, ann) -> Iterator[Team]:
         running.stop()
 
 
+def delete_bucket(team: Team, name: str) -> None:
+    import boto3
+
+    password = dotenv_values(team.admin.folder / ".env")["TEAM_ADMIN_PASSWORD"]
+    login = {"aws_access_key_id": "admin", "aws_secret_access_key": password, "region_name": "us-east-1"}
+    bucket = boto3.resource("s3", endpoint_url=f"http://127.0.0.1:{team.s3_port}", **login).Bucket(name)
+    bucket.objects.delete()
+    bucket.delete()
+
+
 def join(clone: Clone, team: Team, name: str, password: str) -> str:
     clone.environment["MLFLOW_TRACKING_PASSWORD"] = password
     said = clone.mendline("join", team.url, "--name", name)
@@ -210,6 +220,10 @@ def test_a_backup_brings_back_every_row_and_file(team, ann, folder):
     with team.admin.start("python", "-m", "pipeline.commands.main", "restore", str(folder / "backup")) as process:
         _, errors = finish(process)
     assert errors.startswith(f"error: {team.url}: has runs, which a restore would replace")
+    delete_bucket(team, "mlflow")
+    assert ": its store of files refuses them; " in refused(ann, "pipeline.corrupt")
+    delete_bucket(team, "mendline")
+    assert re.match("error: DVC's remote s3://mendline/dvc: .*bucket", refused(ann, "pipeline.commands.main", "share"))
     team.stop()
     shutil.rmtree(folder / "data")
     team.start()

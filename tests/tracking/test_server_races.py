@@ -52,9 +52,7 @@ def test_two_hundred_runs_of_ten_processes_make_each_row_once_and_one_champion(s
     champion = reached.client.get_model_version_by_alias(model_registry.NAME, model_registry.ALIAS)
     best = max(rows, key=lambda run: run.data.metrics["evaluate/psnr"])
     assert champion.run_id == best.info.run_id
-    assert not [
-        model.name for model in reached.client.search_registered_models() if model.name != model_registry.NAME
-    ]
+    assert not [model.name for model in reached.client.search_registered_models() if model.name != model_registry.NAME]
 
 
 def test_a_lock_whose_holder_has_died_is_taken_over_once(store, monkeypatch):
