@@ -74,7 +74,8 @@ def check(repo: Repo) -> str:
     url = repo.config["remote"][name]["url"]
     try:
         odb = repo.cloud.get_remote_odb(name)
-        odb.fs.makedirs(odb.path, exist_ok=True)
+        if not url.startswith("s3://"):  # which has no folders
+            odb.fs.makedirs(odb.path, exist_ok=True)
         probe = odb.fs.join(odb.path, "probe")
         with odb.fs.open(probe, "wb") as file:
             file.write(b"a member may write")
