@@ -28,18 +28,27 @@ def log(stage: str, metrics: dict[str, float], files: list[Path]) -> None:
 def make_lost(store: Store, stages: lineage.Stages, code: dict[str, str], folder: Path) -> None:
     """Make the runs of data stages that the store lacks, from the lock and from `FILES`, which lie in the folder."""
     made = lineage.digests(stages)
-    manifest, pairs = pd.read_csv(folder / MANIFEST), pd.read_csv(folder / PAIRS)
-    counts = pairs.groupby("split").pairs.sum()
-    metrics: dict[str, dict[str, float]] = {
-        "download": {"download/photos": len(manifest), "download/bytes": int(manifest["bytes"].sum())},
-        "corrupt": {f"corrupt/pairs/{split}": float(count) for split, count in counts.items()},
-    }
-    files = {"download": [], "corrupt": [folder / PICTURE]}
-    for stage, path in run_content.DATA.items():
-        with server_lock.exclusive(store.client, made[path]):
-            if not run_content.data_run(store, stage, made, code):
+    for stage in lost(store, stages, code):
+        with server_lock.exclusive(store.client, made[run_content.DATA[stage]]):
+            if stage in lost(store, stages, code):  # now that no other client makes it
                 upstream = {name: stages[name] for name in lineage.STAGES[: lineage.STAGES.index(stage) + 1]}
-                _make(store, upstream, code, metrics[stage], files[stage], {AFTERWARDS: "true"})
+                _make(store, upstream, code, *_recorded(stage, folder), {AFTERWARDS: "true"})
+
+
+def lost(store: Store, stages: lineage.Stages, code: dict[str, str]) -> list[str]:
+    """The data stages that have made something, of which the store has no run."""
+    made = lineage.digests(stages)
+    there = [stage for stage, path in run_content.DATA.items() if path in made]
+    return [stage for stage in there if not run_content.data_run(store, stage, made, code)]
+
+
+def _recorded(stage: str, folder: Path) -> tuple[dict[str, float], list[Path]]:
+    """The numbers and files of a data stage, as the stage itself logs them."""
+    if stage == "download":
+        manifest = pd.read_csv(folder / MANIFEST)
+        return {"download/photos": len(manifest), "download/bytes": int(manifest["bytes"].sum())}, []
+    counts = pd.read_csv(folder / PAIRS).groupby("split").pairs.sum()
+    return {f"corrupt/pairs/{split}": float(count) for split, count in counts.items()}, [folder / PICTURE]
 
 
 def _make(

@@ -104,7 +104,8 @@ def reopen(store: Store) -> None:
         for run in store.search(store.rows, complete="true"):
             name = model_registry.name_of(run)
             whole = name in names and store.client.list_artifacts(run.info.run_id)
-            whole = whole and data_runs.issuperset(run.data.tags.get(f"run.{stage}") for stage in run_content.DATA)
+            workers = {run.data.tags.get(f"run.{stage}") for stage in run_content.DATA} - {None}
+            whole = whole and workers <= data_runs
             if not whole or run.data.tags.get("model.version") in empty[name]:
                 store.client.delete_tag(run.info.run_id, "complete")
 
