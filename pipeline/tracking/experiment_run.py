@@ -104,7 +104,8 @@ def reopen(store: Store) -> None:
         for run in store.search(store.rows, complete="true"):
             name = model_registry.name_of(run)
             whole = name in names and store.client.list_artifacts(run.info.run_id)
-            workers = {run.data.tags.get(f"run.{stage}") for stage in run_content.DATA} - {None}
+            tags = run.data.tags
+            workers = {tags.get(f"run.{stage}") for stage, path in run_content.DATA.items() if f"digest.{path}" in tags}
             whole = whole and workers <= data_runs
             if not whole or run.data.tags.get("model.version") in empty[name]:
                 store.client.delete_tag(run.info.run_id, "complete")
