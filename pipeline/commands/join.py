@@ -25,6 +25,8 @@ from pipeline.team.server import check_url
 from pipeline.tracking import client, members
 from pipeline.tracking.faults import first_line
 
+PASSWORD = "MLFLOW_TRACKING_PASSWORD"
+
 
 def main(url: str, name: str | None, data: str | None) -> None:
     """Log in, note how to, fetch what the team has, and say what is left to do.
@@ -34,12 +36,8 @@ def main(url: str, name: str | None, data: str | None) -> None:
     """
     check_url(url)
     name = name or ask("user: ", input)
-    password = os.environ.get("MLFLOW_TRACKING_PASSWORD") or ask(f"password of {name}: ", getpass.getpass)
-    login = {
-        "MLFLOW_TRACKING_URI": url.rstrip("/"),
-        "MLFLOW_TRACKING_USERNAME": name,
-        "MLFLOW_TRACKING_PASSWORD": password,
-    }
+    password = ask_password(name)
+    login = {"MLFLOW_TRACKING_URI": url.rstrip("/"), "MLFLOW_TRACKING_USERNAME": name, PASSWORD: password}
     os.environ.update(login)
     client.check()
     noted, s3_url = members.where_data_is()
@@ -56,6 +54,16 @@ def main(url: str, name: str | None, data: str | None) -> None:
                 "commit .dvc/config, so that others find the data: git commit -m 'The remote of the team' .dvc/config"
             )
         fetch(repo)
+
+
+def ask_password(name: str) -> str:
+    """The one that the shell has set, else what the user types; in `.env` may be one that has expired."""
+    given, noted = os.environ.get(PASSWORD, ""), environment.noted(PASSWORD)
+    if given != noted:
+        return given
+    if noted and not sys.stdin.isatty():
+        return noted
+    return ask(f"password of {name}{' (Enter: as before)' if noted else ''}: ", getpass.getpass) or noted
 
 
 def ask(question: str, how: Callable[[str], str]) -> str:

@@ -24,16 +24,29 @@ def read_env_file() -> None:
     Raises:
         UserError: it is not UTF-8.
     """
-    if env_file().is_file():
-        from dotenv import dotenv_values
+    for name, value in _noted().items():
+        if name.startswith(READ) and value:
+            os.environ.setdefault(name, value)
 
-        try:
-            values = dotenv_values(env_file(), interpolate=False)
-        except UnicodeDecodeError:
-            raise UserError(f"{env_file()}: not text; save it as UTF-8, or remove it and make join again") from None
-        for name, value in values.items():
-            if name.startswith(READ) and value:
-                os.environ.setdefault(name, value)
+
+def noted(name: str) -> str:
+    """The value of a variable in `.env`; empty where it has none.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    return _noted().get(name) or ""
+
+
+def _noted() -> dict[str, str | None]:
+    if not env_file().is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    try:
+        return dotenv_values(env_file(), interpolate=False)
+    except UnicodeDecodeError:
+        raise UserError(f"{env_file()}: not text; save it as UTF-8, or remove it and make join again") from None
 
 
 def write_env_file(values: dict[str, str]) -> None:
