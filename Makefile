@@ -26,7 +26,7 @@ locked = requirements.lock
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-all lint docs ui app sync-mlflow compare perceptual lock
+.PHONY: help install repro test test-all lint docs ui app sync-mlflow compare perceptual lock server member backup restore join share
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -67,6 +67,8 @@ lint: .venv/dev  ## check style and types
 	ruff check .
 	ruff format --check .
 	mypy
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.compose-spec team/compose.yaml
 
 docs: .venv/dev  ## build the pages of docs/ into site/
 	mkdocs build --strict
@@ -77,10 +79,30 @@ sync-mlflow: .venv/ready  ## bring MLflow up to date with what DVC has, without 
 compare: .venv/ready  ## print the experiments side by side, as DVC and MLflow have them
 	@mendline compare
 
-ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000
+ui: .venv/ready  ## open MLflow on http://127.0.0.1:5000, or say where the team's is
 	@-mendline sync
-	@echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=mendline"
+	@team=$${MLFLOW_TRACKING_URI:-$$(dotenv --file .env get MLFLOW_TRACKING_URI 2>/dev/null)}; \
+	if [ -n "$$team" ]; then echo "$$team/#/experiments"; exit; fi; \
+	echo "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=mendline"; \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --backend-store-uri sqlite:///mlflow.db
+
+join: .venv/ready  ## join a team: make join URL=http://HOST:5000 NAME=ann; it asks for the password
+	@mendline join "$(URL)" $(if $(NAME),--name "$(NAME)") $(if $(REMOTE),--remote "$(REMOTE)")
+
+share: .venv/ready  ## send data, run-cache, experiments and rows to the team
+	@mendline share
+
+server: .venv/ready  ## run a team's server in docker; FOLDER=/srv/mendline without docker; URL=http://HOST:5000 for others
+	@python -m pipeline.serve $(if $(FOLDER),"$(FOLDER)",--docker) $(if $(URL),--url "$(URL)")
+
+member: .venv/ready  ## on the server: let a member in, or give a new password: make member NAME=ann
+	@mendline member "$(NAME)"
+
+backup: .venv/ready  ## on the server: write all that it has into a new folder: make backup FOLDER=/backups/monday
+	@mendline backup "$(FOLDER)"
+
+restore: .venv/ready  ## on an empty server: put a backup back: make restore FOLDER=/backups/monday
+	@mendline restore "$(FOLDER)"
 
 app: .venv/ready  ## open the page on which pictures are restored, http://127.0.0.1:7860
 	mendline app
@@ -88,7 +110,7 @@ app: .venv/ready  ## open the page on which pictures are restored, http://127.0.
 perceptual: .venv/dev  ## fetch the networks that judge how real a restoration looks, 80 MB, into .cache/perceptual
 	mendline fetch
 
-COMPILE = uv pip compile $(if $(UPGRADE),--upgrade) --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app
+COMPILE = uv pip compile $(if $(UPGRADE),--upgrade) --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra app --extra team
 
 lock: .venv/dev  ## pin the packages that pyproject.toml allows; UPGRADE=1 takes the newest of them
 	$(COMPILE) --group build --output-file requirements.lock pyproject.toml

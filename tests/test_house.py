@@ -26,8 +26,8 @@ LEVELS = [
     {"datasets", "networks"},
     {"corruptions", "sources", "metrics"},
     {"tracking"},
-    {"training", "evaluation", "inference"},
-    {f"{stage}.py" for stage in STAGES},
+    {"training", "evaluation", "inference", "team"},
+    {f"{stage}.py" for stage in STAGES} | {"serve.py"},
     {"commands"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
@@ -56,9 +56,12 @@ LOOPS = {  # what runs for minutes, and so shows a bar, looks whether it shall s
 OWNERS = {  # of a package: who alone may import it
     "mlflow": ["pipeline/tracking/"],
     "gradio": ["pipeline/commands/app/"],
+    "psycopg": ["pipeline/team/"],
+    "boto3": ["pipeline/team/"],
     "dvc": [
         "pipeline/lineage.py",
-        *(f"pipeline/commands/{name}.py" for name in ("compare", "dvc_errors", "save", "sync")),
+        *(f"pipeline/commands/{name}.py" for name in ("compare", "dvc_errors", "join", "save", "share", "sync")),
+        "pipeline/team/remote.py",
     ],
 }
 HOUSE = sorted(path.relative_to(ROOT) for path in (ROOT / "pipeline").rglob("*.py"))

@@ -47,6 +47,34 @@ COMMANDS = {
         "lay one of the profiles over params.yaml: another task or another budget",
         {"name": {"help": f"of a file in profiles/: {_profiles()}"}},
     ),
+    "join": Command(
+        "join",
+        "join a team by the URL of its MLflow: note how to log in, and fetch what the team has",
+        {
+            "url": {"help": "of the team's MLflow, http://HOST:5000"},
+            "--name": {"help": "of the member; otherwise asked for"},
+            "--remote": {"help": "of DVC, where it is not the server's: s3://, ssh://, webdavs://, or a shared folder"},
+        },
+    ),
+    "share": Command("share", "send data, run-cache, experiments and rows to the team, and say what went where"),
+    "member": Command(
+        "member",
+        "let a member into the team's server, or give one a new password; on the machine that runs it",
+        {
+            "name": {"help": "small letters, digits, . _ and -"},
+            "--remove": {"action": "store_true", "help": "shut the member out"},
+        },
+    ),
+    "backup": Command(
+        "backup",
+        "write all that the team's server has into a new folder; on the machine that runs it",
+        {"folder": {"type": Path, "help": "a new one"}},
+    ),
+    "restore": Command(
+        "restore",
+        "put back what a backup holds, into a server that is up and has nothing",
+        {"folder": {"type": Path, "help": "of a backup"}},
+    ),
     "sync": Command("sync", "bring MLflow up to date with DVC, without running a stage"),
     "compare": Command("compare", "print the experiments side by side, as DVC and MLflow have them"),
     "fetch": Command("fetch", "fetch the networks, trained elsewhere, that judge how real a restoration looks"),

@@ -1,13 +1,72 @@
-"""The environment variables `MENDLINE_*`: where the work is done and by how many. None of them changes an out."""
+"""The environment variables `MENDLINE_*`: where the work is done and by how many. None of them changes an out.
+
+They, and those that lead to the team's server, may stand in the file `.env` of the repository, which git ignores.
+"""
 
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 
 from pipeline.runtime.errors import UserError, excerpt
 
 MOST = 1024  # processes that one may ask for
 DECIDING = ("numpy", "opencv-contrib-python-headless", "pillow", "pyarrow", "scikit-image", "scipy", "torch")
+ENV = ".env"
+READ = ("MENDLINE_", "MLFLOW_", "TEAM_")  # how the names begin that are read from there
+
+
+def env_file() -> Path:
+    """`.env` of the main checkout, also where DVC runs an experiment in a temporary one."""
+    return Path(os.environ.get("DVC_ROOT", "."), ENV)
+
+
+def read_env_file() -> None:
+    """Set the variables that `.env` has and the environment has not.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    for name, value in _noted().items():
+        if name.startswith(READ) and value:
+            os.environ.setdefault(name, value)
+
+
+def noted(name: str) -> str:
+    """The value of a variable in `.env`; empty where it has none.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    return _noted().get(name) or ""
+
+
+def _noted() -> dict[str, str | None]:
+    if not env_file().is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    try:
+        return dotenv_values(env_file(), interpolate=False)
+    except UnicodeDecodeError:
+        raise UserError(f"{env_file()}: not text; save it as UTF-8, or remove it and make join again") from None
+
+
+def write_env_file(values: dict[str, str]) -> None:
+    """Set these variables from now on, here and in `.env`, which nobody else may read.
+
+    Raises:
+        UserError: a value has a line end.
+    """
+    from dotenv import set_key
+
+    if broken := [name for name, value in values.items() if not value.isprintable()]:
+        raise UserError(f"{broken[0]}: has a line end or another character that {ENV} cannot hold; give another")
+    env_file().touch(mode=0o600)
+    env_file().chmod(0o600)
+    for name, value in values.items():
+        set_key(env_file(), name, value)
+    os.environ.update(values)
 
 
 def cache_folder() -> str:

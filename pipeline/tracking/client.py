@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # MLflow takes seconds to import; bad input must fail before 
     from mlflow.exceptions import MlflowException
 
 EXPERIMENTS = ROWS, DATA = "mendline", "mendline-data"
+PROXIED = "mlflow-artifacts:"  # files that the server passes on to its store
 PATIENCE = 5.0  # seconds in which a server must answer before work begins
 
 
@@ -51,24 +52,44 @@ def prepare(required: bool) -> None:
         UserError: it cannot be written, and it is `required`; otherwise a warning says so.
     """
     try:
-        with mlflow_errors():
-            _ask_server()
-            store = connect()
-            store.client.set_experiment_tag(store.rows, "checked", datetime.now(UTC).isoformat())
-            _try_files(store.client.get_experiment(store.rows).artifact_location)
+        check()
     except UserError as error:
         unavailable(error, required)
 
 
+def check() -> None:
+    """Write to MLflow, with the user's password, what every stage writes: a tag and a file.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with mlflow_errors():
+        _ask_server()
+        store = connect()
+        store.client.set_experiment_tag(store.rows, "checked", datetime.now(UTC).isoformat())
+        _try_files(store.client.get_experiment(store.rows).artifact_location)
+
+
 def _try_files(location: str) -> None:
-    """Write to the folder of files, where it is one of this machine."""
+    """Write to the place of files: a folder of this machine, or through the server."""
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_local_uri
 
+    if place.is_server() and location.startswith(PROXIED):
+        _send_file(location)
     if place.database() and is_local_uri(location):
         folder = Path(local_file_uri_to_path(location))
         folder.mkdir(exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+
+
+def _send_file(location: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with tempfile.TemporaryDirectory() as folder:
+        probe = Path(folder, "checked")
+        probe.touch()
+        get_artifact_repository(location, place.uri()).log_artifact(str(probe))
 
 
 def _ask_server() -> None:
@@ -107,7 +128,7 @@ def connect() -> Store:
             client = MlflowClient(place.uri())
             if database:
                 embedded.bring_home(database, EXPERIMENTS)
-            ids = [_experiment(client, name) or client.create_experiment(name, _artifacts()) for name in EXPERIMENTS]
+            ids = [_experiment(client, name) or _make_experiment(client, name) for name in EXPERIMENTS]
         run_list.preset(client, ids[0])
         return Store(client, *ids)
 
@@ -159,6 +180,7 @@ def _settle() -> None:
     """MLflow looks at these when it is imported."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # below, MLflow logs tracebacks of what it raises
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
 
@@ -169,6 +191,19 @@ def _experiment(client: "MlflowClient", name: str) -> str | None:
         command = f"MLFLOW_TRACKING_URI={quote(place.shown())} mlflow experiments restore -x {found.experiment_id}"
         raise UserError(f"MLflow at {place.shown()}: experiment {name} was deleted; restore it: {command}")
     return found.experiment_id if found else None
+
+
+def _make_experiment(client: "MlflowClient", name: str) -> str:
+    """Make an experiment; of clients that do so at the same time, on other machines too, one does it for all."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.create_experiment(name, _artifacts())
+    except MlflowException as error:
+        made = error.error_code == "RESOURCE_ALREADY_EXISTS" and _experiment(client, name)
+        if not made:
+            raise
+        return made
 
 
 def _artifacts() -> str | None:

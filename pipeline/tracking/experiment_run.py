@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from pipeline import lineage
 from pipeline.lineage import Stages
 from pipeline.params import Champion
-from pipeline.tracking import live_run, model_registry, run_content
+from pipeline.tracking import data_run, live_run, model_registry, run_content, server_lock
 from pipeline.tracking.client import Store
 from pipeline.tracking.faults import mlflow_errors
 from pipeline.tracking.place import exclusive_rows
@@ -34,6 +34,7 @@ FILES = [
     "metrics/figures",
     "metrics/model_card.md",
     "data/model",
+    *data_run.FILES,
     *model_registry.CODE,
 ]
 
@@ -75,10 +76,13 @@ def complete(
     Raises:
         UserError: MLflow cannot be used, now or halfway; the next call adds what is missing.
     """
-    with mlflow_errors(), exclusive_rows():
+    # Whoever may claim the same training, make the same row or register the same model has the same model.
+    same = lineage.digests(stages)["data/model"]
+    with mlflow_errors(), exclusive_rows(), server_lock.exclusive(store.client, same):
         run = claim_run(store, stages, code)
         if run.data.tags.get("complete") == "true":
             return False
+        data_run.make_lost(store, stages, code, folder)
         origins = _origins(store, run, stages, code, evaluated)
         weights = {"model.sha256": sha256((folder / WEIGHTS).read_bytes()).hexdigest()}
         run_content.describe(store, run.info.run_id, stages, code, origins | weights)
@@ -92,13 +96,17 @@ def complete(
 
 
 def reopen(store: Store) -> None:
-    """Where the registered model or files were deleted, make rows incomplete, so that `complete` adds them again."""
+    """Where a registered model, files or runs of data were lost, make rows incomplete: `complete` adds them again."""
     with mlflow_errors():
         names = [*filter(partial(model_registry.is_there, store), model_registry.DESCRIPTIONS)]
         empty = {name: model_registry.without_files(store, name) for name in names}
+        data_runs = {run.info.run_id for run in store.search(store.data)}
         for run in store.search(store.rows, complete="true"):
             name = model_registry.name_of(run)
             whole = name in names and store.client.list_artifacts(run.info.run_id)
+            tags = run.data.tags
+            workers = {tags.get(f"run.{stage}") for stage, path in run_content.DATA.items() if f"digest.{path}" in tags}
+            whole = whole and workers <= data_runs
             if not whole or run.data.tags.get("model.version") in empty[name]:
                 store.client.delete_tag(run.info.run_id, "complete")
 
@@ -147,13 +155,13 @@ def _origins(store: Store, run: "Run", stages: Stages, code: dict[str, str], eva
     return tags | {"stages.ran": ", ".join(ran) or "none", "stages.reused": ", ".join(reused) or "none"}
 
 
-def _is_first_use(store: Store, data_run: "Run", row: "Run", code: dict[str, str]) -> bool:
+def _is_first_use(store: Store, worker: "Run", row: "Run", code: dict[str, str]) -> bool:
     """Whether the data was made for this experiment, and the row is the first made from it; it is from now on."""
-    if not run_content.is_own(data_run, code):
+    if not run_content.is_own(worker, code) or data_run.AFTERWARDS in worker.data.tags:
         return False
-    if "row" not in data_run.data.tags:
-        store.client.set_tag(data_run.info.run_id, "row", row.info.run_id)
-    return data_run.data.tags.get("row") in {None, row.info.run_id}
+    if "row" not in worker.data.tags:
+        store.client.set_tag(worker.info.run_id, "row", row.info.run_id)
+    return worker.data.tags.get("row") in {None, row.info.run_id}
 
 
 def _fill(store: Store, run: "Run", stages: Stages, folder: Path) -> None:

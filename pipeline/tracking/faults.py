@@ -19,6 +19,11 @@ FAULTS = [  # what the text of an error holds, what that means, and what to do
     ("[Ee]rror code 401|password authentication failed", "user or password is wrong or missing", USER),
     ("[Ee]rror code 403|PERMISSION_DENIED", "this user may not write there", f"{USER} of one who may"),
     ("[Ee]rror code 404|response body was not in a valid JSON", "no MLflow there", CHECK),
+    (
+        "5.. Server Error.*mlflow-artifacts|mlflow-artifacts.*too many 5..",
+        "its store of files refuses them",
+        "look into its log, and start it again: it makes its bucket",
+    ),
     ("[Ee]rror code 5..|too many 5.. error", "it failed", f"look into its log, or {CHECK}"),
     ("timed out|timeout expired", "no answer", START),
     ("Max retries exceeded|Connection aborted|[Cc]onnection refused|could not translate host", "no connection", START),

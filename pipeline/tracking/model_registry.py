@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.metrics.registry import METRICS
 from pipeline.params import Champion
+from pipeline.tracking import server_lock
 from pipeline.tracking.client import Store, is_missing
 from pipeline.tracking.place import uri
 
@@ -71,18 +72,19 @@ def register(store: Store, run_id: str, folder: Path, champion: Champion) -> Non
 
     MLflow keeps no pickle: weights, `config.json`, the code that runs them, signature, example, requirements and the
     model card. The run's tag `model.version` names the version. stdout says what became of the alias. To be called
-    while `place.exclusive_rows` is held.
+    while `place.exclusive_rows` and the `server_lock` of the model's digest are held.
     """
     made = _version(store, run_id) or _log(store, run_id, folder)
     store.client.set_tag(run_id, "model.version", str(made.version))
     name = name_of(store.client.get_run(run_id))
-    holder = _champion(store, name)
-    if holder and str(holder.version) == str(made.version):
-        better, why = True, "it was before"
-    else:
-        better, why = improves(store, run_id, champion)
-    if better:
-        store.client.set_registered_model_alias(name, ALIAS, made.version)
+    with server_lock.exclusive(store.client, f"{name}-{ALIAS}"):
+        holder = _champion(store, name)
+        if holder and str(holder.version) == str(made.version):
+            better, why = True, "it was before"
+        else:
+            better, why = improves(store, run_id, champion)
+        if better:
+            store.client.set_registered_model_alias(name, ALIAS, made.version)
     print(f"model {name} version {made.version} {'is' if better else 'is not'} the {ALIAS}: {why}")
 
 
@@ -147,8 +149,9 @@ def _log(store: Store, run_id: str, folder: Path) -> "ModelVersion":
             pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
         )
     client, model_id = store.client, logged.model_id
-    if not is_there(store, name):
-        client.create_registered_model(name, description=DESCRIPTIONS[name])
+    with server_lock.exclusive(client, name):
+        if not is_there(store, name):
+            client.create_registered_model(name, description=DESCRIPTIONS[name])
     return client.create_model_version(name, logged.model_uri, run_id, description=card[:LONGEST], model_id=model_id)
 
 

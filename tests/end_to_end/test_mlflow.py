@@ -217,6 +217,30 @@ def test_sync_gives_a_result_that_mlflow_lacks_its_complete_row(colleague):
 
 
 @pytest.mark.long
+def test_the_runs_of_data_that_mlflow_lacks_are_made_by_sync_so_that_a_row_leads_to_all_its_stages(
+    colleague, undisturbed
+):
+    colleague.mendline("sync")
+    (row,) = runs(colleague)
+    made, first = (
+        {run.data.tags["stage"]: run for run in runs(clone, "mendline-data")} for clone in (colleague, undisturbed)
+    )
+    assert made.keys() == first.keys() == {"download", "corrupt"}
+    for stage, run in made.items():
+        assert row.data.tags[f"run.{stage}"] == run.info.run_id
+        assert run.data.metrics == first[stage].data.metrics
+        assert run.data.params == first[stage].data.params
+        assert run.data.tags["out"] == first[stage].data.tags["out"]
+    store(colleague).delete_run(made["corrupt"].info.run_id)
+    assert "MLflow: added workspace" in colleague.mendline("sync")
+    (row,) = runs(colleague)
+    assert {row.data.tags["run.download"], row.data.tags["run.corrupt"]} == {
+        run.info.run_id for run in runs(colleague, "mendline-data")
+    }
+    assert colleague.mendline("sync") == "MLflow: nothing to add\n"
+
+
+@pytest.mark.long
 def test_a_registered_model_that_was_deleted_is_made_again_by_sync(colleague):
     colleague.mendline("sync")
     store(colleague).delete_registered_model("mendline")

@@ -14,7 +14,7 @@ from pipeline.runtime import command_line
 from tests.clone import ROOT
 
 MAIN = "pipeline.commands.main"
-LINES = [*([f"pipeline.{stage}"] for stage in STAGES), [MAIN], *([MAIN, name] for name in COMMANDS)]
+LINES = [*([f"pipeline.{stage}"] for stage in (*STAGES, "serve")), [MAIN], *([MAIN, name] for name in COMMANDS)]
 SLOW = "torch|mlflow|numpy|pandas|dvc|onnxruntime|PIL|pydantic|requests"  # to import
 
 
