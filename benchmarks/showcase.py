@@ -1,4 +1,4 @@
-"""Restorations of COCO test photos that may be shown, with credits.
+"""Restorations, or translations, of COCO test photos that may be shown, with credits.
 
     python -m benchmarks.showcase docs coco
 
@@ -22,10 +22,11 @@ from collections.abc import Iterable
 import pandas as pd
 
 from pipeline.datasets.pairs import Pairs
-from pipeline.evaluate import MODEL, PAIRS, restore
-from pipeline.evaluation import figures
+from pipeline.evaluate import MODEL, PAIRS, restore, translate
+from pipeline.evaluation import figures, tables
 from pipeline.images.grid import evenly_spaced
 from pipeline.networks import device, weights
+from pipeline.networks.translator import Translator
 from pipeline.params import load
 from pipeline.runtime.errors import one_line_errors
 
@@ -42,13 +43,16 @@ def main(folder: Path, name: str) -> None:
     """Write the two files into `folder`."""
     license_ = pd.read_csv("data/coco/manifest.csv").set_index("image_id").license
     scores = pd.read_csv("metrics/scores.csv")
-    gan = scores[scores.method == "gan"].reset_index(drop=True)
+    gan = scores[scores.method == tables.trained(scores)].reset_index(drop=True)
     free = gan[gan.image_id.map(license_).isin(FREE)]
     groups = free.groupby("corruption")
     each = max(1, ROWS // len(groups))
     rows = [row for _, group in groups for row in evenly_spaced(list(group.index), each)]
-    comparison = restore(Pairs(PAIRS, "test"), weights.load(MODEL, device.resolve_device()), load().evaluate)
-    figures.side_by_side(comparison, rows, scores, figures.RESTORED).save(folder / f"{name}-grid.png")
+    pairs, network = Pairs(PAIRS, "test"), weights.load(MODEL, device.resolve_device())
+    translates = isinstance(network, Translator)
+    contest = translate(pairs, network) if translates else restore(pairs, network, load().evaluate)
+    looks = figures.TRANSLATED if translates else figures.RESTORED
+    figures.side_by_side(contest, rows, scores, looks).save(folder / f"{name}-grid.png")
     (folder / f"{name}-credits.md").write_text(credits_of(gan.image_id[rows], f"{name}-grid.png"))
 
 

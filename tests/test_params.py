@@ -216,6 +216,31 @@ def test_a_detector_learns_from_pairs_that_are_kept():
         check(values, Path("mine.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("section", "wrong", "line"),
+    [
+        (
+            "domains",
+            {"by": "none"},
+            "corrupt.domains.by is none; expected rendering, damage, folders or categories, or",
+        ),
+        ("domains", {"by": "damage"}, "corrupt.weights.lowres is 2.0; expected 0: a translator keeps the size"),
+        ("domains", {"folders": ["a", "a"]}, r"corrupt.domains.folders is \['a', 'a'\]; expected each value once"),
+        ("domains", {"folders": ["a"]}, r"corrupt.domains.folders is \['a'\]; expected text"),
+        ("domains", {"categories": [["dog"], ["cat", "dog"]]}, "corrupt.domains.categories is .*; expected each value"),
+        ("losses", {"adversarial": 0.0}, "train.losses.adversarial is 0; expected above 0"),
+        ("generator", {"design": "residual"}, "corrupt.domains.by is rendering; expected none, or translator as train"),
+    ],
+)
+def test_a_translator_needs_two_domains_and_a_discriminator(section, wrong, line):
+    values = YAML(typ="safe", pure=True).load(YAML_TEXT)
+    values["train"]["generator"]["design"], values["corrupt"]["domains"]["by"] = "translator", "rendering"
+    assert check(values, Path("mine.yaml")).corrupt.domains.by == "rendering"
+    (values["corrupt"] if section == "domains" else values["train"])[section] |= wrong
+    with pytest.raises(UserError, match=rf"^mine.yaml: {line}"):
+        check(values, Path("mine.yaml"))
+
+
 def test_pixels_that_are_not_looked_at_cannot_be_copied():
     generator = changed("train")["train"]["generator"] | {"see_through": False}
     assert not check(

@@ -6,23 +6,24 @@ import cv2
 import numpy as np
 
 BORDER = 32  # px of the mirrored picture around it: at their border the filters leave a bright frame
-PENCIL = {"sigma_s": 10.0, "sigma_r": 0.2, "shade_factor": 0.08}  # by eye, at 128 px: lines, and white between them
-PAINT = {"sigma_s": 20.0, "sigma_r": 0.3}
+REACH, RANGE, SHADE = 10.0, 0.2, 0.08  # of pencils, by eye, at 128 px: lines, and white between them
+PAINT_REACH, PAINT_RANGE = 20.0, 0.3
 
 
 def pencil(bgr: np.ndarray) -> np.ndarray:
     """Coloured pencils: the domain transform of Gastal and Oliveira 2011, section 7, as OpenCV has it."""
-    return cv2.pencilSketch(bgr, **PENCIL)[1]
+    return np.asarray(cv2.pencilSketch(bgr, sigma_s=REACH, sigma_r=RANGE, shade_factor=SHADE)[1])
 
 
 def sketch(bgr: np.ndarray) -> np.ndarray:
     """The same in grey."""
-    return cv2.cvtColor(cv2.pencilSketch(bgr, **PENCIL)[0], cv2.COLOR_GRAY2BGR)
+    grey = cv2.pencilSketch(bgr, sigma_s=REACH, sigma_r=RANGE, shade_factor=SHADE)[0]
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
 
 
 def painting(bgr: np.ndarray) -> np.ndarray:
     """Flat colours between dark outlines: stylization, from the same paper."""
-    return cv2.stylization(bgr, **PAINT)
+    return np.asarray(cv2.stylization(bgr, sigma_s=PAINT_REACH, sigma_r=PAINT_RANGE))
 
 
 RENDERINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"pencil": pencil, "sketch": sketch, "painting": painting}
@@ -32,6 +33,6 @@ RENDERINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"pencil": pencil, "
 def render(name: str, image: np.ndarray) -> np.ndarray:
     """A picture, uint8 RGB HWC, in one of `RENDERINGS`; the same without a bright frame at its border."""
     height, width = image.shape[:2]
-    bgr = cv2.copyMakeBorder(image[..., ::-1], *[BORDER] * 4, cv2.BORDER_REFLECT)
-    rendered = RENDERINGS[name](bgr)[BORDER : BORDER + height, BORDER : BORDER + width, ::-1]
+    bgr = cv2.copyMakeBorder(image[..., ::-1], BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REFLECT)
+    rendered = RENDERINGS[name](np.asarray(bgr))[BORDER : BORDER + height, BORDER : BORDER + width, ::-1]
     return np.ascontiguousarray(rendered)

@@ -1,5 +1,6 @@
 """Pictures of two domains, for what is learned without pairs: `corrupt.domains` says what tells the domains apart."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +24,13 @@ class Job:
 
     Attributes:
         split: of both.
-        number: of the job in its split.
+        copy: how many jobs before it have the same photo for a source.
         source: of the first domain.
         target: of the second.
     """
 
     split: str
-    number: int
+    copy: int
     source: View
     target: View
 
@@ -48,17 +49,20 @@ def plan(folder: Path, splits: dict[str, list[Photo]], params: Corrupt) -> dict[
 
 def _match(split: str, sources: list[View], targets: list[View]) -> Iterator[Job]:
     """The views of the smaller domain come again until there are enough."""
+    copies: Counter[int] = Counter()
     for number in range(max(len(sources), len(targets))):
-        yield Job(split, number, sources[number % len(sources)], targets[number % len(targets)])
+        source, target = sources[number % len(sources)], targets[number % len(targets)]
+        yield Job(split, copies[source.photo.image_id], source, target)
+        copies[source.photo.image_id] += 1
 
 
 def make_pairs(folder: Path, job: Job, params: Corrupt) -> list[Pair]:
     """All pairs of a job; runs in a worker. The mask is where the truth differs; everywhere, where there is none."""
     cv2.setNumThreads(1)  # a worker has one core
     made = []
-    for variant in range(params.variants):
+    for variant in range(job.copy * params.variants, (job.copy + 1) * params.variants):
         image_id = job.source.photo.image_id
-        sequence = np.random.SeedSequence([params.seed, image_id, variant, job.number, 2])
+        sequence = np.random.SeedSequence([params.seed, image_id, variant, 2])
         seed = sequence.generate_state(1, np.uint64).item()
         rng = np.random.default_rng(seed)
         source = cut(folder, job.source, job.split, rng, params)

@@ -57,8 +57,7 @@ def assign(folder: Path, splits: dict[str, list[Photo]], domains: Domains) -> di
             found = _by_category(folder, splits, domains.categories)
         case _:
             found = {
-                split: ([View(photo) for photo in members],) * 2 if split != "train" else _halves(members)
-                for split, members in splits.items()
+                split: _halves(members) if split == "train" else _same(members) for split, members in splits.items()
             }
     for split, pair in found.items():
         for views, which in zip(pair, ("first", "second"), strict=True):
@@ -72,11 +71,17 @@ def assign(folder: Path, splits: dict[str, list[Photo]], domains: Domains) -> di
 
 
 def _halves(members: list[Photo]) -> Pair:
-    first, second = [], []
+    first: list[View] = []
+    second: list[View] = []
     for photo in members:
         digest = hashlib.blake2b(str(photo.image_id).encode(), digest_size=8, key=SALT).digest()
         (second if digest[0] % 2 else first).append(View(photo))
     return first, second
+
+
+def _same(members: list[Photo]) -> Pair:
+    views = [View(photo) for photo in members]
+    return views, views
 
 
 def _by_folder(folder: Path, splits: dict[str, list[Photo]], names: list[str]) -> dict[str, Pair]:
@@ -91,9 +96,10 @@ def _by_folder(folder: Path, splits: dict[str, list[Photo]], names: list[str]) -
         if not any(is_in):
             raise UserError(f"{folder}: no photo lies in a folder {excerpt(name)}; change corrupt.domains.folders")
     _refuse_shared(folder, inside, names)
-    return _of_each(
-        splits, {image_id: [[None] if is_in else [] for is_in in both] for image_id, both in inside.items()}
-    )
+    whole: dict[int, list[list[Box | None]]] = {
+        image_id: [[None] if is_in else [] for is_in in both] for image_id, both in inside.items()
+    }
+    return _of_each(splits, whole)
 
 
 def _lies_in(member: PurePosixPath, parts: tuple[str, ...]) -> bool:
@@ -103,7 +109,7 @@ def _lies_in(member: PurePosixPath, parts: tuple[str, ...]) -> bool:
 
 def _refuse_shared(folder: Path, inside: dict[int, list[bool]], names: list[str]) -> None:
     """Raise `UserError` where a photo, or a copy of it, lies in both folders."""
-    sides = defaultdict(set)
+    sides: dict[str, set[int]] = defaultdict(set)
     digests = photos.digests(folder)
     for image_id, both in inside.items():
         sides[digests[image_id]] |= {side for side, is_in in enumerate(both) if is_in}
@@ -118,12 +124,12 @@ def _refuse_shared(folder: Path, inside: dict[int, list[bool]], names: list[str]
 def _by_category(folder: Path, splits: dict[str, list[Photo]], categories: list[list[str]]) -> dict[str, Pair]:
     """The instances of these categories; a photo that has some of both is in neither domain."""
     boxes: dict[int, list[list[Box | None]]] = defaultdict(lambda: [[], []])
-    known = set()
+    known: set[str] = set()
     for path in instances.list_files(folder):
         dataset = json.loads(path.read_text())
         names = {category["id"]: category["name"] for category in dataset["categories"]}
         for annotation in dataset["annotations"]:
-            name = names.get(annotation["category_id"])
+            name = names.get(annotation["category_id"], "")
             known.add(name)
             box = annotation.get("bbox")
             if box and not annotation.get("iscrowd") and min(box[2:]) >= SMALLEST:

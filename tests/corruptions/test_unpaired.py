@@ -60,6 +60,16 @@ def test_the_pictures_of_train_are_of_different_photos_and_those_of_test_of_one(
         assert all((job.source == job.target) == (split != "train") for job in own)
 
 
+def test_no_two_pairs_of_a_photo_have_the_same_variant(monkeypatch):
+    instances = [View(photo(1), (0.0, 0.0, 40.0, 40.0)), View(photo(1), (30.0, 9.0, 40.0, 40.0)), View(photo(2))]
+    pair = instances, [View(photo(number)) for number in range(10, 15)]
+    monkeypatch.setattr(unpaired.domains, "assign", lambda *_: {"test": pair})
+    jobs = unpaired.plan(STORE, {}, params(by="folders"))
+    made = [one for job in jobs for one in unpaired.make_pairs(STORE, job, params(by="folders"))]
+    assert [(one.image_id, one.variant) for one in made][:6] == [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1)]
+    assert len({(one.image_id, one.variant) for one in made}) == len(made) == 10
+
+
 def test_a_test_pair_is_a_picture_and_its_rendering():
     view = View(photo(3))
     made = make("test", view, view, by="rendering", rendering="sketch")
