@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from pipeline import lineage
-from pipeline.corruptions import object as cutout
 from pipeline.corruptions import fresh_pairs, photo_pairs, shards
+from pipeline.corruptions import object as cutout
 from pipeline.corruptions.shards import Shard
 from pipeline.datasets import pairs, photos
 from pipeline.datasets.splits import SPLITS, assign_splits

@@ -39,8 +39,8 @@ def connect(address: str) -> Iterator[tuple[Callable[..., Future], int]]:
     """Yield `submit`, as that of an `Executor` of one argument, and how many tasks the workers run at once.
 
     Raises:
-        UserError: Dask is not installed, the scheduler does not answer or is gone, it has no workers, one of them is not
-            as we are, or a task has cost it several of them.
+        UserError: Dask is not installed, the scheduler does not answer or is gone, it has no workers, or a task has
+            cost it several of them.
     """
     try:
         import dask

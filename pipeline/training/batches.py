@@ -35,7 +35,9 @@ QUALITIES = 60, 96  # of JPEG
 Exemplars = Callable[[int], np.ndarray]  # the prior of a pair, by its index
 
 
-def training_batches(pairs: Pairs | FreshPairs, params: Train, steps: range, rank_slice: slice = slice(None)) -> Iterator[Batch]:
+def training_batches(
+    pairs: Pairs | FreshPairs, params: Train, steps: range, rank_slice: slice = slice(None)
+) -> Iterator[Batch]:
     """One shuffled, augmented batch for each step, made beside the training.
 
     Args:

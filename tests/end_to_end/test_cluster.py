@@ -51,9 +51,7 @@ class Cluster:
         with distributed.Client(self.address, set_as_default=False) as client:
             return question(client)
 
-    def _start(
-        self, what: str, *options: str, code: Path = ROOT, blocks: int | str = "unlimited"
-    ) -> subprocess.Popen:
+    def _start(self, what: str, *options: str, code: Path = ROOT, blocks: int | str = "unlimited") -> subprocess.Popen:
         search = os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")])
         with (self.folder / f"{len(self.processes)}-{what}.log").open("w") as log:
             self.processes.append(
@@ -146,7 +144,8 @@ def test_a_worker_with_other_code_is_refused_by_name(again, cluster, tmp_path):
     with (tmp_path / "other/pipeline/corruptions/dust.py").open("a") as module:
         module.write("\n")
     cluster.add_worker(tmp_path / "other")
-    assert re.match(r"error: worker tcp://127.0.0.1:\d+: has \w+ of the code of pipeline, and the stage", refusal(again))
+    said = refusal(again)
+    assert re.match(r"error: worker tcp://127.0.0.1:\d+: has \w+ of the code of pipeline, and the stage", said)
 
 
 def test_a_worker_with_a_full_disk_is_named_and_another_goes_on(again, cluster, local):
@@ -176,7 +175,7 @@ def test_a_scheduler_that_ends_is_one_line(again, cluster):
         wait_until(lambda: shards(again))
         cluster.scheduler.kill()
         _, errors = process.communicate(timeout=200)
-    assert last_error(errors) == f"error: {cluster.address}: the scheduler is gone; start it again, and run again to go on"
+    assert last_error(errors).startswith(f"error: {cluster.address}: the scheduler is gone; start it again")
 
 
 def test_no_scheduler_is_one_line(again):
