@@ -51,9 +51,7 @@ PARAMS = {
 
 def main(numbers: list[int]) -> None:
     """Print both tables."""
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; pictures of {SIDE} px, pairs of 64"
-    )
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; photos of {SIDE} px")
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", ".", str(clone)], check=True)
@@ -125,16 +123,13 @@ def run(command: list[str], folder: Path, **environment: str) -> tuple[float, fl
 def compare_engines(clone: Path) -> Iterator[dict[str, object]]:
     """A line for each engine that is installed: corrupt, on the last number of pictures."""
     command = [sys.executable, "-m", "pipeline.corrupt"]
-    yield {
-        "engine": "own pool, 2 workers",
-        "seconds": run(command, clone, MENDLINE_WORKERS="2")[1],
-        "pairs": digest(clone),
-    }
-    yield {"engine": "1 process", "seconds": run(command, clone, MENDLINE_WORKERS="1")[1], "pairs": digest(clone)}
+    for workers in (1, 2):
+        seconds = run(command, clone, MENDLINE_WORKERS=str(workers))[1]
+        yield {"engine": f"own processes, {workers}", "seconds": seconds, "pairs": digest(clone)}
     if find_spec("distributed"):
         with dask_workers(clone, 2) as address:
             seconds = run(command, clone, MENDLINE_SCHEDULER=address)[1]
-        yield {"engine": "Dask, 2 workers", "seconds": seconds, "pairs": digest(clone)}
+        yield {"engine": "Dask workers, 2", "seconds": seconds, "pairs": digest(clone)}
 
 
 @contextmanager

@@ -58,7 +58,9 @@ def train() -> None:
 def train_rank0(params: Params, device: torch.device) -> None:
     """Train, validate, save checkpoints, log, and write the outs."""
     client.prepare(params.tracking.required)
-    training, validation = (open_pairs(split, params.corrupt.image_size) for split in ("train", "val"))
+    training, validation = fresh_pairs.open_pairs(PAIRS, "train", PHOTOS), Pairs(PAIRS, "val")
+    for pairs in (training, validation):
+        check_side(pairs, params.corrupt.image_size)
     environment = numeric_environment(device) | {"processes": str(distributed.world_size())}
     folder = checkpoint.training_folder(params.train, environment)
     checkpoint.discard_ended(lineage.recorded_training())
@@ -96,17 +98,15 @@ def train_worker(params: Train, device: torch.device) -> None:
             distributed.check_stop(device)
 
 
-def open_pairs(split: str, side: int) -> Pairs | FreshPairs:
-    """The pairs of a split.
+def check_side(pairs: Pairs | FreshPairs, side: int) -> None:
+    """Refuse pairs whose pictures are no squares of this side in px.
 
     Raises:
-        UserError: there are none, or their pictures are no squares of this side in px.
+        UserError: they are not.
     """
-    pairs = fresh_pairs.open_pairs(PAIRS, split, PHOTOS)
     if pairs.size != (side, side):
         found = " x ".join(map(str, pairs.size))
         raise UserError(f"{PAIRS}: pictures of {found} px; corrupt.image_size is {side}; run dvc repro corrupt")
-    return pairs
 
 
 def build_trainer(params: Train, device: torch.device) -> Trainer:

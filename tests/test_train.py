@@ -18,11 +18,10 @@ from tests.clone import ROOT
 CPU = torch.device("cpu")
 
 
-def test_pairs_of_another_size_than_the_parameters_have_are_refused(ten_pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "PAIRS", tmp_path / "pairs")
-    assert len(train.open_pairs("train", 32)) == 10
+def test_pairs_of_another_size_than_the_parameters_have_are_refused(ten_pairs):
+    train.check_side(ten_pairs, 32)
     with pytest.raises(UserError, match="pictures of 32 x 32 px; corrupt.image_size is 64; run dvc repro corrupt"):
-        train.open_pairs("train", 64)
+        train.check_side(ten_pairs, 64)
 
 
 @pytest.fixture

@@ -33,7 +33,9 @@ def corrupt(image: np.ndarray, rng: np.random.Generator, params: Crease) -> tupl
             chip = point + width * rng.normal(0, 1, (6, 2))
             cv2.fillPoly(drawn, [cv2.convexHull(strokes.on_canvas(chip).astype(np.int32))], 255)
     grain = rng.normal(0, rng.uniform(0, 8), (*size, 1))
-    return strokes.paint(image, strokes.cover(drawn), rng.uniform(*PAPER) + rng.normal(0, 5, 3) + grain)
+    tone = rng.uniform(*PAPER) + rng.normal(0, 5, 3)
+    touched, cover = strokes.touch(drawn)
+    return strokes.blend(image, [(touched, cover, tone + grain.reshape(-1, 1)[touched])])
 
 
 def _draw_path(size: tuple[int, int], width: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Pairs that are made when they are asked for, from the photos; the same as frozen ones of that variant would be.
 
-Where `corrupt.variants` is 0, corrupt writes a recipe instead of the train pairs: the parameters, and the fingerprint of
-all code and data that decides the pairs. So `data/pairs` changes when one of these does, and who trains on fresh pairs
-need not depend on their code.
+Where `corrupt.variants` is 0, corrupt writes a recipe instead of the train pairs: the parameters, and the fingerprint
+of all code and data that decides the pairs. So `data/pairs` changes when one of these does, and who trains on fresh
+pairs need not depend on their code.
 """
 
 from functools import lru_cache

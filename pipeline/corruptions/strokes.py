@@ -76,7 +76,7 @@ def blend(
     Args:
         image: uint8 RGB HWC.
         layers: of each its touched pixels (int N, as `np.flatnonzero` gives them), its opacity there (float N, 0 to
-            1), and its colour as `paint` takes it.
+            1), and its colour as `paint` takes it, or one a touched pixel (N x 3).
 
     Returns:
         As `paint`.

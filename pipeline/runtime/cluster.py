@@ -7,9 +7,11 @@ it ends, the scheduler drops what has not begun.
 
 import hashlib
 import pickle
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from pipeline.runtime.environment import versions
 from pipeline.runtime.errors import UserError, explain_os_error
 
 PACKAGE = Path(__file__).parents[1]
+LOOK = 2.0  # seconds between two looks at the workers
 PATIENCE = 60  # seconds for the scheduler to answer, and for its first worker to join
 QUIET = {"logging": {"distributed": "critical", "distributed.client": "critical", "tornado": "critical"}}
 
@@ -36,8 +39,8 @@ def connect(address: str) -> Iterator[tuple[Callable[..., Future], int]]:
     """Yield `submit`, as that of an `Executor` of one argument, and how many tasks the workers run at once.
 
     Raises:
-        UserError: Dask is not installed, the scheduler does not answer or is gone, it has no workers, one of them is not
-            as we are, or a task has cost it several of them.
+        UserError: Dask is not installed, the scheduler does not answer or is gone, it has no workers, or a task has
+            cost it several of them.
     """
     try:
         import dask
@@ -55,7 +58,8 @@ def connect(address: str) -> Iterator[tuple[Callable[..., Future], int]]:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
             raise UserError(f"{address}: no worker has joined for {PATIENCE} s; start dask worker {address}") from None
-        executor = client.get_executor(pure=False)
+        executor, ended = client.get_executor(pure=False), threading.Event()
+        threading.Thread(target=_watch, args=(client, address, ended), daemon=True).start()
 
         def submit(function: Callable, item: Any) -> Future:
             return executor.submit(run, FACTS, pickle.dumps((function, item)))
@@ -66,6 +70,17 @@ def connect(address: str) -> Iterator[tuple[Callable[..., Future], int]]:
             raise UserError(f"{address}: {_describe(error)}; give each worker more memory, and run again") from None
         except CancelledError:
             raise UserError(f"{address}: the scheduler is gone; start it again, and run again to go on") from None
+        finally:
+            ended.set()
+
+
+def _watch(client: Any, address: str, ended: threading.Event) -> None:
+    """Say so when all workers are gone: others may join, and the work goes on."""
+    with suppress(OSError, RuntimeError, CancelledError):  # the client is being closed
+        while not ended.wait(LOOK):
+            if not client.nthreads():
+                print(f"note: {address}: its workers are gone; start dask worker {address} to go on", file=sys.stderr)
+                return
 
 
 def run(expected: dict[str, str], call: bytes) -> Any:

@@ -22,7 +22,8 @@ AHEAD = 64  # results that may wait for their turn, unless told: they lie in mem
 def in_processes(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """`map`, in fresh processes that end with this one, even when it is killed; or on the workers of a Dask scheduler.
 
-    A single worker is this process itself. The function and the items are pickled; on a scheduler's workers they must not be of `__main__`.
+    A single worker is this process itself. The function and the items are pickled; on a scheduler's workers they must
+    not be of `__main__`.
     """
     if address := environment.scheduler():
         from pipeline.runtime import cluster

@@ -32,11 +32,11 @@ class Cluster:
         self.scheduler = self._start("scheduler", *options)
         self.address = wait_until(lambda: facts.exists() and json.loads(facts.read_text() or "{}").get("address"))
 
-    def add_worker(self, code: Path = ROOT) -> subprocess.Popen:
-        """A worker that has joined; `code` is where it has the pipeline from."""
+    def add_worker(self, code: Path = ROOT, blocks: int | str = "unlimited") -> subprocess.Popen:
+        """A worker that has joined; `code` is where it has the pipeline from. No file of its own has more `blocks`."""
         options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder)]
         before = self.count_workers()
-        worker = self._start("worker", self.address, *options, code=code)
+        worker = self._start("worker", self.address, *options, code=code, blocks=blocks)
         wait_until(lambda: self.count_workers() > before)
         return worker
 
@@ -51,12 +51,12 @@ class Cluster:
         with distributed.Client(self.address, set_as_default=False) as client:
             return question(client)
 
-    def _start(self, what: str, *options: str, code: Path = ROOT) -> subprocess.Popen:
+    def _start(self, what: str, *options: str, code: Path = ROOT, blocks: int | str = "unlimited") -> subprocess.Popen:
         search = os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")])
         with (self.folder / f"{len(self.processes)}-{what}.log").open("w") as log:
             self.processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", AS_CLI + what, *options],
+                    ["sh", "-c", f'ulimit -f {blocks}; exec "$0" "$@"', sys.executable, "-m", AS_CLI + what, *options],
                     cwd=self.folder,
                     env=os.environ | {"PYTHONPATH": search, "OMP_NUM_THREADS": "1"},
                     stdout=log,
@@ -144,9 +144,29 @@ def test_a_worker_with_other_code_is_refused_by_name(again, cluster, tmp_path):
     with (tmp_path / "other/pipeline/corruptions/dust.py").open("a") as module:
         module.write("\n")
     cluster.add_worker(tmp_path / "other")
-    assert re.match(
-        r"error: worker tcp://127.0.0.1:\d+: has \w+ of the code of pipeline, and the stage", refusal(again)
-    )
+    said = refusal(again)
+    assert re.match(r"error: worker tcp://127.0.0.1:\d+: has \w+ of the code of pipeline, and the stage", said)
+
+
+def test_a_worker_with_a_full_disk_is_named_and_another_goes_on(again, cluster, local):
+    full = cluster.add_worker(blocks=1000)
+    assert re.match(r"error: worker tcp://127.0.0.1:\d+: .*File too large", refusal(again))
+    full.kill()
+    cluster.add_worker()
+    again.run("dvc", "repro", "--single-item", "corrupt")
+    assert lock(again) == lock(local)
+
+
+def test_work_goes_on_when_all_workers_have_died_and_one_joins(again, cluster, local):
+    only = cluster.add_worker()
+    with repro(again) as process:
+        wait_until(lambda: shards(again))
+        only.kill()
+        said = next(line for line in process.stderr if "workers are gone" in line)
+        cluster.add_worker()
+        process.communicate(timeout=200)
+    assert said.startswith(f"note: {cluster.address}: its workers are gone; start dask worker")
+    assert lock(again) == lock(local)
 
 
 def test_a_scheduler_that_ends_is_one_line(again, cluster):
@@ -155,9 +175,7 @@ def test_a_scheduler_that_ends_is_one_line(again, cluster):
         wait_until(lambda: shards(again))
         cluster.scheduler.kill()
         _, errors = process.communicate(timeout=200)
-    assert (
-        last_error(errors) == f"error: {cluster.address}: the scheduler is gone; start it again, and run again to go on"
-    )
+    assert last_error(errors).startswith(f"error: {cluster.address}: the scheduler is gone; start it again")
 
 
 def test_no_scheduler_is_one_line(again):

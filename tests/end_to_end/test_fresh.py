@@ -1,6 +1,5 @@
 """Training on pairs that are made as it goes."""
 
-import shutil
 import signal
 
 import pytest
@@ -10,14 +9,13 @@ from tests.end_to_end.test_resume import checkpoints, lock, stop
 
 
 @pytest.mark.long
-def test_a_training_on_fresh_pairs_that_is_killed_ends_in_the_same_bytes(undisturbed, tmp_path):
-    shutil.copytree(undisturbed.folder, tmp_path / "clone", symlinks=True)
+def test_a_training_on_fresh_pairs_that_is_killed_ends_in_the_same_bytes(tmp_path):
     clone = Clone(tmp_path / "clone")
-    clone.set("corrupt.variants", 0)
+    for key, value in {"corrupt.variants": 0, "train.steps": 24, "train.warmup": 6}.items():
+        clone.set(key, value)
     clone.run("dvc", "repro", "train")
     assert not list((clone.folder / "data/pairs").glob("train-*"))
     whole, before = lock(clone), checkpoints(clone)
-    assert whole["train"]["outs"] != lock(undisturbed)["train"]["outs"]
     with clone.start("dvc", "repro", "--force", "--single-item", "train") as process:
         wait_until(lambda: checkpoints(clone) - before or process.poll() is not None)
         stop(process, signal.SIGKILL, "stage")
