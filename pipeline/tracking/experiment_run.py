@@ -103,7 +103,7 @@ def reopen(store: Store) -> None:
         data_runs = {run.info.run_id for run in store.search(store.data)}
         for run in store.search(store.rows, complete="true"):
             name = model_registry.name_of(run)
-            whole = name in names and store.client.list_artifacts(run.info.run_id)
+            whole = name in names and bool(store.client.list_artifacts(run.info.run_id))
             tags = run.data.tags
             workers = {tags.get(f"run.{stage}") for stage, path in run_content.DATA.items() if f"digest.{path}" in tags}
             whole = whole and workers <= data_runs

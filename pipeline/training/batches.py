@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pipeline.corruptions import degraded, lowres
 from pipeline.corruptions.fresh_pairs import FreshPairs
 from pipeline.corruptions.labels import DAMAGE, name_of
-from pipeline.corruptions.registry import CORRUPTIONS
 from pipeline.datasets.pairs import Pairs
 from pipeline.images.tensors import mask_to_tensor, to_tensor
 from pipeline.networks.enlarger import FACTORS, STRIDE
@@ -35,6 +35,7 @@ BLUR = 0.3, 1.5  # px: standard deviation of its blur, where it is soft
 SEEN = 8  # of 255: the change from which on a pixel round soft damage is damaged too
 GRAIN = 0.0, 7.0  # of 255: standard deviation of the noise over all
 QUALITIES = 60, 96  # of JPEG
+SHRINK = {"lowres": lowres.corrupt, "degraded": degraded.corrupt}  # what an enlarger learns from
 Exemplars = Callable[[int], np.ndarray]  # the prior of a pair, by its index
 
 
@@ -194,8 +195,8 @@ def load_shrunk(pairs: Pairs | FreshPairs, crop: int, samples: Samples) -> list[
         side, grid = crop or min(target.shape[:2]), STRIDE
         top, left = (grid * int(rng.integers((length - side) // grid + 1)) for length in target.shape[:2])
         turn = int(rng.integers(8))
-        kind = CORRUPTIONS[name_of(pairs.label(index))]
-        pictures = [target, *(kind.corrupt(target, factor, rng)[0] for factor in FACTORS)]
+        shrink = SHRINK[name_of(pairs.label(index))]
+        pictures = [target, *(shrink(target, factor, rng)[0] for factor in FACTORS)]
         windows = [_scaled((top, left, side), factor) for factor in (1, *FACTORS)]
         loaded.append([augment(picture[window], turn) for picture, window in zip(pictures, windows, strict=True)])
     return [np.stack(pictures) for pictures in zip(*loaded, strict=True)]
