@@ -66,7 +66,8 @@ def make_pairs(folder: Path, job: Job, params: Corrupt) -> list[Pair]:
         seed = sequence.generate_state(1, np.uint64).item()
         rng = np.random.default_rng(seed)
         source = cut(folder, job.source, job.split, rng, params)
-        label, corrupted, mask = params.domains.by, source, np.ones(source.shape[:2], bool)
+        label: str = params.domains.by
+        corrupted, mask = source, np.ones(source.shape[:2], bool)
         target = source if job.target == job.source else cut(folder, job.target, job.split, rng, params)
         match params.domains.by:
             case "rendering":

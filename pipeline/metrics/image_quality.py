@@ -52,8 +52,10 @@ def psnr(restored: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def edge_ssim(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
     """SSIM, as `scores` has it, of the magnitude of the brightness' gradient (Sobel); uint8 NHWC both, float N."""
-    edges = [torch.from_numpy(np.stack([_edges(each) for each in several]))[:, None] for several in (pictures, others)]
-    return structural_similarity_index_measure(*edges, data_range=255.0, reduction="none").numpy()
+    ours, theirs = (
+        torch.from_numpy(np.stack([_edges(each) for each in several]))[:, None] for several in (pictures, others)
+    )
+    return np.asarray(structural_similarity_index_measure(ours, theirs, data_range=255.0, reduction="none"))
 
 
 def _edges(picture: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ of its patches shall be more like the patch of the input at the same place than 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.corruptions.labels import has_truth
 from pipeline.datasets.pairs import Pairs
@@ -83,7 +83,7 @@ def cross_entropy(asked: Tensor, known: Tensor) -> Tensor:
     return F.cross_entropy(logits.transpose(1, 2), own, reduction="none").mean(1)
 
 
-def validate(translator: Translator, pairs: Pairs, indices: range) -> Validated:
+def validate(translator: nn.Module, pairs: Pairs, indices: range) -> Validated:
     """Translate pairs: PSNR in dB, and the picture, its translation, and one of the second domain.
 
     It is that of the truth; where there is none, of the input: how much of it is kept.
