@@ -18,6 +18,7 @@ from pipeline.runtime.errors import UserError, explain_os_error
 
 LOSSLESS = {"WEBP": {"lossless": True, "exact": True}}
 MOST = 30  # names in a line
+COARSE = 9  # mean step of a JPEG's first table, as of quality 92: by PSNR, finer ones are better enlarged as sharp ones
 BACK = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
@@ -37,8 +38,8 @@ class Picture:
 
     @property
     def compressed(self) -> bool:
-        """Whether the file is a JPEG."""
-        return "qtables" in self.quality
+        """Whether the file is a JPEG of a quality that leaves traces."""
+        return "qtables" in self.quality and np.mean(self.quality["qtables"][0]) > COARSE
 
     @property
     def size(self) -> tuple[int, int]:
