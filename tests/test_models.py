@@ -39,7 +39,7 @@ def score(restored: np.ndarray, target: np.ndarray) -> float:
 
 
 def test_there_is_one_for_holes_one_for_size_one_to_find_damage_and_one_to_train_on_from():
-    assert set(MODELS) == {"restore", "superres", "detect", "general"}
+    assert set(MODELS) == {"restore", "superres", "superres-degraded", "detect", "general"}
 
 
 @pytest.mark.parametrize("folder", MODELS.values(), ids=lambda folder: folder.name)

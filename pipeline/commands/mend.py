@@ -20,7 +20,7 @@ from pipeline.images import detect_scratches
 from pipeline.images.revive import revive
 from pipeline.inference import image_file, masks, select_object, windows
 from pipeline.inference.detector import Detector, mark
-from pipeline.inference.enlarger import BY_COMPRESSION, SHARP, TEXTURE, Enlarger
+from pipeline.inference.enlarger import BY_COMPRESSION, SHARP, Enlarger
 from pipeline.inference.image_file import Picture
 from pipeline.inference.model_files import design_of
 from pipeline.inference.restorer import Restorer
@@ -127,9 +127,8 @@ def agree(before: Picture, hole: np.ndarray, job: Job, what: str) -> None:
 
 def load_enlargers(options: argparse.Namespace) -> list[Enlarger]:
     """As `BY_COMPRESSION`; a model that is named is for both."""
-    texture = (options.texture or TEXTURE) if options.fidelity < 1 else None
     models = [options.model] * 2 if options.model else BY_COMPRESSION
-    return [Enlarger.load(model, texture) for model in models]
+    return [Enlarger.load(model, options.texture) for model in models]
 
 
 def upscale(job: Job, options: argparse.Namespace, enlargers: list[Enlarger], say: Say) -> None:

@@ -9,7 +9,7 @@ from PIL import ImageColor
 from pipeline.images.formats import SUFFIXES
 from pipeline.images.revive import CAST
 from pipeline.inference.detector import SURE
-from pipeline.inference.enlarger import FACTORS, TEXTURE
+from pipeline.inference.enlarger import FACTORS
 from pipeline.inference.model_files import DETECTOR
 from pipeline.inference.restorer import FIDELITY
 from pipeline.runtime import command_line
@@ -110,7 +110,7 @@ def parse_options() -> argparse.Namespace:
         type=not_empty,
         metavar="MODEL",
         help="the same of a model on the prior exemplar, which refines what large opaque holes are filled with; of "
-        f"--upscale, of one for a fidelity below 1, {TEXTURE} by default",
+        "--upscale, of an enlarger for a fidelity below 1",
     )
     options = parser.parse_args()
     if options.upscale and not options.output:
@@ -120,8 +120,8 @@ def parse_options() -> argparse.Namespace:
     options.restoring = given(parser, options, OF_RESTORING)
     if options.fidelity is None:
         options.fidelity = 1.0 if options.upscale else FIDELITY
-    if options.upscale and options.texture and options.fidelity == 1:
-        raise UserError("--texture has no part in an enlargement with --fidelity 1; give a lower one, or leave it out")
+    if options.upscale and bool(options.texture) != (options.fidelity < 1):
+        raise UserError("--upscale takes --fidelity below 1 and --texture MODEL together; give both, or neither")
     if not options.output and not options.save_mask:
         raise UserError("where to? name the restored picture with -o, or the mask alone with --save-mask")
     if options.see_through and not (options.mask or options.detect):

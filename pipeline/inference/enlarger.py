@@ -12,7 +12,7 @@ from pipeline.inference.pyramid import Box, as_float, as_kind, widen, within
 from pipeline.inference.restorer import NOT_FINITE, Pictures, is_grey
 from pipeline.runtime.errors import UserError, excerpt
 
-SHARP, DEGRADED, TEXTURE = "superres", "superres-degraded", "superres-texture"  # those that ship
+SHARP, DEGRADED = "superres", "superres-degraded"  # those that ship
 BY_COMPRESSION = [SHARP, DEGRADED]  # for pictures that were not compressed, and for those that were
 FACTORS = (2, 3, 4)  # what every model enlarges by
 TILE = 224  # px: side of what is enlarged at once; what a processor's cache holds takes two thirds of the time
@@ -39,7 +39,7 @@ class Enlarger:
         Args:
             source: a model folder, an ONNX file, a URI of MLflow, or the name of one that ships: `superres` for sharp
                 pictures, `superres-degraded` for those that went through JPEG, a camera's blur or noise.
-            texture: the same of a model with an adversarial part, such as `superres-texture`, for a fidelity below 1.
+            texture: the same of a model that learned to draw texture, for a fidelity below 1; none ships.
 
         Raises:
             UserError: there is no such model, it restores or finds damage, or what runs it is not installed.

@@ -263,7 +263,8 @@ def test_a_mask_that_looks_wrong_is_warned_of(run):
             for colour in ("rgb(999,0,999)", "rgb(0,256,0)", "")
         ],
         (["photo.png", "--upscale", "2", "-o", "o.png", "--save-mask", "out.png"], "leave --save-mask out"),
-        (["photo.png", "--upscale", "2", "-o", "o.png", "--texture", "x"], "--texture has no part in an enlargement"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--texture", "x"], "--texture MODEL together; give both, or"),
+        (["photo.png", "--upscale", "2", "-o", "o.png", "--fidelity", "0"], "--fidelity below 1 and --texture MODEL"),
         (["photo.png", "--upscale", "2", "-o", "o.png", "--grow", "1", "--opaque"], "leave --grow, --opaque out"),
         (["photo.png", "--upscale", "2", "-o", "o.png", "--revive", "0"], "restores no hole; leave --revive out"),
         (["photo.png", "--upscale", "2", "-o", "o.png", "--fidelity", "0.5", "--texture", "x"], "x: no such model"),

@@ -134,10 +134,10 @@ def restore_photo(
     return shown, save_download(after, photo, method)
 
 
-def enlarge_photo(enlargers: list[Enlarger], photo: str | None, factor: int, fidelity: float) -> tuple:
+def enlarge_photo(enlargers: list[Enlarger], photo: str | None, factor: int) -> tuple:
     """Before (the bicubic filter) and after for the slider, and the enlarged file; enlargers as `BY_COMPRESSION`."""
     before = open_upload(photo, MOST_PIXELS // factor**2)
-    after = before.enlarged(enlargers[before.compressed](before.pixels(), factor, fidelity))
+    after = before.enlarged(enlargers[before.compressed](before.pixels(), factor))
     filtered = Image.fromarray(before.pixels_in_8_bits()).resize(after.size, Image.Resampling.BICUBIC)
     shown = preview(np.asarray(filtered)), preview(after.pixels_in_8_bits())
     return shown, save_download(after, photo, f"x{factor}")

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.commands.app import actions
 from pipeline.images.formats import SUFFIXES
 from pipeline.inference.detector import SURE, Detector
-from pipeline.inference.enlarger import BY_COMPRESSION, FACTORS, TEXTURE, Enlarger
+from pipeline.inference.enlarger import BY_COMPRESSION, FACTORS, Enlarger
 from pipeline.inference.model_files import DETECTOR, MODELS, STYLE, ships
 from pipeline.inference.restorer import FIDELITY, Restorer
 from pipeline.inference.translator import Translator
@@ -51,7 +51,7 @@ def main(model: str | None) -> None:
         threading.Thread(target=forget, args=(Path(folder), over), daemon=True).start()
         page = build_page(
             Restorer.load(model or MODELS / "restore"),
-            [Enlarger.load(model, TEXTURE) for model in BY_COMPRESSION],
+            [Enlarger.load(model) for model in BY_COMPRESSION],
             Detector.load() if ships(DETECTOR) else None,
             Translator.load() if ships(STYLE) else None,
         )
@@ -147,11 +147,10 @@ def enlarge_tab(gr: Any, enlargers: list[Enlarger]) -> None:
         with gr.Column(min_width=300):
             photo = photograph(gr, "Photo", "small-photo")
             factor = gr.Radio([*FACTORS], value=2, label="Times")
-            fidelity = gr.Slider(0, 1, 1, step=0.05, label="0 texture, 1 fidelity")
             button = gr.Button("Enlarge", variant="primary", elem_id="enlarge")
         with gr.Column(min_width=300):
             results = before_and_after(gr, "enlarged")
-    on_click(gr, button, partial(actions.enlarge_photo, enlargers), [photo, factor, fidelity], results, "enlarge")
+    on_click(gr, button, partial(actions.enlarge_photo, enlargers), [photo, factor], results, "enlarge")
 
 
 def look_tab(gr: Any, translator: Translator) -> None:

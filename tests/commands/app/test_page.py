@@ -403,7 +403,7 @@ def test_pictures_are_uploaded_and_not_fetched_from_addresses(server):
 def test_no_request_skips_the_queue_that_bounds_what_is_worked_on_at_once(server):
     answer = requests.post(f"{server.rstrip('/')}/gradio_api/run/enlarge", json={"data": [None, 2]}, timeout=PATIENCE)
     assert "join the queue" in answer.json()["detail"]
-    built = page.build_page(Restorer.load(), Enlarger.load(), Detector(lambda image: image[..., 0]))
+    built = page.build_page(Restorer.load(), [Enlarger.load()] * 2, Detector(lambda image: image[..., 0]))
     built.queue(default_concurrency_limit=1)
     working = [function for function in built.fns.values() if function.fn]
     assert {function.concurrency_id for function in working} == {page.PREVIEWS, page.RESTORATIONS}
@@ -433,7 +433,7 @@ def test_the_slider_of_fidelity_decides(photo, tmp_path, monkeypatch):
 
 def test_enlarging_and_inserting_give_files(photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    (_, after), path = actions.enlarge_photo(Enlarger.load(), str(photo), 2)
+    (_, after), path = actions.enlarge_photo([Enlarger.load()] * 2, str(photo), 2)
     assert np.asarray(Image.open(path)).shape == (2 * PHOTO.shape[0], 2 * PHOTO.shape[1], 3)
     assert after.shape[1] == 2 * PHOTO.shape[1]
     hole = np.zeros(PHOTO.shape[:2], bool)
@@ -483,7 +483,7 @@ def test_without_a_detector_scratches_are_proposed(photo, tmp_path, monkeypatch)
     assert np.array_equal(
         editor["layers"][0][: PHOTO.shape[0], : PHOTO.shape[1], 3] > 0, detect_scratches.detect(struck)
     )
-    built = page.build_page(Restorer.load(), Enlarger.load(), None)
+    built = page.build_page(Restorer.load(), [Enlarger.load()] * 2, None)
     buttons = [block.value for block in built.blocks.values() if block.get_block_name() == "button"]
     assert "Propose scratches (a guess: look at it)" in buttons and "Find the damage" not in buttons
 
