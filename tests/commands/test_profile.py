@@ -30,9 +30,11 @@ def test_there_are_the_profiles_that_the_readme_names():
         "coco-gpu",
         "detect",
         "general",
+        "painting",
         "real",
         "sample",
         "superres",
+        "superres-degraded",
     ]
 
 
@@ -117,8 +119,8 @@ def test_a_profile_that_is_not_there_is_refused_with_those_that_are(name, params
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: profiles: no profile ")
-    assert line.endswith("; expected coco-cpu, coco-gpu, detect, general, real, sample, superres")
-    assert len(line) < 200
+    assert line.endswith(f"; expected {', '.join(path.stem for path in PROFILES)}")
+    assert len(line) < 220
 
 
 def test_elsewhere_the_command_says_where_to_run_it(tmp_path):

@@ -65,7 +65,7 @@ def test_no_two_pairs_of_a_photo_have_the_same_variant(monkeypatch):
     pair = instances, [View(photo(number)) for number in range(10, 15)]
     monkeypatch.setattr(unpaired.domains, "assign", lambda *_: {"test": pair})
     jobs = unpaired.plan(STORE, {}, params(by="folders"))
-    made = [one for job in jobs for one in unpaired.make_pairs(STORE, job, params(by="folders"))]
+    made = [one for job in jobs["test"] for one in unpaired.make_pairs(STORE, job, params(by="folders"))]
     assert [(one.image_id, one.variant) for one in made][:6] == [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1)]
     assert len({(one.image_id, one.variant) for one in made}) == len(made) == 10
 

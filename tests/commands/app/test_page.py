@@ -42,7 +42,12 @@ def server(tmp_path_factory, green_detector) -> Iterator[str]:
     copy = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "pipeline", copy / "pipeline")
     (copy / "models").mkdir()
-    for name, folder in {"restore": None, "superres": None, "detect": green_detector}.items():
+    for name, folder in {
+        "restore": None,
+        "superres": None,
+        "superres-degraded": None,
+        "detect": green_detector,
+    }.items():
         (copy / "models" / name).symlink_to(folder or MODELS / name)
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # Gradio takes the first free port
     command = [sys.executable, "-m", "pipeline.commands.main", "app"]
