@@ -61,11 +61,11 @@ def training_batches(
     """
     load: Callable[[Samples], list[np.ndarray]]
     match GENERATORS[params.generator.design].task:
-        case "detect":
+        case "detect" if isinstance(pairs, Pairs):
             load = partial(load_damage, pairs, params.crop, classes_of(pairs))
         case "superres":
             load = partial(load_shrunk, pairs, params.crop)
-        case "translate":
+        case "translate" if isinstance(pairs, Pairs):
             load = partial(load_unpaired, pairs, params.crop)
         case "restore":
             exemplars = cache_exemplars(pairs) if params.generator.takes_exemplar else None

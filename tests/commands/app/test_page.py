@@ -42,13 +42,9 @@ def server(tmp_path_factory, green_detector) -> Iterator[str]:
     copy = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "pipeline", copy / "pipeline")
     (copy / "models").mkdir()
-    for name, folder in {
-        "restore": None,
-        "superres": None,
-        "superres-degraded": None,
-        "detect": green_detector,
-    }.items():
-        (copy / "models" / name).symlink_to(folder or MODELS / name)
+    for name in ("restore", "superres", "superres-degraded"):
+        (copy / "models" / name).symlink_to(MODELS / name)
+    (copy / "models/detect").symlink_to(green_detector)
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # Gradio takes the first free port
     command = [sys.executable, "-m", "pipeline.commands.main", "app"]
     with subprocess.Popen(command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True) as process:
