@@ -16,7 +16,7 @@ from tests.clone import ROOT, Clone, wait_until
 from tests.end_to_end.test_resume import forget, lock, remove_half_written, stop
 
 distributed = pytest.importorskip("distributed")
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 MANY = {"download.sample.leaves": 400, "download.sample.size": 32, "corrupt.variants": 6}  # several shards
 AS_CLI = "distributed.cli.dask_"
 

@@ -28,7 +28,7 @@ def store(server, monkeypatch, tmp_path):
     return connect
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_two_hundred_runs_of_ten_processes_make_each_row_once_and_one_champion(store, server):
     done = subprocess.run(
         [sys.executable, "-m", "tests.tracking.race"],
