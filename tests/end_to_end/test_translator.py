@@ -32,7 +32,7 @@ def digests(clone) -> dict[str, str]:
     return {out["path"]: out["md5"] for stage in STAGES for out in stages[stage]["outs"]}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_translator_is_trained_scored_registered_and_used(clone):
     for key, value in TRANSLATOR.items():
         clone.set(key, value)
